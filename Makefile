@@ -1,0 +1,50 @@
+# Two commands are enough: `make demo` and `make test`. Both install their tools into .tools/ first.
+SHELL := /bin/bash
+TOOLS := .tools
+# cargo-lambda looks for its linker, zig, in the Python environment that comes first on the PATH.
+WITH_TOOLS := PATH="$$PWD/$(TOOLS)/sam/bin:$$PATH"
+
+export SAM_CLI_TELEMETRY := 0
+export PYTHONDONTWRITEBYTECODE := 1
+
+.PHONY: help demo test test-format test-clippy test-rust test-templates test-e2e lint build tools clean
+.DEFAULT_GOAL := help
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: build ## Deploy, use and delete everything in a local AWS; KEEP=1 leaves it running
+	@KEEP="$(KEEP)" exec $(TOOLS)/sam/bin/python tools/demo.py
+
+test: tools ## Run every check and every test
+	@exec python3 tools/test.py
+
+test-format: ## Check the formatting of the Rust code
+	cargo fmt --check
+
+test-clippy: ## Run clippy, warnings denied
+	cargo clippy --locked --all-targets -- -D warnings
+
+test-rust: ## Run the unit and integration tests
+	cargo test --locked --no-fail-fast
+
+test-templates: lint
+lint: tools ## Check the templates
+	$(TOOLS)/sam/bin/cfn-lint template.yaml examples/*.yaml
+	@for template in template.yaml examples/*.yaml; do \
+	  echo "sam validate --lint --template $$template"; \
+	  $(WITH_TOOLS) sam validate --lint --region us-east-1 --template "$$template" || exit; \
+	done
+
+test-e2e: build ## Run the end-to-end tests: the built provider in a local AWS
+	exec $(TOOLS)/sam/bin/python -m pytest -p no:cacheprovider -q $(PYTEST_ARGS) tests/e2e
+
+build: tools ## Build the provider with sam build
+	@echo "Building the provider with sam build (several minutes the first time) ..."
+	$(WITH_TOOLS) sam build
+
+tools:
+	@tools/install
+
+clean: ## Remove everything that was built or installed here
+	rm -rf .aws-sam target .tools

@@ -1,0 +1,58 @@
+//! The ports over the AWS SDK: the only place that names it.
+
+mod error;
+mod oauth;
+mod secrets;
+mod user_pools;
+
+use std::time::Duration;
+
+use aws_config::{BehaviorVersion, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
+
+pub use oauth::OAuth;
+pub use secrets::SecretsManager;
+pub use user_pools::Cognito;
+
+use crate::model::Endpoints;
+
+/// Longer than any handshake within a region.
+const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+
+/// The SDK's settings: region, credentials and endpoints from the environment or the profile.
+/// Its retries are off; [`steady`](crate::steady) has its own.
+pub async fn config() -> SdkConfig {
+    aws_config::defaults(BehaviorVersion::latest())
+        .retry_config(RetryConfig::disabled())
+        .timeout_config(TimeoutConfig::builder().connect_timeout(CONNECT_WITHIN).build())
+        .load()
+        .await
+}
+
+/// The region's addresses, or those of the endpoint that is configured for Cognito.
+#[must_use]
+pub fn endpoints(config: &SdkConfig) -> Endpoints {
+    let region = config.region().map(AsRef::as_ref).unwrap_or_default();
+    Endpoints::new(region, cognito_endpoint(config).as_deref())
+}
+
+/// `AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER`, `AWS_ENDPOINT_URL` or the profile's own, in the
+/// order in which the SDK's client looks for them.
+fn cognito_endpoint(config: &SdkConfig) -> Option<String> {
+    let key = aws_types::service_config::ServiceConfigKey::builder()
+        .service_id("Cognito Identity Provider")
+        .env("AWS_ENDPOINT_URL")
+        .profile("endpoint_url")
+        .build()
+        .ok()?;
+    let of_service = config.service_config().and_then(|service| service.load_config(key));
+    of_service.or_else(|| config.endpoint_url().map(ToOwned::to_owned))
+}
+
+/// One HTTP client for the ResponseURL and the token endpoint. It follows no redirect: neither
+/// sends one, and both requests carry a credential.
+///
+/// # Errors
+/// Where TLS cannot be set up.
+pub fn http_client() -> Result<reqwest::Client, reqwest::Error> {
+    reqwest::Client::builder().connect_timeout(CONNECT_WITHIN).redirect(reqwest::redirect::Policy::none()).build()
+}

@@ -1,0 +1,138 @@
+//! The token endpoint and the keys that sign its tokens.
+
+use std::collections::BTreeSet;
+
+use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header, jwk::JwkSet};
+use reqwest::{Response, StatusCode};
+use serde::Deserialize;
+
+use crate::{
+    cfn::deliver::error_text,
+    ports::{ExpectedToken, TokenEndpoint, TokenError},
+    redact::{self, Secret},
+};
+
+/// OAuth 2.0 over HTTP.
+#[derive(Clone, Debug)]
+pub struct OAuth {
+    http: reqwest::Client,
+}
+
+/// <https://docs.aws.amazon.com/cognito/latest/developerguide/token-endpoint.html>
+#[derive(Deserialize)]
+struct Granted {
+    access_token: String,
+}
+
+#[derive(Deserialize)]
+struct Denied {
+    error: String,
+    error_description: Option<String>,
+}
+
+/// <https://docs.aws.amazon.com/cognito/latest/developerguide/amazon-cognito-user-pools-using-the-access-token.html>
+#[derive(Deserialize)]
+struct Claims {
+    client_id: String,
+    token_use: String,
+    #[serde(default)]
+    scope: String,
+}
+
+impl OAuth {
+    #[must_use]
+    pub fn new(http: reqwest::Client) -> Self {
+        Self { http }
+    }
+
+    /// One token by the client credentials grant, with every scope that the client is allowed.
+    async fn token(&self, expected: &ExpectedToken, secret: &Secret<String>) -> Result<Secret<String>, TokenError> {
+        let url = &expected.facts.token_endpoint;
+        let request = self
+            .http
+            .post(url)
+            .basic_auth(expected.client_id.as_str(), Some(secret.expose()))
+            .form(&[("grant_type", "client_credentials")]);
+        let response = request.send().await.map_err(|error| unreachable(url, &error_text(error)))?;
+        let (status, body) = read(url, response).await?;
+        if status.is_success() {
+            let granted: Granted = serde_json::from_str(body.expose())
+                .map_err(|_| unreachable(url, "it answers something else than a token"))?;
+            return Ok(Secret::new(granted.access_token));
+        }
+        // A domain that is not live yet answers with pages of its own; only an OAuth error is the
+        // endpoint's word. RFC 6749, section 5.2.
+        match serde_json::from_str::<Denied>(body.expose()) {
+            Ok(Denied { error, error_description })
+                if status.is_client_error() && status != StatusCode::TOO_MANY_REQUESTS =>
+            {
+                let said = error_description.map(|text| format!(": {text}")).unwrap_or_default();
+                let said = redact::without(&format!("{error}{said}"), secret.expose());
+                Err(TokenError::Refused(format!("{url} answers HTTP {} {said}", status.as_u16())))
+            }
+            _ => Err(unreachable(url, &format!("it answers HTTP {}", status.as_u16()))),
+        }
+    }
+
+    async fn keys(&self, url: &str) -> Result<JwkSet, TokenError> {
+        let response = self.http.get(url).send().await.map_err(|error| unreachable(url, &error_text(error)))?;
+        let (status, body) = read(url, response).await?;
+        if !status.is_success() {
+            return Err(unreachable(url, &format!("it answers HTTP {}", status.as_u16())));
+        }
+        serde_json::from_str(body.expose()).map_err(|_| unreachable(url, "it answers something else than a key set"))
+    }
+}
+
+impl TokenEndpoint for OAuth {
+    async fn verify(&self, expected: &ExpectedToken, secret: &Secret<String>) -> Result<(), TokenError> {
+        let (token, keys) =
+            futures::future::try_join(self.token(expected, secret), self.keys(&expected.facts.jwks_uri)).await?;
+        check(expected, &token, &keys).map_err(TokenError::Refused)
+    }
+}
+
+/// Signature, `iss`, `exp`, `client_id`, `token_use` and the exact scopes.
+fn check(expected: &ExpectedToken, token: &Secret<String>, keys: &JwkSet) -> Result<(), String> {
+    let jwks_uri = &expected.facts.jwks_uri;
+    let header = decode_header(token.expose()).map_err(|error| format!("the access token is not a JWT: {error}"))?;
+    if header.alg != Algorithm::RS256 {
+        return Err(format!("the access token is signed by {:?} and not by RS256", header.alg));
+    }
+    let key = header
+        .kid
+        .as_deref()
+        .and_then(|kid| keys.find(kid))
+        .ok_or_else(|| format!("the key that signed the access token is not in {jwks_uri}"))?;
+    let key = DecodingKey::from_jwk(key).map_err(|error| format!("the key in {jwks_uri} cannot be used: {error}"))?;
+    let mut validation = Validation::new(Algorithm::RS256);
+    validation.set_required_spec_claims(&["exp", "iss"]);
+    validation.set_issuer(&[&expected.facts.issuer]);
+    // An access token for a client has no audience.
+    validation.validate_aud = false;
+    let claims: Claims = decode(token.expose(), &key, &validation)
+        .map_err(|error| format!("the access token does not hold against {jwks_uri}: {error}"))?
+        .claims;
+    if claims.client_id != expected.client_id.as_str() {
+        return Err("client_id is another client's".to_owned());
+    }
+    if claims.token_use != "access" {
+        return Err(format!("token_use is {:?} and not \"access\"", claims.token_use));
+    }
+    let granted: BTreeSet<&str> = claims.scope.split_whitespace().collect();
+    let wanted: BTreeSet<&str> = expected.facts.scope.split_whitespace().collect();
+    if granted != wanted {
+        return Err(format!("the scopes are {:?} and not {:?}", claims.scope, expected.facts.scope));
+    }
+    Ok(())
+}
+
+async fn read(url: &str, response: Response) -> Result<(StatusCode, Secret<String>), TokenError> {
+    let status = response.status();
+    let body = response.text().await.map_err(|error| unreachable(url, &error_text(error)))?;
+    Ok((status, Secret::new(body)))
+}
+
+fn unreachable(url: &str, why: &str) -> TokenError {
+    TokenError::Unreachable(format!("{url}: {why}"))
+}

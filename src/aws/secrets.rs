@@ -1,0 +1,214 @@
+//! Secrets Manager.
+
+use aws_config::SdkConfig;
+use aws_sdk_secretsmanager::{
+    Client as Sdk,
+    types::{Filter, FilterNameStringType, Tag},
+};
+use serde::{Deserialize, Serialize};
+
+use super::error::{failed, is_gone};
+use crate::{
+    model::{ClientId, ClientName, Owner, PoolId, SecretName, Tags, desired::SecretFacts},
+    ports::{AwsError, NewSecret, Page, Result, SecretDescription, SecretDocument, SecretVersion, Secrets},
+    redact::{self, Secret},
+};
+
+const SECRETS_A_PAGE: i32 = 100;
+const AWS_MANAGED_KEY: &str = "alias/aws/secretsmanager";
+
+/// Secrets Manager by the SDK.
+#[derive(Clone, Debug)]
+pub struct SecretsManager {
+    sdk: Sdk,
+}
+
+impl SecretsManager {
+    #[must_use]
+    pub fn new(config: &SdkConfig) -> Self {
+        Self { sdk: Sdk::new(config) }
+    }
+}
+
+/// The secret's JSON, key by key.
+#[derive(Deserialize, Serialize)]
+struct Json {
+    client_id: String,
+    client_secret: String,
+    token_endpoint: String,
+    scope: String,
+    issuer: String,
+    jwks_uri: String,
+    user_pool_id: String,
+    client_name: String,
+}
+
+impl Secrets for SecretsManager {
+    async fn list_secrets(&self, owner: &Owner, next: Option<&str>) -> Result<Page<SecretName>> {
+        // The filter is a prefix match that ignores case; the tags themselves decide.
+        let filter = Filter::builder().key(FilterNameStringType::TagValue).values(&owner.stack_id).build();
+        let request = self
+            .sdk
+            .list_secrets()
+            .filters(filter)
+            .max_results(SECRETS_A_PAGE)
+            .set_next_token(next.map(ToOwned::to_owned));
+        let page = request.send().await.map_err(|error| failed("ListSecrets", "the account", &error))?;
+        let items = page
+            .secret_list
+            .unwrap_or_default()
+            .into_iter()
+            .filter(|secret| owner.owns(&tags_of(secret.tags.as_deref())))
+            .filter_map(|secret| secret.name.map(SecretName))
+            .collect();
+        Ok(Page { items, next: page.next_token.filter(|token| !token.is_empty()) })
+    }
+
+    async fn describe_secret(&self, name: &SecretName) -> Result<Option<SecretDescription>> {
+        match self.sdk.describe_secret().secret_id(name.as_str()).send().await {
+            Ok(secret) => Ok(Some(SecretDescription {
+                arn: secret.arn.unwrap_or_default(),
+                tags: tags_of(secret.tags.as_deref()),
+                kms_key_id: secret.kms_key_id.filter(|key| !key.is_empty()),
+                scheduled: secret.deleted_date.is_some(),
+            })),
+            Err(error) if is_gone(&error) => Ok(None),
+            Err(error) => Err(failed("DescribeSecret", subject(name), &error)),
+        }
+    }
+
+    async fn get_secret_value(&self, name: &SecretName) -> Result<Option<SecretVersion>> {
+        let value = match self.sdk.get_secret_value().secret_id(name.as_str()).send().await {
+            Ok(value) => value,
+            Err(error) if is_gone(&error) => return Ok(None),
+            Err(error) => return Err(failed("GetSecretValue", subject(name), &error)),
+        };
+        // Whatever is not a client's document counts as none, and is not quoted.
+        let document = value.secret_string.and_then(|text| serde_json::from_str(&text).ok()).map(document);
+        Ok(Some(SecretVersion { id: value.version_id.unwrap_or_default(), document }))
+    }
+
+    async fn create_secret(&self, secret: &NewSecret<'_>) -> Result<String> {
+        let NewSecret { name, tags, kms_key_id, description, document, token } = secret;
+        let request = self
+            .sdk
+            .create_secret()
+            .name(name.as_str())
+            .description(*description)
+            .set_tags(Some(tag_types(tags)))
+            .set_kms_key_id(kms_key_id.map(ToOwned::to_owned))
+            .set_secret_string(document.map(json))
+            .client_request_token(*token);
+        let answer =
+            request.send().await.map_err(|error| scrubbed(failed("CreateSecret", subject(name), &error), *document))?;
+        Ok(answer.arn.unwrap_or_default())
+    }
+
+    async fn put_secret_value(&self, name: &SecretName, document: &SecretDocument, token: &str) -> Result<()> {
+        let request = self
+            .sdk
+            .put_secret_value()
+            .secret_id(name.as_str())
+            .secret_string(json(document))
+            .client_request_token(token);
+        request
+            .send()
+            .await
+            .map_err(|error| scrubbed(failed("PutSecretValue", subject(name), &error), Some(document)))?;
+        Ok(())
+    }
+
+    async fn update_secret(&self, name: &SecretName, kms_key_id: Option<&str>) -> Result<()> {
+        let request =
+            self.sdk.update_secret().secret_id(name.as_str()).kms_key_id(kms_key_id.unwrap_or(AWS_MANAGED_KEY));
+        request.send().await.map_err(|error| failed("UpdateSecret", subject(name), &error))?;
+        Ok(())
+    }
+
+    async fn tag_resource(&self, name: &SecretName, tags: &Tags) -> Result<()> {
+        let request = self.sdk.tag_resource().secret_id(name.as_str()).set_tags(Some(tag_types(tags)));
+        request.send().await.map_err(|error| failed("TagResource", subject(name), &error))?;
+        Ok(())
+    }
+
+    async fn untag_resource(&self, name: &SecretName, keys: &[String]) -> Result<()> {
+        let request = self.sdk.untag_resource().secret_id(name.as_str()).set_tag_keys(Some(keys.to_vec()));
+        request.send().await.map_err(|error| failed("UntagResource", subject(name), &error))?;
+        Ok(())
+    }
+
+    async fn restore_secret(&self, name: &SecretName) -> Result<()> {
+        let request = self.sdk.restore_secret().secret_id(name.as_str());
+        request.send().await.map_err(|error| failed("RestoreSecret", subject(name), &error))?;
+        Ok(())
+    }
+
+    async fn delete_secret(&self, name: &SecretName, recovery_window_in_days: u8) -> Result<()> {
+        let request = self.sdk.delete_secret().secret_id(name.as_str());
+        let request = match recovery_window_in_days {
+            0 => request.force_delete_without_recovery(true),
+            days => request.recovery_window_in_days(days.into()),
+        };
+        match request.send().await {
+            Err(error) if is_gone(&error) => Ok(()),
+            Err(error) => {
+                let error = failed("DeleteSecret", subject(name), &error);
+                if error.message.to_ascii_lowercase().contains("scheduled for deletion") { Ok(()) } else { Err(error) }
+            }
+            Ok(_) => Ok(()),
+        }
+    }
+}
+
+fn subject(name: &SecretName) -> String {
+    format!("secret {name}")
+}
+
+fn json(document: &SecretDocument) -> String {
+    let SecretDocument { client_id, client_secret, facts } = document;
+    let SecretFacts { token_endpoint, scope, issuer, jwks_uri, user_pool_id, client_name } = facts.clone();
+    let json = Json {
+        client_id: client_id.to_string(),
+        client_secret: client_secret.expose().clone(),
+        token_endpoint,
+        scope,
+        issuer,
+        jwks_uri,
+        user_pool_id: user_pool_id.0,
+        client_name: client_name.0,
+    };
+    // Eight strings always serialize.
+    serde_json::to_string(&json).unwrap_or_default()
+}
+
+fn document(json: Json) -> SecretDocument {
+    let Json { client_id, client_secret, token_endpoint, scope, issuer, jwks_uri, user_pool_id, client_name } = json;
+    SecretDocument {
+        client_id: ClientId(client_id),
+        client_secret: Secret::new(client_secret),
+        facts: SecretFacts {
+            token_endpoint,
+            scope,
+            issuer,
+            jwks_uri,
+            user_pool_id: PoolId(user_pool_id),
+            client_name: ClientName(client_name),
+        },
+    }
+}
+
+/// A service quotes the value that it refuses.
+fn scrubbed(error: AwsError, document: Option<&SecretDocument>) -> AwsError {
+    let Some(document) = document else { return error };
+    let message = redact::without(&error.message, document.client_secret.expose());
+    AwsError { message, ..error }
+}
+
+fn tag_types(tags: &Tags) -> Vec<Tag> {
+    tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect()
+}
+
+fn tags_of(tags: Option<&[Tag]>) -> Tags {
+    let pair = |tag: &Tag| Some((tag.key.clone()?, tag.value.clone().unwrap_or_default()));
+    tags.unwrap_or_default().iter().filter_map(pair).collect()
+}

@@ -1,0 +1,445 @@
+//! Cognito user pools.
+
+use std::time::Duration;
+
+use aws_config::SdkConfig;
+use aws_sdk_cognitoidentityprovider::{
+    Client as Sdk,
+    types::{
+        AccountRecoverySettingType, AdminCreateUserConfigType, DeletionProtectionType, DomainStatusType,
+        ExplicitAuthFlowsType, OAuthFlowType, PreventUserExistenceErrorTypes, RecoveryOptionNameType,
+        RecoveryOptionType, ResourceServerScopeType, ResourceServerType, TimeUnitsType, TokenValidityUnitsType,
+        UserPoolClientType, UserPoolMfaType, UserPoolTierType, UserPoolType,
+    },
+};
+
+use super::error::{failed, is_gone};
+use crate::{
+    model::{
+        Client, ClientId, ClientName, Domain, PoolId, ResourceServer, Scope, Tier, UserPool, observed::ObservedClient,
+    },
+    ports::{AwsError, ClientDescription, DomainDescription, ErrorKind, Page, Result, UserPoolDescription, UserPools},
+    redact::Secret,
+};
+
+/// The most that one page of each listing may hold.
+const POOLS_A_PAGE: i32 = 60;
+const CLIENTS_A_PAGE: i32 = 60;
+const SERVERS_A_PAGE: i32 = 50;
+
+/// Cognito by the SDK.
+#[derive(Clone, Debug)]
+pub struct Cognito {
+    sdk: Sdk,
+}
+
+impl Cognito {
+    #[must_use]
+    pub fn new(config: &SdkConfig) -> Self {
+        Self { sdk: Sdk::new(config) }
+    }
+}
+
+impl UserPools for Cognito {
+    async fn list_user_pools(&self, next: Option<&str>) -> Result<Page<(PoolId, String)>> {
+        let request = self.sdk.list_user_pools().max_results(POOLS_A_PAGE).set_next_token(next.map(ToOwned::to_owned));
+        let page = request.send().await.map_err(|error| failed("ListUserPools", "the account", &error))?;
+        let items = page
+            .user_pools
+            .unwrap_or_default()
+            .into_iter()
+            .filter_map(|pool| Some((PoolId(pool.id?), pool.name.unwrap_or_default())))
+            .collect();
+        Ok(Page { items, next: page.next_token.filter(|token| !token.is_empty()) })
+    }
+
+    async fn describe_user_pool(&self, id: &PoolId) -> Result<Option<UserPoolDescription>> {
+        let answer = match self.sdk.describe_user_pool().user_pool_id(id.as_str()).send().await {
+            Ok(answer) => answer,
+            Err(error) if is_gone(&error) => return Ok(None),
+            Err(error) => return Err(failed("DescribeUserPool", format!("user pool {id}"), &error)),
+        };
+        Ok(answer.user_pool.map(|pool| described_pool(id, pool)))
+    }
+
+    async fn create_user_pool(&self, pool: &UserPool) -> Result<(PoolId, String)> {
+        let UserPool { name, tier, deletion_protection, tags } = pool;
+        let request = self
+            .sdk
+            .create_user_pool()
+            .pool_name(name)
+            .set_user_pool_tags(Some(tags.clone().into_iter().collect()))
+            .user_pool_tier(tier_type(*tier))
+            .deletion_protection(protection_type(*deletion_protection))
+            .admin_create_user_config(admin_only())
+            .mfa_configuration(UserPoolMfaType::Off)
+            .account_recovery_setting(recovery_by_admin());
+        let subject = || format!("user pool {name}");
+        let answer = request.send().await.map_err(|error| failed("CreateUserPool", subject(), &error))?;
+        let pool = answer.user_pool;
+        match pool.and_then(|pool| Some((PoolId(pool.id?), pool.arn.unwrap_or_default()))) {
+            Some(made) => Ok(made),
+            None => Err(lacking("CreateUserPool", subject(), "the pool's id")),
+        }
+    }
+
+    async fn update_user_pool(&self, id: &PoolId, pool: &UserPool) -> Result<()> {
+        let UserPool { name, tier, deletion_protection, tags } = pool;
+        let request = self
+            .sdk
+            .update_user_pool()
+            .user_pool_id(id.as_str())
+            .pool_name(name)
+            .set_user_pool_tags(Some(tags.clone().into_iter().collect()))
+            .user_pool_tier(tier_type(*tier))
+            .deletion_protection(protection_type(*deletion_protection))
+            .admin_create_user_config(admin_only())
+            .mfa_configuration(UserPoolMfaType::Off)
+            .account_recovery_setting(recovery_by_admin())
+            // Said in words: a cloud that merges instead of resetting must drop these too.
+            .set_auto_verified_attributes(Some(Vec::new()));
+        request.send().await.map_err(|error| failed("UpdateUserPool", format!("user pool {id}"), &error))?;
+        Ok(())
+    }
+
+    async fn delete_user_pool(&self, id: &PoolId) -> Result<()> {
+        match self.sdk.delete_user_pool().user_pool_id(id.as_str()).send().await {
+            Err(error) if !is_gone(&error) => Err(failed("DeleteUserPool", format!("user pool {id}"), &error)),
+            _ => Ok(()),
+        }
+    }
+
+    async fn describe_user_pool_domain(&self, prefix: &str) -> Result<Option<DomainDescription>> {
+        let answer = match self.sdk.describe_user_pool_domain().domain(prefix).send().await {
+            Ok(answer) => answer,
+            Err(error) if is_gone(&error) => return Ok(None),
+            Err(error) => return Err(failed("DescribeUserPoolDomain", format!("domain {prefix}"), &error)),
+        };
+        // An unknown domain is answered with an empty description.
+        Ok(answer.domain_description.and_then(|domain| {
+            Some(DomainDescription {
+                pool: PoolId(domain.user_pool_id.filter(|id| !id.is_empty())?),
+                account: domain.aws_account_id,
+                managed_login_version: domain
+                    .managed_login_version
+                    .and_then(|version| u8::try_from(version).ok())
+                    .unwrap_or(1),
+                deleting: domain.status == Some(DomainStatusType::Deleting),
+            })
+        }))
+    }
+
+    async fn create_user_pool_domain(&self, pool: &PoolId, domain: &Domain) -> Result<()> {
+        let Domain { prefix, managed_login_version } = domain;
+        let request = self
+            .sdk
+            .create_user_pool_domain()
+            .user_pool_id(pool.as_str())
+            .domain(prefix)
+            .managed_login_version((*managed_login_version).into());
+        request
+            .send()
+            .await
+            .map_err(|error| failed("CreateUserPoolDomain", format!("domain {prefix} of user pool {pool}"), &error))?;
+        Ok(())
+    }
+
+    async fn update_user_pool_domain(&self, pool: &PoolId, domain: &Domain) -> Result<()> {
+        let Domain { prefix, managed_login_version } = domain;
+        let request = self
+            .sdk
+            .update_user_pool_domain()
+            .user_pool_id(pool.as_str())
+            .domain(prefix)
+            .managed_login_version((*managed_login_version).into());
+        request
+            .send()
+            .await
+            .map_err(|error| failed("UpdateUserPoolDomain", format!("domain {prefix} of user pool {pool}"), &error))?;
+        Ok(())
+    }
+
+    async fn delete_user_pool_domain(&self, pool: &PoolId, prefix: &str) -> Result<()> {
+        match self.sdk.delete_user_pool_domain().user_pool_id(pool.as_str()).domain(prefix).send().await {
+            Err(error) if is_gone(&error) => Ok(()),
+            Err(error) => {
+                let error = failed("DeleteUserPoolDomain", format!("domain {prefix} of user pool {pool}"), &error);
+                if error.message.to_ascii_lowercase().contains("no such domain") { Ok(()) } else { Err(error) }
+            }
+            Ok(_) => Ok(()),
+        }
+    }
+
+    async fn list_resource_servers(&self, pool: &PoolId, next: Option<&str>) -> Result<Page<ResourceServer>> {
+        let request = self
+            .sdk
+            .list_resource_servers()
+            .user_pool_id(pool.as_str())
+            .max_results(SERVERS_A_PAGE)
+            .set_next_token(next.map(ToOwned::to_owned));
+        let page =
+            request.send().await.map_err(|error| failed("ListResourceServers", format!("user pool {pool}"), &error))?;
+        let items = page.resource_servers.into_iter().map(described_server).collect();
+        Ok(Page { items, next: page.next_token.filter(|token| !token.is_empty()) })
+    }
+
+    async fn create_resource_server(&self, pool: &PoolId, server: &ResourceServer) -> Result<()> {
+        let ResourceServer { identifier, name, scopes } = server;
+        let request = self
+            .sdk
+            .create_resource_server()
+            .user_pool_id(pool.as_str())
+            .identifier(identifier)
+            .name(name)
+            .set_scopes(Some(scope_types("CreateResourceServer", scopes)?));
+        request
+            .send()
+            .await
+            .map_err(|error| failed("CreateResourceServer", format!("resource server {identifier}"), &error))?;
+        Ok(())
+    }
+
+    async fn update_resource_server(&self, pool: &PoolId, server: &ResourceServer) -> Result<()> {
+        let ResourceServer { identifier, name, scopes } = server;
+        let request = self
+            .sdk
+            .update_resource_server()
+            .user_pool_id(pool.as_str())
+            .identifier(identifier)
+            .name(name)
+            .set_scopes(Some(scope_types("UpdateResourceServer", scopes)?));
+        request
+            .send()
+            .await
+            .map_err(|error| failed("UpdateResourceServer", format!("resource server {identifier}"), &error))?;
+        Ok(())
+    }
+
+    async fn delete_resource_server(&self, pool: &PoolId, identifier: &str) -> Result<()> {
+        match self.sdk.delete_resource_server().user_pool_id(pool.as_str()).identifier(identifier).send().await {
+            Err(error) if !is_gone(&error) => {
+                Err(failed("DeleteResourceServer", format!("resource server {identifier}"), &error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn list_user_pool_clients(&self, pool: &PoolId, next: Option<&str>) -> Result<Page<(ClientId, ClientName)>> {
+        let request = self
+            .sdk
+            .list_user_pool_clients()
+            .user_pool_id(pool.as_str())
+            .max_results(CLIENTS_A_PAGE)
+            .set_next_token(next.map(ToOwned::to_owned));
+        let page =
+            request.send().await.map_err(|error| failed("ListUserPoolClients", format!("user pool {pool}"), &error))?;
+        let items = page
+            .user_pool_clients
+            .unwrap_or_default()
+            .into_iter()
+            .filter_map(|client| {
+                Some((ClientId(client.client_id?), ClientName(client.client_name.unwrap_or_default())))
+            })
+            .collect();
+        Ok(Page { items, next: page.next_token.filter(|token| !token.is_empty()) })
+    }
+
+    async fn describe_user_pool_client(&self, pool: &PoolId, id: &ClientId) -> Result<Option<ClientDescription>> {
+        let answer = match self
+            .sdk
+            .describe_user_pool_client()
+            .user_pool_id(pool.as_str())
+            .client_id(id.as_str())
+            .send()
+            .await
+        {
+            Ok(answer) => answer,
+            Err(error) if is_gone(&error) => return Ok(None),
+            Err(error) => {
+                return Err(failed("DescribeUserPoolClient", format!("client {id} of user pool {pool}"), &error));
+            }
+        };
+        Ok(answer.user_pool_client.map(|client| described_client(id, client)))
+    }
+
+    async fn create_user_pool_client(&self, pool: &PoolId, client: &Client) -> Result<(ClientId, Secret<String>)> {
+        let Client { name, scopes, access_token_validity_minutes, secret_name: _ } = client;
+        let request = self
+            .sdk
+            .create_user_pool_client()
+            .user_pool_id(pool.as_str())
+            .client_name(name.as_str())
+            .generate_secret(true)
+            .allowed_o_auth_flows(OAuthFlowType::ClientCredentials)
+            .allowed_o_auth_flows_user_pool_client(true)
+            .set_allowed_o_auth_scopes(Some(scopes.clone()))
+            // Left out, it would turn on user sign-in.
+            .explicit_auth_flows(ExplicitAuthFlowsType::AllowRefreshTokenAuth)
+            .prevent_user_existence_errors(PreventUserExistenceErrorTypes::Enabled)
+            .enable_token_revocation(true)
+            .access_token_validity(minutes(*access_token_validity_minutes))
+            .token_validity_units(in_minutes());
+        let subject = || format!("client {name}");
+        let answer = request.send().await.map_err(|error| failed("CreateUserPoolClient", subject(), &error))?;
+        let made = answer.user_pool_client;
+        match made.and_then(|made| Some((ClientId(made.client_id?), Secret::new(made.client_secret?)))) {
+            Some(made) => Ok(made),
+            None => Err(lacking("CreateUserPoolClient", subject(), "the client's id and secret")),
+        }
+    }
+
+    async fn update_user_pool_client(&self, pool: &PoolId, id: &ClientId, client: &Client) -> Result<()> {
+        let Client { name, scopes, access_token_validity_minutes, secret_name: _ } = client;
+        let request = self
+            .sdk
+            .update_user_pool_client()
+            .user_pool_id(pool.as_str())
+            .client_id(id.as_str())
+            .client_name(name.as_str())
+            .allowed_o_auth_flows(OAuthFlowType::ClientCredentials)
+            .allowed_o_auth_flows_user_pool_client(true)
+            .set_allowed_o_auth_scopes(Some(scopes.clone()))
+            .explicit_auth_flows(ExplicitAuthFlowsType::AllowRefreshTokenAuth)
+            .prevent_user_existence_errors(PreventUserExistenceErrorTypes::Enabled)
+            .enable_token_revocation(true)
+            .access_token_validity(minutes(*access_token_validity_minutes))
+            .token_validity_units(in_minutes())
+            // As for the pool.
+            .set_supported_identity_providers(Some(Vec::new()))
+            .set_callback_urls(Some(Vec::new()))
+            .set_logout_urls(Some(Vec::new()));
+        request.send().await.map_err(|error| failed("UpdateUserPoolClient", format!("client {name}"), &error))?;
+        Ok(())
+    }
+
+    async fn delete_user_pool_client(&self, pool: &PoolId, id: &ClientId) -> Result<()> {
+        match self.sdk.delete_user_pool_client().user_pool_id(pool.as_str()).client_id(id.as_str()).send().await {
+            Err(error) if !is_gone(&error) => {
+                Err(failed("DeleteUserPoolClient", format!("client {id} of user pool {pool}"), &error))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn described_pool(id: &PoolId, pool: UserPoolType) -> UserPoolDescription {
+    let strict = pool.admin_create_user_config.as_ref().is_some_and(|config| config.allow_admin_create_user_only)
+        && matches!(pool.mfa_configuration, None | Some(UserPoolMfaType::Off))
+        && pool.account_recovery_setting.as_ref() == Some(&recovery_by_admin())
+        && pool.auto_verified_attributes.as_ref().is_none_or(Vec::is_empty);
+    UserPoolDescription {
+        id: id.clone(),
+        arn: pool.arn.unwrap_or_default(),
+        state: UserPool {
+            name: pool.name.unwrap_or_default(),
+            tier: match pool.user_pool_tier {
+                Some(UserPoolTierType::Lite) => Tier::Lite,
+                Some(UserPoolTierType::Plus) => Tier::Plus,
+                _ => Tier::Essentials,
+            },
+            deletion_protection: pool.deletion_protection == Some(DeletionProtectionType::Active),
+            tags: pool.user_pool_tags.unwrap_or_default().into_iter().collect(),
+        },
+        strict,
+        domain: pool.domain.filter(|domain| !domain.is_empty()),
+        created: pool
+            .creation_date
+            .map(|date| Duration::from_secs_f64(date.as_secs_f64().max(0.0)))
+            .unwrap_or_default(),
+    }
+}
+
+fn described_server(server: ResourceServerType) -> ResourceServer {
+    let scopes = server.scopes.unwrap_or_default().into_iter();
+    ResourceServer {
+        identifier: server.identifier.unwrap_or_default(),
+        name: server.name.unwrap_or_default(),
+        scopes: scopes.map(|scope| Scope { name: scope.scope_name, description: scope.scope_description }).collect(),
+    }
+}
+
+fn described_client(id: &ClientId, client: UserPoolClientType) -> ClientDescription {
+    let empty = |list: &Option<Vec<String>>| list.as_ref().is_none_or(Vec::is_empty);
+    let strict = client.allowed_o_auth_flows.as_deref() == Some(&[OAuthFlowType::ClientCredentials])
+        && client.allowed_o_auth_flows_user_pool_client == Some(true)
+        && client.explicit_auth_flows.as_deref() == Some(&[ExplicitAuthFlowsType::AllowRefreshTokenAuth])
+        && client.prevent_user_existence_errors == Some(PreventUserExistenceErrorTypes::Enabled)
+        && client.enable_token_revocation == Some(true)
+        && empty(&client.supported_identity_providers)
+        && empty(&client.callback_urls)
+        && empty(&client.logout_urls);
+    let unit = client.token_validity_units.and_then(|units| units.access_token);
+    let validity = client.access_token_validity.and_then(|validity| u32::try_from(validity).ok());
+    // An hour is Cognito's default, and hours are its default unit.
+    let access_token_validity_minutes = match (validity, unit) {
+        (None | Some(0), _) => 60,
+        (Some(validity), Some(TimeUnitsType::Seconds)) => validity / 60,
+        (Some(validity), Some(TimeUnitsType::Minutes)) => validity,
+        (Some(validity), Some(TimeUnitsType::Days)) => validity.saturating_mul(24 * 60),
+        (Some(validity), _) => validity.saturating_mul(60),
+    };
+    ClientDescription {
+        observed: ObservedClient {
+            id: id.clone(),
+            name: ClientName(client.client_name.unwrap_or_default()),
+            scopes: client.allowed_o_auth_scopes.unwrap_or_default(),
+            access_token_validity_minutes,
+            strict,
+        },
+        secret: client.client_secret.map(Secret::new),
+    }
+}
+
+fn tier_type(tier: Tier) -> UserPoolTierType {
+    match tier {
+        Tier::Lite => UserPoolTierType::Lite,
+        Tier::Essentials => UserPoolTierType::Essentials,
+        Tier::Plus => UserPoolTierType::Plus,
+    }
+}
+
+fn protection_type(active: bool) -> DeletionProtectionType {
+    if active { DeletionProtectionType::Active } else { DeletionProtectionType::Inactive }
+}
+
+fn admin_only() -> AdminCreateUserConfigType {
+    AdminCreateUserConfigType::builder().allow_admin_create_user_only(true).build()
+}
+
+fn recovery_by_admin() -> AccountRecoverySettingType {
+    // Both fields are given, so the builder cannot refuse.
+    let option = RecoveryOptionType::builder().priority(1).name(RecoveryOptionNameType::AdminOnly).build().ok();
+    AccountRecoverySettingType::builder().set_recovery_mechanisms(Some(option.into_iter().collect())).build()
+}
+
+fn in_minutes() -> TokenValidityUnitsType {
+    TokenValidityUnitsType::builder().access_token(TimeUnitsType::Minutes).build()
+}
+
+fn minutes(validity: u32) -> i32 {
+    i32::try_from(validity).unwrap_or(i32::MAX)
+}
+
+fn scope_types(operation: &'static str, scopes: &[Scope]) -> Result<Vec<ResourceServerScopeType>> {
+    let build = |Scope { name, description }: &Scope| {
+        ResourceServerScopeType::builder().scope_name(name).scope_description(description).build()
+    };
+    scopes.iter().map(build).collect::<std::result::Result<_, _>>().map_err(|error| AwsError {
+        operation,
+        subject: "its scopes".to_owned(),
+        kind: ErrorKind::Refused,
+        code: "NotSent".to_owned(),
+        message: error.to_string(),
+    })
+}
+
+/// An answer that says it worked and lacks what it made: nobody can tell whether it did.
+fn lacking(operation: &'static str, subject: String, what: &str) -> AwsError {
+    AwsError {
+        operation,
+        subject,
+        kind: ErrorKind::Lost,
+        code: "UnreadableResponse".to_owned(),
+        message: format!("the answer lacks {what}"),
+    }
+}

@@ -1,0 +1,38 @@
+//! The Lambda function behind `Custom::CognitoM2M`: composes the parts and runs.
+
+use cognito_m2m::{
+    aws::{self, Cognito, OAuth, SecretsManager},
+    cfn::ResponseUrlClient,
+    deadline::Deadline,
+    provider::{Provider, handle},
+    telemetry,
+};
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+use serde_json::Value;
+use tokio::sync::OnceCell;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    #[expect(clippy::disallowed_methods, reason = "a binary may read its environment")]
+    let level = std::env::var("AWS_LAMBDA_LOG_LEVEL").or_else(|_| std::env::var("RUST_LOG"));
+    telemetry::start(level.ok().as_deref());
+
+    let http = aws::http_client()?;
+    let answer = ResponseUrlClient(http.clone());
+    // Made by the first event, inside what is guarded and answered, and kept for the next.
+    let config = OnceCell::new();
+    let provider = async || {
+        let config = config.get_or_init(aws::config).await;
+        Provider {
+            pools: Cognito::new(config),
+            secrets: SecretsManager::new(config),
+            tokens: OAuth::new(http.clone()),
+            endpoints: aws::endpoints(config),
+        }
+    };
+    lambda_runtime::run(service_fn(async |event: LambdaEvent<Value>| {
+        let deadline = Deadline::at_epoch_ms(event.context.deadline);
+        handle(&event.payload, deadline, &provider, &answer).await.map_err(Error::from)
+    }))
+    .await
+}

@@ -1,0 +1,98 @@
+//! Telling CloudFormation.
+
+use std::time::Duration;
+
+use reqwest::header::{CONTENT_TYPE, HeaderValue};
+
+use super::ResponseUrl;
+use crate::{
+    deadline::{Deadline, now, wait},
+    redact,
+};
+
+const FIRST_BACKOFF: Duration = Duration::from_millis(200);
+const LONGEST_BACKOFF: Duration = Duration::from_secs(3);
+/// S3 answers a PUT of 4 KiB in well under a second.
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+
+/// CloudFormation could not be told.
+#[derive(Debug, thiserror::Error)]
+pub enum DeliveryError {
+    #[error("the answer was refused with HTTP status {0}; the ResponseURL may have expired")]
+    Refused(u16),
+    #[error("the answer could not be delivered in time; last: {0}")]
+    OutOfTime(String),
+    #[error("{0}")]
+    BadUrl(&'static str),
+}
+
+/// One PUT to the ResponseURL.
+pub trait Deliver {
+    /// The HTTP status, or why there was none.
+    fn put(&self, url: &ResponseUrl, body: &str) -> impl Future<Output = Result<u16, String>>;
+}
+
+/// Puts the answer, and again on a 5xx, a timeout or a lost connection, until the deadline; never
+/// again on any other status, which is final.
+///
+/// # Errors
+/// Where CloudFormation was not told.
+pub async fn deliver(
+    to: &impl Deliver,
+    url: &ResponseUrl,
+    body: &str,
+    deadline: Deadline,
+) -> Result<(), DeliveryError> {
+    let mut backoff = FIRST_BACKOFF;
+    loop {
+        let within = ANSWER_WITHIN.min(deadline.for_answer().saturating_duration_since(now()));
+        let failure = match tokio::time::timeout(within, to.put(url, body)).await {
+            Ok(Ok(200..300)) => return Ok(()),
+            Ok(Ok(status @ 500..)) => format!("HTTP status {status}"),
+            Ok(Ok(status)) => return Err(DeliveryError::Refused(status)),
+            Ok(Err(lost)) => lost,
+            Err(_) => format!("no answer within {} ms", within.as_millis()),
+        };
+        let pause = backoff.mul_f32(0.5 + fastrand::f32() / 2.0);
+        if now() + pause >= deadline.for_answer() {
+            return Err(DeliveryError::OutOfTime(failure));
+        }
+        tracing::warn!(%url, failure, "putting the answer again");
+        wait(pause).await;
+        backoff = (backoff * 2).min(LONGEST_BACKOFF);
+    }
+}
+
+/// The PUT as CloudFormation's presigned URL wants it.
+#[derive(Clone, Debug)]
+pub struct ResponseUrlClient(pub reqwest::Client);
+
+impl Deliver for ResponseUrlClient {
+    async fn put(&self, url: &ResponseUrl, body: &str) -> Result<u16, String> {
+        let request = self
+            .0
+            .put(url.expose().clone())
+            // The signature covers an empty content type.
+            .header(CONTENT_TYPE, HeaderValue::from_static(""))
+            .body(body.to_owned());
+        match request.send().await {
+            Ok(response) => Ok(response.status().as_u16()),
+            Err(error) => Err(error_text(error)),
+        }
+    }
+}
+
+/// A client error with its causes and without its URL.
+pub(crate) fn error_text(error: reqwest::Error) -> String {
+    let error = error.without_url();
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(&error);
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    redact::without_queries(&text)
+}

@@ -1,0 +1,287 @@
+//! What CloudFormation sends: the envelope first, leniently, so that whatever else is wrong can be
+//! answered; then the request.
+
+use std::{fmt, time::Duration};
+
+use aws_lambda_events::cloudformation::{
+    CloudFormationCustomResourceRequest, CreateRequest, DeleteRequest, UpdateRequest,
+};
+use serde_json::{Map, Value};
+use time::{Date, Month, PrimitiveDateTime, Time};
+
+/// The presigned URL that takes the answer. Its query is a credential, so nothing prints it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ResponseUrl(reqwest::Url);
+
+impl ResponseUrl {
+    /// # Errors
+    /// What is wrong with it, without quoting it.
+    pub fn parse(text: &str) -> Result<Self, &'static str> {
+        let url = reqwest::Url::parse(text).map_err(|_| "ResponseURL is not a URL")?;
+        match url.scheme() {
+            "https" => Ok(Self(url)),
+            "http" if is_loopback(&url) => Ok(Self(url)),
+            "http" => Err("ResponseURL must be https (http is accepted for a loopback host alone)"),
+            _ => Err("ResponseURL must be https"),
+        }
+    }
+
+    /// The URL with its signature, for the one request that needs it.
+    #[must_use]
+    pub fn expose(&self) -> &reqwest::Url {
+        &self.0
+    }
+
+    /// When CloudFormation signed it, since the Unix epoch: that is when the event was sent,
+    /// however late it is delivered. `None` where the URL does not say.
+    /// <https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html>
+    #[must_use]
+    pub fn signed_at(&self) -> Option<Duration> {
+        let date = self.0.query_pairs().find(|(key, _)| key.eq_ignore_ascii_case("X-Amz-Date"))?.1;
+        parse_basic_date(&date)
+    }
+}
+
+impl fmt::Debug for ResponseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl fmt::Display for ResponseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}/***", self.0.scheme(), self.0.host_str().unwrap_or_default())
+    }
+}
+
+fn is_loopback(url: &reqwest::Url) -> bool {
+    let host = url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
+    host.eq_ignore_ascii_case("localhost") || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+/// `20260102T030405Z` as time since the Unix epoch.
+fn parse_basic_date(text: &str) -> Option<Duration> {
+    fn digits<N: std::str::FromStr>(text: &str, from: usize, to: usize) -> Option<N> {
+        text.get(from..to).filter(|part| part.bytes().all(|b| b.is_ascii_digit()))?.parse().ok()
+    }
+    if text.len() != 16 || text.get(8..9) != Some("T") || !text.ends_with('Z') {
+        return None;
+    }
+    let month = Month::try_from(digits::<u8>(text, 4, 6)?).ok()?;
+    let date = Date::from_calendar_date(digits(text, 0, 4)?, month, digits(text, 6, 8)?).ok()?;
+    let time = Time::from_hms(digits(text, 9, 11)?, digits(text, 11, 13)?, digits(text, 13, 15)?).ok()?;
+    let seconds = PrimitiveDateTime::new(date, time).assume_utc().unix_timestamp();
+    u64::try_from(seconds).ok().map(Duration::from_secs)
+}
+
+/// The parts of an event that its answer needs, taken from whatever JSON came.
+#[derive(Clone, Debug)]
+pub struct Envelope {
+    pub request_type: String,
+    pub request_id: String,
+    pub stack_id: String,
+    pub logical_resource_id: String,
+    /// As it was given; empty on a Create.
+    pub physical_resource_id: String,
+    /// `None` where the event carries none; then nobody waits for an answer.
+    pub response_url: Option<Result<ResponseUrl, &'static str>>,
+}
+
+impl Envelope {
+    #[must_use]
+    pub fn of(event: &Value) -> Self {
+        let text = |name: &str| event.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let response_url = event.get("ResponseURL").map(|url| match url.as_str() {
+            Some(url) => ResponseUrl::parse(url),
+            None => Err("ResponseURL is not a string"),
+        });
+        Self {
+            request_type: text("RequestType"),
+            request_id: text("RequestId"),
+            stack_id: text("StackId"),
+            logical_resource_id: text("LogicalResourceId"),
+            physical_resource_id: text("PhysicalResourceId"),
+            response_url,
+        }
+    }
+}
+
+/// What is asked for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Request {
+    Create {
+        properties: Value,
+    },
+    Update {
+        properties: Value,
+        old_properties: Value,
+    },
+    /// Must work with properties that no longer parse, or with none.
+    Delete {
+        properties: Value,
+    },
+}
+
+/// Why an event is no request.
+#[derive(Debug, thiserror::Error)]
+pub enum RequestError {
+    #[error("RequestType must be Create, Update or Delete, but is {0:?}")]
+    UnknownType(String),
+    #[error("The event lacks {0}, which CloudFormation always sends")]
+    Lacks(&'static str),
+    #[error("The event is not a custom resource request: {0}")]
+    Shape(String),
+}
+
+impl Request {
+    /// # Errors
+    /// What is wrong with the event.
+    pub fn parse(event: &Value, envelope: &Envelope) -> Result<Self, RequestError> {
+        if !matches!(envelope.request_type.as_str(), "Create" | "Update" | "Delete") {
+            return Err(RequestError::UnknownType(envelope.request_type.chars().take(64).collect()));
+        }
+        let is_delete = envelope.request_type == "Delete";
+        let required: &[(&str, &str)] = &[
+            ("StackId", &envelope.stack_id),
+            ("RequestId", &envelope.request_id),
+            ("LogicalResourceId", &envelope.logical_resource_id),
+        ];
+        for (name, value) in required {
+            if value.is_empty() {
+                return Err(RequestError::Lacks(name));
+            }
+        }
+        if envelope.request_type != "Create" && envelope.physical_resource_id.is_empty() {
+            return Err(RequestError::Lacks("PhysicalResourceId"));
+        }
+        // What a Create or an Update cannot do without, a Delete can.
+        let mut event = event.as_object().cloned().unwrap_or_default();
+        if is_delete {
+            event.insert(
+                "ResourceProperties".to_owned(),
+                event.get("ResourceProperties").cloned().unwrap_or_else(|| Value::Object(Map::new())),
+            );
+        }
+        event.entry("ResourceType").or_insert_with(|| Value::String(String::new()));
+        event.entry("OldResourceProperties").or_insert_with(|| Value::Object(Map::new()));
+        if !event.contains_key("ResourceProperties") {
+            return Err(RequestError::Lacks("ResourceProperties"));
+        }
+        event.retain(|name, _| name != "ServiceToken");
+        match serde_json::from_value(Value::Object(event)).map_err(|error| RequestError::Shape(error.to_string()))? {
+            CloudFormationCustomResourceRequest::Create(CreateRequest { resource_properties, .. }) => {
+                Ok(Self::Create { properties: resource_properties })
+            }
+            CloudFormationCustomResourceRequest::Update(UpdateRequest {
+                resource_properties,
+                old_resource_properties,
+                ..
+            }) => Ok(Self::Update { properties: resource_properties, old_properties: old_resource_properties }),
+            CloudFormationCustomResourceRequest::Delete(DeleteRequest { resource_properties, .. }) => {
+                Ok(Self::Delete { properties: resource_properties })
+            }
+            _ => Err(RequestError::UnknownType(envelope.request_type.clone())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const URL: &str = "https://bucket.s3.amazonaws.com/key?X-Amz-Date=20260102T030405Z&X-Amz-Signature=canary";
+
+    #[test]
+    fn a_response_url_is_https_or_loopback() {
+        for good in [
+            URL,
+            "http://127.0.0.1:1/x",
+            "http://localhost/x",
+            "http://LOCALHOST:4566/x",
+            "http://[::1]:80/x",
+            "http://127.9.9.9/",
+        ] {
+            assert!(ResponseUrl::parse(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "http://example.com/",
+            "http://127.0.0.1.example.com/",
+            "http://localhost.evil.org/",
+            "ftp://127.0.0.1/",
+            "",
+            "x",
+            "file:///etc/passwd",
+        ] {
+            assert!(ResponseUrl::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_response_url_never_prints_its_query() {
+        let url = ResponseUrl::parse(URL).unwrap();
+        for printed in
+            [format!("{url}"), format!("{url:?}"), format!("{:?}", Envelope::of(&json!({ "ResponseURL": URL })))]
+        {
+            assert!(!printed.contains("canary") && !printed.contains("X-Amz"), "{printed}");
+        }
+    }
+
+    #[test]
+    fn the_signature_says_when_the_event_was_sent() {
+        assert_eq!(ResponseUrl::parse(URL).unwrap().signed_at(), Some(Duration::from_secs(1_767_323_045)));
+        for unsigned in [
+            "https://h/p",
+            "https://h/p?Expires=1",
+            "https://h/p?X-Amz-Date=20261302T030405Z",
+            "https://h/p?X-Amz-Date=é026-01-02",
+        ] {
+            assert_eq!(ResponseUrl::parse(unsigned).unwrap().signed_at(), None, "{unsigned}");
+        }
+    }
+
+    fn parse(event: &Value) -> Result<Request, RequestError> {
+        Request::parse(event, &Envelope::of(event))
+    }
+
+    fn event(request_type: &str) -> Value {
+        json!({
+            "RequestType": request_type, "ResponseURL": URL, "StackId": "s", "RequestId": "r", "LogicalResourceId": "M2M",
+            "ResourceType": "Custom::CognitoM2M", "PhysicalResourceId": "id", "ServiceToken": "arn", "ServiceTimeout": "60",
+            "ResourceProperties": { "a": "b" }, "OldResourceProperties": { "c": "d" },
+        })
+    }
+
+    #[test]
+    fn each_type_carries_its_properties() {
+        let properties = json!({ "a": "b" });
+        assert_eq!(parse(&event("Create")).unwrap(), Request::Create { properties: properties.clone() });
+        assert_eq!(
+            parse(&event("Update")).unwrap(),
+            Request::Update { properties: properties.clone(), old_properties: json!({ "c": "d" }) }
+        );
+        assert_eq!(parse(&event("Delete")).unwrap(), Request::Delete { properties });
+    }
+
+    #[test]
+    fn a_delete_needs_no_properties_and_the_others_do() {
+        let without = |request_type: &str| {
+            let mut event = event(request_type);
+            event.as_object_mut().unwrap().remove("ResourceProperties");
+            event.as_object_mut().unwrap().remove("ResourceType");
+            event
+        };
+        assert_eq!(parse(&without("Delete")).unwrap(), Request::Delete { properties: json!({}) });
+        for other in ["Create", "Update"] {
+            let error = parse(&without(other)).unwrap_err().to_string();
+            assert!(error.contains("ResourceProperties"), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_type_is_named() {
+        let error = parse(&event("Frobnicate")).unwrap_err().to_string();
+        assert!(error.contains("Frobnicate") && error.contains("Create, Update or Delete"), "{error}");
+    }
+}

@@ -1,0 +1,39 @@
+//! One CloudFormation resource for a whole machine-to-machine stack in Amazon Cognito.
+//!
+//! CloudFormation is the coordinator and Cognito the truth. The provider reads what is there, says
+//! what should be there, computes the difference as data and carries it out:
+//!
+//! ```text
+//! event -> cfn::Request -> model::Desired ─┐
+//!                      aws -> Observed ────┴-> plan::Plan -> reconcile::apply -> attributes -> cfn::Response -> PUT
+//! ```
+//!
+//! There is no undo: a failed Create is undone by the Delete that follows, a failed Update by the
+//! Update with the old properties.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`cfn`] | CloudFormation's protocol; knows nothing of Cognito |
+//! | [`model`] | the vocabulary: what is desired, what is observed; pure |
+//! | [`plan`] | the difference as steps; pure, and the only place that makes choices |
+//! | [`ports`] | what is needed of AWS, as traits |
+//! | [`steady`] | pace and retries around those traits |
+//! | [`reconcile`] | observe, apply, delete: the only place that runs steps |
+//! | [`aws`] | the traits over the AWS SDK: the only place that names it |
+//! | [`provider`] | the use case: an event in, an answer out |
+//! | [`deadline`], [`redact`], [`telemetry`] | the clock, secrets, logs |
+//!
+//! Imports point one way: `bin -> use case -> reconcile -> plan -> model`, `aws -> ports -> model`;
+//! `cfn` imports no model, and only `bin` sees both `aws` and a use case. A test keeps it so.
+
+pub mod aws;
+pub mod cfn;
+pub mod deadline;
+pub mod model;
+pub mod plan;
+pub mod ports;
+pub mod provider;
+pub mod reconcile;
+pub mod redact;
+pub mod steady;
+pub mod telemetry;

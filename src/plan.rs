@@ -1,0 +1,593 @@
+//! The difference between Desired and Observed, as data. Pure: it makes every choice, and
+//! [`reconcile`](crate::reconcile) makes none.
+//!
+//! A plan holds no secret, and no id of anything that is still to be made: steps name things as
+//! the template does. So it can be logged, shown before a deploy and compared in a test.
+
+use std::{collections::BTreeSet, fmt};
+
+use crate::model::{
+    Client, ClientId, ClientName, Desired, Domain, PoolId, ResourceServer, SecretName, Tags, UserPool,
+    desired::{MOST_SCOPES_A_SERVER, MOST_SERVERS, SecretFacts},
+    observed::{Observed, ObservedClient, ObservedDocument, ObservedPool, ObservedSecret, Ownership, Remains},
+};
+
+/// Steps in phases. Steps of one phase do not need each other and run side by side; a phase
+/// begins when the one before it has ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    pub phases: Vec<Vec<Step>>,
+}
+
+/// One change. Creates and updates carry the whole thing as it shall be: Cognito resets what an
+/// update leaves out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    CreateUserPool {
+        pool: UserPool,
+    },
+    UpdateUserPool {
+        pool: UserPool,
+        changes: Changes,
+    },
+    DeleteUserPool {
+        id: PoolId,
+    },
+
+    CreateUserPoolDomain {
+        domain: Domain,
+    },
+    UpdateUserPoolDomain {
+        domain: Domain,
+    },
+    /// A pool has one prefix domain, so the old one goes first; it comes back if the new one
+    /// cannot be had.
+    ReplaceUserPoolDomain {
+        from: Domain,
+        to: Domain,
+    },
+    DeleteUserPoolDomain {
+        pool: PoolId,
+        prefix: String,
+    },
+
+    CreateResourceServer {
+        server: ResourceServer,
+    },
+    UpdateResourceServer {
+        server: ResourceServer,
+        changes: Changes,
+    },
+    DeleteResourceServer {
+        identifier: String,
+    },
+
+    CreateUserPoolClient {
+        client: Client,
+    },
+    UpdateUserPoolClient {
+        id: ClientId,
+        client: Client,
+        changes: Changes,
+    },
+    DeleteUserPoolClient {
+        id: ClientId,
+        name: ClientName,
+    },
+
+    CreateSecret {
+        name: SecretName,
+        client: ClientName,
+        kms_key_id: Option<String>,
+        tags: Tags,
+        value: SecretFacts,
+    },
+    UpdateSecret {
+        name: SecretName,
+        client: ClientName,
+        update: SecretUpdate,
+        changes: Changes,
+    },
+    DeleteSecret {
+        name: SecretName,
+        recovery_window_in_days: u8,
+    },
+
+    /// Asks for one token, which costs money, and checks it.
+    VerifyToken {
+        client: ClientName,
+    },
+}
+
+/// What of a secret changes; the parts in the order in which they are carried out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SecretUpdate {
+    pub restore: bool,
+    pub tag: Tags,
+    pub untag: Vec<String>,
+    /// `Some(None)` is the AWS managed key.
+    pub kms_key_id: Option<Option<String>>,
+    pub value: Option<SecretFacts>,
+}
+
+/// What an update changes, in words.
+pub type Changes = Vec<String>;
+
+/// Something stands in the way that is not ours to move. Nothing has been changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    #[error(
+        "The domain prefix {prefix} already belongs to user pool {pool}, which is not this resource's. Nothing was changed. \
+         Prefixes are unique in a region over all accounts: choose another DomainPrefix or EnvironmentName"
+    )]
+    DomainTaken { prefix: String, pool: String },
+    #[error(
+        "The secret {name} already exists and belongs to somebody else{}. Nothing was changed. \
+         Choose another SecretNamePrefix, or remove the secret if nobody needs it", scheduled_note(*scheduled)
+    )]
+    SecretTaken { name: SecretName, scheduled: bool },
+    #[error(
+        "Deletion protection is in force on user pool {pool}. Nothing was removed. Set DeletionProtection to INACTIVE and \
+         deploy that, or run: aws cognito-idp update-user-pool --user-pool-id {pool} --deletion-protection INACTIVE \
+         (which resets the pool's other settings); then delete again"
+    )]
+    DeletionProtected { pool: PoolId },
+}
+
+fn scheduled_note(scheduled: bool) -> &'static str {
+    if scheduled { " (it is scheduled for deletion and keeps its name until then)" } else { "" }
+}
+
+impl Plan {
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.phases.is_empty()
+    }
+
+    pub fn steps(&self) -> impl Iterator<Item = &Step> {
+        self.phases.iter().flatten()
+    }
+
+    fn of(phases: impl IntoIterator<Item = Vec<Step>>) -> Self {
+        Self { phases: phases.into_iter().filter(|phase| !phase.is_empty()).collect() }
+    }
+}
+
+/// The plan that makes Observed into Desired. A token is checked for each client that the plan
+/// itself touches and for those in `also_verify`.
+///
+/// # Errors
+/// Where a name belongs to somebody else.
+pub fn plan(desired: &Desired, observed: &Observed, also_verify: &BTreeSet<ClientName>) -> Result<Plan, Refusal> {
+    if let Some(pool) = &observed.prefix_taken_by {
+        return Err(Refusal::DomainTaken { prefix: desired.domain.prefix.clone(), pool: pool.clone() });
+    }
+    for client in &desired.clients {
+        if let Some(ObservedSecret { ownership: Ownership::SomebodyElses, scheduled, .. }) =
+            observed.secrets.get(&client.secret_name)
+        {
+            return Err(Refusal::SecretTaken { name: client.secret_name.clone(), scheduled: *scheduled });
+        }
+    }
+
+    let now = observed.pool.as_ref();
+    let domain = plan_domain(&desired.domain, now);
+    let clients = plan_clients(desired, observed);
+    let verify = plan_verification(desired, &clients, &domain, also_verify);
+    let secrets = desired.clients.iter().filter_map(|client| plan_secret(desired, observed, client)).collect();
+    let ResourceServerSteps { make_room, widen, narrow } = plan_resource_servers(&desired.resource_servers, now);
+    let (pool, protect) = plan_pool(&desired.pool, now);
+
+    // The lesser tier is refused while the domain still has managed login, and managed login
+    // while the pool still has the lesser tier.
+    let downgrade = domain
+        .iter()
+        .any(|step| matches!(step, Step::UpdateUserPoolDomain { domain } if domain.managed_login_version == 1));
+    let (domain_before_pool, domain_after_pool) = if downgrade { (domain, Vec::new()) } else { (Vec::new(), domain) };
+    let domain_and_widen = domain_after_pool.into_iter().chain(widen).collect();
+
+    Ok(Plan::of([
+        domain_before_pool,
+        pool,
+        make_room,
+        domain_and_widen,
+        clients,
+        secrets,
+        // Before anything is taken away: a failed check leaves the old state easy to restore.
+        verify,
+        stale_secrets(desired, observed),
+        stale_clients(desired, observed),
+        // Only now does no client hold what goes.
+        narrow,
+        observed.surplus_pools.iter().map(|id| Step::DeleteUserPool { id: id.clone() }).collect(),
+        // Last, so that whatever failed before can still be cleaned up.
+        protect,
+    ]))
+}
+
+/// The plan that leaves nothing: secrets, then domains, then pools.
+///
+/// # Errors
+/// Where deletion protection is in force.
+pub fn plan_delete(remains: &Remains, recovery_window_in_days: u8) -> Result<Plan, Refusal> {
+    if let Some(pool) = remains.pools.iter().find(|pool| pool.deletion_protection) {
+        return Err(Refusal::DeletionProtected { pool: pool.id.clone() });
+    }
+    Ok(Plan::of([
+        remains.secrets.iter().map(|name| Step::DeleteSecret { name: name.clone(), recovery_window_in_days }).collect(),
+        remains
+            .pools
+            .iter()
+            .filter_map(|pool| {
+                pool.domain
+                    .as_ref()
+                    .map(|prefix| Step::DeleteUserPoolDomain { pool: pool.id.clone(), prefix: prefix.clone() })
+            })
+            .collect(),
+        remains.pools.iter().map(|pool| Step::DeleteUserPool { id: pool.id.clone() }).collect(),
+    ]))
+}
+
+/// The pool's own step, and the one that raises its protection at the very end.
+fn plan_pool(desired: &UserPool, observed: Option<&ObservedPool>) -> (Vec<Step>, Vec<Step>) {
+    let was_protected = observed.is_some_and(|pool| pool.state.deletion_protection);
+    let first = UserPool { deletion_protection: desired.deletion_protection && was_protected, ..desired.clone() };
+    let step = match observed {
+        None => vec![Step::CreateUserPool { pool: first }],
+        Some(observed) => match pool_changes(&first, observed) {
+            changes if changes.is_empty() => Vec::new(),
+            changes => vec![Step::UpdateUserPool { pool: first, changes }],
+        },
+    };
+    let protect = if desired.deletion_protection && !was_protected {
+        vec![Step::UpdateUserPool { pool: desired.clone(), changes: vec!["deletion protection on".to_owned()] }]
+    } else {
+        Vec::new()
+    };
+    (step, protect)
+}
+
+fn pool_changes(desired: &UserPool, observed: &ObservedPool) -> Changes {
+    let UserPool { name, tier, deletion_protection, tags } = desired;
+    let mut changes = Changes::new();
+    if *name != observed.state.name {
+        changes.push(format!("name {} -> {name}", observed.state.name));
+    }
+    if *tier != observed.state.tier {
+        changes.push(format!("tier {} -> {tier}", observed.state.tier));
+    }
+    if *deletion_protection != observed.state.deletion_protection {
+        changes.push("deletion protection off".to_owned());
+    }
+    changes.extend(tag_changes(tags, &observed.state.tags));
+    if !observed.strict {
+        changes.push("settings back to machine-to-machine only".to_owned());
+    }
+    changes
+}
+
+fn tag_changes(desired: &Tags, observed: &Tags) -> Option<String> {
+    let mut changed: BTreeSet<String> = BTreeSet::new();
+    changed.extend(
+        desired.iter().filter(|(key, value)| observed.get(*key) != Some(value)).map(|(key, _)| format!("+{key}")),
+    );
+    changed.extend(stale_tags(desired, observed).map(|key| format!("-{key}")));
+    (!changed.is_empty()).then(|| format!("tags {}", changed.into_iter().collect::<Vec<_>>().join(" ")))
+}
+
+/// Tags that are there and shall not be. AWS's own are not ours to remove.
+fn stale_tags<'t>(desired: &'t Tags, observed: &'t Tags) -> impl Iterator<Item = &'t String> {
+    observed.keys().filter(|key| !desired.contains_key(*key) && !key.starts_with("aws:"))
+}
+
+fn plan_domain(desired: &Domain, observed: Option<&ObservedPool>) -> Vec<Step> {
+    let domain = desired.clone();
+    match observed.and_then(|pool| pool.domain.as_ref()) {
+        None => vec![Step::CreateUserPoolDomain { domain }],
+        Some(current) if current == desired => Vec::new(),
+        Some(current) if current.prefix == desired.prefix => vec![Step::UpdateUserPoolDomain { domain }],
+        Some(current) => vec![Step::ReplaceUserPoolDomain { from: current.clone(), to: domain }],
+    }
+}
+
+/// The steps of the resource servers. No client loses a scope that the old and the new version
+/// both grant: such a scope's server and the scope itself are in both, and are never taken away.
+struct ResourceServerSteps {
+    /// Servers that go before the new ones come, where a pool cannot hold both.
+    make_room: Vec<Step>,
+    /// Servers created, or widened to what they have and shall have.
+    widen: Vec<Step>,
+    /// The rest taken away, once no client holds it any more.
+    narrow: Vec<Step>,
+}
+
+fn plan_resource_servers(desired: &[ResourceServer], observed: Option<&ObservedPool>) -> ResourceServerSteps {
+    let existing = observed.map_or(&[][..], |pool| &pool.resource_servers);
+    let (mut widen, mut narrow) = (Vec::new(), Vec::new());
+    for server in desired {
+        let Some(current) = existing.iter().find(|current| current.identifier == server.identifier) else {
+            widen.push(Step::CreateResourceServer { server: server.clone() });
+            continue;
+        };
+        let leaving: Vec<_> =
+            current.scopes.iter().filter(|scope| !server.scopes.iter().any(|kept| kept.name == scope.name)).collect();
+        // What does not fit beside the new scopes goes at once.
+        let staying = leaving.iter().take(MOST_SCOPES_A_SERVER.saturating_sub(server.scopes.len()));
+        let wide = ResourceServer {
+            scopes: server.scopes.iter().chain(staying.copied()).cloned().collect(),
+            ..server.clone()
+        };
+        let changes = server_changes(&wide, current);
+        if !changes.is_empty() {
+            widen.push(Step::UpdateResourceServer { server: wide.clone(), changes });
+        }
+        let changes: Changes =
+            wide.scopes[server.scopes.len()..].iter().map(|scope| format!("-{}", scope.name)).collect();
+        if !changes.is_empty() {
+            narrow.push(Step::UpdateResourceServer { server: server.clone(), changes });
+        }
+    }
+    let mut make_room: Vec<_> = existing
+        .iter()
+        .filter(|current| !desired.iter().any(|server| server.identifier == current.identifier))
+        .map(|server| Step::DeleteResourceServer { identifier: server.identifier.clone() })
+        .collect();
+    let created = widen.iter().filter(|step| matches!(step, Step::CreateResourceServer { .. })).count();
+    let in_the_way = (existing.len() + created).saturating_sub(MOST_SERVERS).min(make_room.len());
+    narrow.extend(make_room.split_off(in_the_way));
+    ResourceServerSteps { make_room, widen, narrow }
+}
+
+fn server_changes(desired: &ResourceServer, observed: &ResourceServer) -> Changes {
+    let ResourceServer { identifier: _, name, scopes } = desired;
+    let mut changes = Changes::new();
+    if *name != observed.name {
+        changes.push(format!("name {} -> {name}", observed.name));
+    }
+    for scope in scopes {
+        match observed.scopes.iter().find(|current| current.name == scope.name) {
+            None => changes.push(format!("+{}", scope.name)),
+            Some(current) if current.description != scope.description => {
+                changes.push(format!("description of {}", scope.name));
+            }
+            Some(_) => {}
+        }
+    }
+    changes.extend(
+        observed
+            .scopes
+            .iter()
+            .filter(|current| !scopes.iter().any(|kept| kept.name == current.name))
+            .map(|scope| format!("-{}", scope.name)),
+    );
+    changes
+}
+
+fn plan_clients(desired: &Desired, observed: &Observed) -> Vec<Step> {
+    let step = |client: &Client| {
+        let Some(current) = observed.client(&client.name, &client.secret_name) else {
+            return Some(Step::CreateUserPoolClient { client: client.clone() });
+        };
+        let changes = client_changes(client, current);
+        (!changes.is_empty()).then(|| Step::UpdateUserPoolClient {
+            id: current.id.clone(),
+            client: client.clone(),
+            changes,
+        })
+    };
+    desired.clients.iter().filter_map(step).collect()
+}
+
+fn client_changes(desired: &Client, observed: &ObservedClient) -> Changes {
+    let Client { name: _, scopes, access_token_validity_minutes, secret_name: _ } = desired;
+    let wanted: BTreeSet<&str> = scopes.iter().map(String::as_str).collect();
+    let granted: BTreeSet<&str> = observed.scopes.iter().map(String::as_str).collect();
+    let mut changes = Changes::new();
+    changes.extend(wanted.difference(&granted).map(|scope| format!("+{scope}")));
+    changes.extend(granted.difference(&wanted).map(|scope| format!("-{scope}")));
+    if *access_token_validity_minutes != observed.access_token_validity_minutes {
+        changes.push(format!(
+            "access token validity {} -> {access_token_validity_minutes} minutes",
+            observed.access_token_validity_minutes
+        ));
+    }
+    if !observed.strict {
+        changes.push("settings back to machine-to-machine only".to_owned());
+    }
+    changes
+}
+
+fn plan_secret(desired: &Desired, observed: &Observed, client: &Client) -> Option<Step> {
+    let name = client.secret_name.clone();
+    let tags = &desired.pool.tags;
+    let kms_key_id = desired.secret_kms_key_id.clone();
+    // Before there is a pool its id stands as it will be written then: not known yet.
+    let pool = observed.pool.as_ref().map_or_else(|| PoolId::from(""), |pool| pool.id.clone());
+    let value = desired.secret_facts(client, &pool);
+    let Some(current) = observed.secrets.get(&name) else {
+        return Some(Step::CreateSecret { name, client: client.name.clone(), kms_key_id, tags: tags.clone(), value });
+    };
+
+    let mut changes = Changes::new();
+    let mut update = SecretUpdate { restore: current.scheduled, ..SecretUpdate::default() };
+    if update.restore {
+        changes.push("restore".to_owned());
+    }
+    if let Some(change) = tag_changes(tags, &current.tags) {
+        changes.push(change);
+        update.tag = tags
+            .iter()
+            .filter(|(key, value)| current.tags.get(*key) != Some(value))
+            .map(|(k, v)| (k.clone(), v.clone()))
+            .collect();
+        update.untag = stale_tags(tags, &current.tags).cloned().collect();
+    }
+    if !same_key(kms_key_id.as_deref(), current.kms_key_id.as_deref()) {
+        changes.push("key".to_owned());
+        update.kms_key_id = Some(kms_key_id);
+    }
+    let owner = observed.client(&client.name, &name);
+    let value_changes = document_changes(&value, owner.map(|owner| &owner.id), current.document.as_ref());
+    if !value_changes.is_empty() {
+        changes.extend(value_changes);
+        update.value = Some(value);
+    }
+    (!changes.is_empty()).then(|| Step::UpdateSecret { name, client: client.name.clone(), update, changes })
+}
+
+/// The names of the keys whose values change.
+fn document_changes(desired: &SecretFacts, client: Option<&ClientId>, observed: Option<&ObservedDocument>) -> Changes {
+    let Some(ObservedDocument { client_id, facts }) = observed else { return vec!["value".to_owned()] };
+    let SecretFacts { token_endpoint, scope, issuer, jwks_uri, user_pool_id, client_name } = desired;
+    [
+        ("client_id", client == Some(client_id)),
+        ("token_endpoint", *token_endpoint == facts.token_endpoint),
+        ("scope", *scope == facts.scope),
+        ("issuer", *issuer == facts.issuer),
+        ("jwks_uri", *jwks_uri == facts.jwks_uri),
+        ("user_pool_id", *user_pool_id == facts.user_pool_id),
+        ("client_name", *client_name == facts.client_name),
+    ]
+    .into_iter()
+    .filter(|(_, same)| !same)
+    .map(|(key, _)| key.to_owned())
+    .collect()
+}
+
+/// Whether two spellings name one key: DescribeSecret may show an ARN for what was given as an id
+/// or an alias, and shows nothing or the alias for the AWS managed key.
+fn same_key(desired: Option<&str>, observed: Option<&str>) -> bool {
+    let short = |key: Option<&str>| -> String {
+        let key = key.unwrap_or("alias/aws/secretsmanager");
+        let resource = if key.starts_with("arn:") { key.splitn(6, ':').last().unwrap_or(key) } else { key };
+        resource.strip_prefix("key/").unwrap_or(resource).to_owned()
+    };
+    short(desired) == short(observed)
+}
+
+fn plan_verification(desired: &Desired, clients: &[Step], domain: &[Step], also: &BTreeSet<ClientName>) -> Vec<Step> {
+    if !desired.verify_token {
+        return Vec::new();
+    }
+    let changed: BTreeSet<&ClientName> = clients
+        .iter()
+        .filter_map(|step| match step {
+            Step::CreateUserPoolClient { client } | Step::UpdateUserPoolClient { client, .. } => Some(&client.name),
+            _ => None,
+        })
+        .collect();
+    desired
+        .clients
+        .iter()
+        .filter(|client| !domain.is_empty() || changed.contains(&client.name) || also.contains(&client.name))
+        .map(|client| Step::VerifyToken { client: client.name.clone() })
+        .collect()
+}
+
+/// Secrets of ours under names that are no longer desired.
+fn stale_secrets(desired: &Desired, observed: &Observed) -> Vec<Step> {
+    let wanted: BTreeSet<&SecretName> = desired.clients.iter().map(|client| &client.secret_name).collect();
+    observed
+        .secrets
+        .iter()
+        .filter(|(name, secret)| secret.ownership == Ownership::Ours && !secret.scheduled && !wanted.contains(name))
+        .map(|(name, _)| Step::DeleteSecret {
+            name: name.clone(),
+            recovery_window_in_days: desired.secret_recovery_window_in_days,
+        })
+        .collect()
+}
+
+/// Clients of the pool that stand for no declared name, second ones of a name among them.
+fn stale_clients(desired: &Desired, observed: &Observed) -> Vec<Step> {
+    let kept: BTreeSet<&ClientId> = desired
+        .clients
+        .iter()
+        .filter_map(|client| observed.client(&client.name, &client.secret_name))
+        .map(|client| &client.id)
+        .collect();
+    observed
+        .pool
+        .iter()
+        .flat_map(|pool| &pool.clients)
+        .filter(|client| !kept.contains(&client.id))
+        .map(|client| Step::DeleteUserPoolClient { id: client.id.clone(), name: client.name.clone() })
+        .collect()
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_empty() {
+            return f.write_str("nothing to do");
+        }
+        for (index, step) in self.steps().enumerate() {
+            if index > 0 {
+                f.write_str("\n")?;
+            }
+            write!(f, "{step}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::CreateUserPool { pool } => write!(f, "CreateUserPool {}", pool.name),
+            Self::UpdateUserPool { pool, changes } => write!(f, "UpdateUserPool {}: {}", pool.name, changes.join(", ")),
+            Self::DeleteUserPool { id } => write!(f, "DeleteUserPool {id}"),
+            Self::CreateUserPoolDomain { domain } => {
+                write!(
+                    f,
+                    "CreateUserPoolDomain {} (managed login version {})",
+                    domain.prefix, domain.managed_login_version
+                )
+            }
+            Self::UpdateUserPoolDomain { domain } => {
+                write!(
+                    f,
+                    "UpdateUserPoolDomain {}: managed login version {}",
+                    domain.prefix, domain.managed_login_version
+                )
+            }
+            Self::ReplaceUserPoolDomain { from, to } => {
+                write!(
+                    f,
+                    "DeleteUserPoolDomain {}, then CreateUserPoolDomain {} (managed login version {})",
+                    from.prefix, to.prefix, to.managed_login_version
+                )
+            }
+            Self::DeleteUserPoolDomain { pool: _, prefix } => write!(f, "DeleteUserPoolDomain {prefix}"),
+            Self::CreateResourceServer { server } => {
+                let scopes: Vec<_> = server.scopes.iter().map(|scope| scope.name.as_str()).collect();
+                write!(f, "CreateResourceServer {}: {}", server.identifier, scopes.join(" "))
+            }
+            Self::UpdateResourceServer { server, changes } => {
+                write!(f, "UpdateResourceServer {}: {}", server.identifier, changes.join(", "))
+            }
+            Self::DeleteResourceServer { identifier } => write!(f, "DeleteResourceServer {identifier}"),
+            Self::CreateUserPoolClient { client } => {
+                write!(
+                    f,
+                    "CreateUserPoolClient {}: {} ({} minutes)",
+                    client.name,
+                    client.scopes.join(" "),
+                    client.access_token_validity_minutes
+                )
+            }
+            Self::UpdateUserPoolClient { id: _, client, changes } => {
+                write!(f, "UpdateUserPoolClient {}: {}", client.name, changes.join(", "))
+            }
+            Self::DeleteUserPoolClient { id, name } => write!(f, "DeleteUserPoolClient {name} ({id})"),
+            Self::CreateSecret { name, .. } => write!(f, "CreateSecret {name}"),
+            Self::UpdateSecret { name, client: _, update: _, changes } => {
+                write!(f, "UpdateSecret {name}: {}", changes.join(", "))
+            }
+            Self::DeleteSecret { name, recovery_window_in_days: 0 } => write!(f, "DeleteSecret {name} (at once)"),
+            Self::DeleteSecret { name, recovery_window_in_days } => {
+                write!(f, "DeleteSecret {name} (recoverable for {recovery_window_in_days} days)")
+            }
+            Self::VerifyToken { client } => write!(f, "VerifyToken {client}"),
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! Use case 1: one CloudFormation event in, exactly one delivered answer out.
+
+use std::{collections::BTreeSet, panic::AssertUnwindSafe, time::Duration};
+
+use futures::FutureExt;
+use serde_json::Value;
+
+use crate::{
+    cfn::{Data, Deliver, DeliveryError, Envelope, Request, Response, deliver::deliver},
+    deadline::{Deadline, wall_clock},
+    model::{Desired, Endpoints, Owner, PoolId, SecretName, desired::secret_recovery_window_in_days},
+    ports::{Secrets, TokenEndpoint, UserPools},
+    reconcile::{
+        Aws, Departed, Error, Progress, Reconciled, Target, chain, delete, deleted_while_creating, note_delete,
+        reconcile,
+    },
+    redact,
+    steady::Steady,
+};
+
+/// What the provider works with; made when the first event comes.
+pub struct Provider<U, S, T> {
+    pub pools: U,
+    pub secrets: S,
+    pub tokens: T,
+    pub endpoints: Endpoints,
+}
+
+/// Why the invocation fails, so that Lambda runs the event again.
+#[derive(Debug, thiserror::Error)]
+pub enum HandlerError {
+    #[error("CloudFormation was not told: {0}")]
+    NotTold(#[from] DeliveryError),
+    #[error("This is not a CloudFormation custom resource event: it carries no ResponseURL")]
+    NoResponseUrl,
+}
+
+/// Handles one event.
+///
+/// # Guarantees
+/// - An event with a ResponseURL is answered once, before the deadline, whatever happens in
+///   between: an error, a panic, a hang.
+/// - `Ok` once CloudFormation has been told, also of a failure: an error would make Lambda run the
+///   event again. (Secrets Manager wants it the other way round; see the rotation function.)
+///
+/// # Errors
+/// Only where CloudFormation could not be told. Lambda then runs the event again, which goes on
+/// from where this run stopped.
+pub async fn handle<U: UserPools, S: Secrets, T: TokenEndpoint>(
+    event: &Value,
+    deadline: Deadline,
+    provider: impl AsyncFnOnce() -> Provider<U, S, T>,
+    answer: &impl Deliver,
+) -> Result<(), HandlerError> {
+    let started_at = wall_clock();
+    let started = crate::deadline::now();
+    let envelope = Envelope::of(event);
+    let Envelope { request_type, request_id, stack_id, logical_resource_id, physical_resource_id, response_url } =
+        &envelope;
+    tracing::info!(request_type, stack_id, logical_resource_id, request_id, physical_resource_id, "event received");
+    let url = match response_url {
+        Some(Ok(url)) => url,
+        Some(Err(wrong)) => return Err(DeliveryError::BadUrl(wrong).into()),
+        None => return Err(HandlerError::NoResponseUrl),
+    };
+
+    let progress = Progress::default();
+    let work = async {
+        let request = Request::parse(event, &envelope).map_err(|error| error.to_string())?;
+        let provider = provider().await;
+        let aws = Aws {
+            pools: Steady::new(&provider.pools, deadline),
+            secrets: Steady::new(&provider.secrets, deadline),
+            tokens: &provider.tokens,
+            deadline,
+            progress: &progress,
+        };
+        perform(&aws, &provider.endpoints, &envelope, request, sent_at(started_at, url.signed_at()))
+            .await
+            .map_err(|error| chain(&error))
+    };
+    let outcome = match tokio::time::timeout_at(deadline.for_work(), AssertUnwindSafe(work).catch_unwind()).await {
+        Ok(Ok(outcome)) => outcome,
+        // The panic hook has logged where; the message itself may hold anything.
+        Ok(Err(_panic)) => {
+            Err("Internal error: the provider panicked; the function's log says where. Deploy again, and report it."
+                .to_owned())
+        }
+        Err(_elapsed) => Err(chain(&Error::OutOfTime { steps: progress.in_flight() })),
+    };
+
+    let physical_resource_id = match (&progress.pool(), request_type.as_str()) {
+        // Its id is the one that CloudFormation knows.
+        (_, "Update" | "Delete") if !physical_resource_id.is_empty() => physical_resource_id.clone(),
+        (Some(pool), _) => pool.to_string(),
+        (None, _) if !physical_resource_id.is_empty() => physical_resource_id.clone(),
+        (None, _) => id_without_pool(&envelope),
+    };
+    let outcome = outcome.map_err(|reason| redact::without_queries(&reason));
+    let duration_ms = started.elapsed().as_millis();
+    match &outcome {
+        Ok(_) => tracing::info!(status = "SUCCESS", physical_resource_id, duration_ms, "answering"),
+        Err(reason) => tracing::error!(status = "FAILED", physical_resource_id, duration_ms, reason, "answering"),
+    }
+    let response = Response {
+        physical_resource_id,
+        stack_id: stack_id.clone(),
+        request_id: request_id.clone(),
+        logical_resource_id: logical_resource_id.clone(),
+        outcome,
+    };
+    match deliver(answer, url, &response.body(), deadline).await {
+        Ok(()) => {
+            tracing::info!(%url, "answered");
+            Ok(())
+        }
+        Err(error) => {
+            tracing::error!(%url, %error, "CloudFormation was not told");
+            Err(error.into())
+        }
+    }
+}
+
+/// When the event was sent: when its ResponseURL was signed, where that can be believed, else when
+/// this run began.
+fn sent_at(started_at: Duration, signed_at: Option<Duration>) -> Duration {
+    /// How long CloudFormation's presigned URLs are valid.
+    const VALID_FOR: Duration = Duration::from_hours(2);
+    signed_at
+        .filter(|signed_at| started_at.checked_sub(*signed_at).is_some_and(|age| age <= VALID_FOR))
+        .unwrap_or(started_at)
+}
+
+/// The id of a Create that failed before it had a pool. It says nothing about the pool, so the
+/// Delete that follows goes by the ownership mark.
+fn id_without_pool(envelope: &Envelope) -> String {
+    let owner = owner(envelope);
+    format!("{WITHOUT_POOL}{}-{}", owner.logical_id, owner.fingerprint().simple())
+}
+
+fn owner(envelope: &Envelope) -> Owner {
+    Owner { stack_id: envelope.stack_id.clone(), logical_id: envelope.logical_resource_id.clone() }
+}
+
+const WITHOUT_POOL: &str = "cognito-m2m-failed-";
+
+async fn perform<U: UserPools, S: Secrets, T: TokenEndpoint>(
+    aws: &Aws<'_, U, S, T>,
+    endpoints: &Endpoints,
+    envelope: &Envelope,
+    request: Request,
+    sent_at: Duration,
+) -> Result<Data, Error> {
+    let owner = owner(envelope);
+    let parse = |properties: &Value| Desired::from_properties(properties, owner.clone(), endpoints.clone());
+    let physical_id = envelope.physical_resource_id.as_str();
+    match request {
+        Request::Create { properties } => {
+            let desired = parse(&properties)?;
+            let created =
+                Departed { lift_protection: true, ..departed(&owner, "", Some(&desired), &properties, sent_at) };
+            let result = reconcile(aws, &desired, &Target::Create, &BTreeSet::new(), Some(&created)).await;
+            // After the last write, so that of this Create and a Delete beside it one sees it all.
+            match (deleted_while_creating(aws, &created).await, result) {
+                (Ok(true), _) | (_, Err(Error::DeletedMeanwhile)) => {
+                    delete(aws, &created).await?;
+                    Err(Error::DeletedMeanwhile)
+                }
+                (Ok(false), result) => Ok(attributes(&desired, &result?)),
+                (Err(error), result) => result.and(Err(error)),
+            }
+        }
+        Request::Update { properties, old_properties } => {
+            let desired = parse(&properties)?;
+            let Some(pool) = PoolId::parse(physical_id) else { return Err(Error::PoolLost(PoolId::from(physical_id))) };
+            let former = parse(&old_properties).ok().map(|old| secret_names(&old)).unwrap_or_default();
+            let reconciled = reconcile(aws, &desired, &Target::Update(pool), &former, None).await?;
+            Ok(attributes(&desired, &reconciled))
+        }
+        Request::Delete { properties } => {
+            let desired = parse(&properties).ok();
+            let departed = departed(&owner, physical_id, desired.as_ref(), &properties, sent_at);
+            // Neither a pool's id nor one of ours: CloudFormation made it up, because no Create has
+            // answered yet. One may still be at work.
+            if PoolId::parse(physical_id).is_none() && !physical_id.starts_with(WITHOUT_POOL) {
+                note_delete(aws, &owner).await?;
+            }
+            delete(aws, &departed).await?;
+            Ok(Data::default())
+        }
+    }
+}
+
+fn departed<'a>(
+    owner: &'a Owner,
+    physical_id: &'a str,
+    desired: Option<&'a Desired>,
+    properties: &Value,
+    sent_at: Duration,
+) -> Departed<'a> {
+    Departed {
+        owner,
+        physical_id,
+        pool_name: desired.map(|desired| desired.pool.name.as_str()),
+        secrets: desired.map(secret_names).unwrap_or_default(),
+        recovery_window_in_days: secret_recovery_window_in_days(properties),
+        sent_at,
+        lift_protection: false,
+    }
+}
+
+fn secret_names(desired: &Desired) -> BTreeSet<SecretName> {
+    desired.clients.iter().map(|client| client.secret_name.clone()).collect()
+}
+
+/// What `Fn::GetAtt` gives.
+fn attributes(desired: &Desired, reconciled: &Reconciled) -> Data {
+    let Reconciled { pool, pool_arn, client_ids, secret_arns, verification } = reconciled;
+    let Desired { endpoints, domain, clients, .. } = desired;
+    let id = |client: &crate::model::Client| client_ids.get(&client.name).map(ToString::to_string).unwrap_or_default();
+    let arn = |client: &crate::model::Client| secret_arns.get(&client.name).cloned().unwrap_or_default();
+    let first = clients.first();
+    let fixed = [
+        ("UserPoolId", pool.to_string()),
+        ("UserPoolArn", pool_arn.clone()),
+        ("UserPoolName", desired.pool.name.clone()),
+        ("Issuer", endpoints.issuer(pool)),
+        ("JwksUri", endpoints.jwks_uri(pool)),
+        ("Domain", endpoints.host(domain)),
+        ("TokenEndpoint", endpoints.token_endpoint(domain)),
+        ("ClientId", first.map(id).unwrap_or_default()),
+        ("ClientSecretArn", first.map(arn).unwrap_or_default()),
+        ("ClientIds", clients.iter().map(id).collect::<Vec<_>>().join(",")),
+        ("Scopes", desired.scopes().collect::<Vec<_>>().join(" ")),
+        ("TokenVerification", verification.as_str().to_owned()),
+    ];
+    let of_clients: Vec<_> = clients
+        .iter()
+        .flat_map(|client| {
+            [
+                (format!("ClientId.{}", client.name), id(client)),
+                (format!("ClientSecretArn.{}", client.name), arn(client)),
+            ]
+        })
+        .collect();
+    let names: Vec<_> = of_clients.iter().map(|(name, _)| name.clone()).collect();
+    Data::new(fixed.into_iter().map(|(name, value)| (name.to_owned(), value)).chain(of_clients))
+        .may_leave_out(names)
+        // Beyond the contract of a usual stack: thousands of scopes, or a hundred clients with
+        // many. An answer without these is of more use than none.
+        .may_leave_out(["Scopes".to_owned()])
+        .may_leave_out(["ClientIds".to_owned()])
+}

@@ -1,0 +1,374 @@
+//! Carrying a plan out: the only place that runs steps. It makes no choices.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use futures::{StreamExt, stream};
+use uuid::Uuid;
+
+use super::{Aws, Credentials, Error, Reconciled, Verification, millis, observe::SIDE_BY_SIDE};
+use crate::{
+    deadline::{now, wait},
+    model::{
+        Client, ClientId, ClientName, Desired, Domain, PoolId, SecretName, desired::SecretFacts, observed::Observed,
+    },
+    plan::{Plan, SecretUpdate, Step},
+    ports::{
+        AwsError, ErrorKind, ExpectedToken, NewSecret, SecretDocument, Secrets, TokenEndpoint, TokenError, UserPools,
+    },
+    redact::Secret,
+};
+
+/// A step that begins with less time than this would only be cut off.
+const SHORTEST_STEP: Duration = Duration::from_millis(300);
+
+/// A new prefix can take a minute to appear in DNS.
+const REACHABLE_WITHIN: Duration = Duration::from_mins(1);
+const ASK_AGAIN_AFTER: Duration = Duration::from_secs(2);
+
+/// How long a domain that was just deleted may still count as the pool's.
+const DOMAIN_GONE_WITHIN: Duration = Duration::from_mins(1);
+
+/// Every plan starts from a pool or creates it before anything else.
+const NO_POOL: Error = Error::Internal("a step ran before there was a user pool");
+
+/// Resolves the template's names to ids while the steps make them.
+struct Applying<'a, U, S, T> {
+    aws: &'a Aws<'a, U, S, T>,
+    desired: Option<&'a Desired>,
+    versions: HashMap<SecretName, String>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    pool: Option<(PoolId, String)>,
+    clients: BTreeMap<ClientName, ClientId>,
+    secret_arns: BTreeMap<ClientName, String>,
+    credentials: HashMap<ClientId, Secret<String>>,
+    verified: Vec<Verification>,
+}
+
+/// Carries out the plan that was made from `observed`.
+pub(super) async fn apply<U: UserPools, S: Secrets, T: TokenEndpoint>(
+    aws: &Aws<'_, U, S, T>,
+    desired: &Desired,
+    observed: &Observed,
+    credentials: Credentials,
+    plan: &Plan,
+) -> Result<Reconciled, Error> {
+    let mut state =
+        State { pool: observed.pool.as_ref().map(|pool| (pool.id.clone(), pool.arn.clone())), ..State::default() };
+    for client in &desired.clients {
+        if let Some(current) = observed.client(&client.name, &client.secret_name) {
+            if let Some(secret) = credentials.of(&current.id) {
+                state.credentials.insert(current.id.clone(), secret.clone());
+            }
+            state.clients.insert(client.name.clone(), current.id.clone());
+        }
+        if let Some(secret) = observed.secrets.get(&client.secret_name) {
+            state.secret_arns.insert(client.name.clone(), secret.arn.clone());
+        }
+    }
+    let applying = Applying { aws, desired: Some(desired), versions: credentials.versions, state: Mutex::new(state) };
+    applying.run(plan).await?;
+
+    let state = applying.state.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let (pool, pool_arn) = state.pool.ok_or(NO_POOL)?;
+    let verification = if state.verified.contains(&Verification::Unreachable) {
+        Verification::Unreachable
+    } else {
+        state.verified.first().copied().unwrap_or(Verification::Skipped)
+    };
+    Ok(Reconciled { pool, pool_arn, client_ids: state.clients, secret_arns: state.secret_arns, verification })
+}
+
+/// Carries out a plan of deletions, which needs no names resolved.
+pub(super) async fn apply_deletions<U: UserPools, S: Secrets, T: TokenEndpoint>(
+    aws: &Aws<'_, U, S, T>,
+    plan: &Plan,
+) -> Result<(), Error> {
+    Applying { aws, desired: None, versions: HashMap::new(), state: Mutex::default() }.run(plan).await
+}
+
+/// Why one step failed; [`Applying::run`] adds the step.
+enum StepError {
+    Aws(AwsError),
+    Other(Error),
+}
+
+impl From<AwsError> for StepError {
+    fn from(error: AwsError) -> Self {
+        Self::Aws(error)
+    }
+}
+
+impl<U: UserPools, S: Secrets, T: TokenEndpoint> Applying<'_, U, S, T> {
+    async fn run(&self, plan: &Plan) -> Result<(), Error> {
+        for phase in &plan.phases {
+            // A step that has begun is not broken off for another's failure: its effect would be
+            // unknown. Only those that have not begun are left out.
+            let failed = AtomicBool::new(false);
+            let results: Vec<_> = stream::iter(phase.iter().map(|step| self.run_step(step, &failed)))
+                .buffered(SIDE_BY_SIDE)
+                .collect()
+                .await;
+            results.into_iter().collect::<Result<(), Error>>()?;
+        }
+        Ok(())
+    }
+
+    async fn run_step(&self, step: &Step, failed: &AtomicBool) -> Result<(), Error> {
+        if failed.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let name = step.to_string();
+        if self.aws.deadline.left() < SHORTEST_STEP {
+            failed.store(true, Ordering::Relaxed);
+            return Err(Error::OutOfTime { steps: Vec::new() });
+        }
+        let started = now();
+        let result = self.aws.progress.during(&name, self.perform(step)).await;
+        let duration_ms = millis(started.elapsed());
+        result.map(|()| tracing::info!(step = name, duration_ms, "done")).map_err(|error| {
+            failed.store(true, Ordering::Relaxed);
+            let error = match error {
+                StepError::Aws(source) => Error::Step { step: name.clone(), source },
+                StepError::Other(error) => error,
+            };
+            tracing::warn!(step = name, duration_ms, error = super::chain(&error), "failed");
+            error
+        })
+    }
+
+    async fn perform(&self, step: &Step) -> Result<(), StepError> {
+        let Aws { pools, secrets, .. } = self.aws;
+        match step {
+            Step::CreateUserPool { pool } => {
+                let (id, arn) = pools.create_user_pool(pool).await?;
+                self.aws.progress.found_pool(&id);
+                self.state().pool = Some((id, arn));
+            }
+            Step::UpdateUserPool { pool, changes: _ } => pools.update_user_pool(&self.pool()?, pool).await?,
+            Step::DeleteUserPool { id } => pools.delete_user_pool(id).await?,
+
+            Step::CreateUserPoolDomain { domain } => pools.create_user_pool_domain(&self.pool()?, domain).await?,
+            Step::UpdateUserPoolDomain { domain } => pools.update_user_pool_domain(&self.pool()?, domain).await?,
+            Step::ReplaceUserPoolDomain { from, to } => self.replace_domain(from, to).await?,
+            Step::DeleteUserPoolDomain { pool, prefix } => pools.delete_user_pool_domain(pool, prefix).await?,
+
+            Step::CreateResourceServer { server } => pools.create_resource_server(&self.pool()?, server).await?,
+            Step::UpdateResourceServer { server, changes: _ } => {
+                pools.update_resource_server(&self.pool()?, server).await?;
+            }
+            Step::DeleteResourceServer { identifier } => {
+                pools.delete_resource_server(&self.pool()?, identifier).await?;
+            }
+
+            Step::CreateUserPoolClient { client } => {
+                let (id, secret) = pools.create_user_pool_client(&self.pool()?, client).await?;
+                let mut state = self.state();
+                state.clients.insert(client.name.clone(), id.clone());
+                state.credentials.insert(id, secret);
+            }
+            Step::UpdateUserPoolClient { id, client, changes: _ } => {
+                pools.update_user_pool_client(&self.pool()?, id, client).await?;
+            }
+            Step::DeleteUserPoolClient { id, name: _ } => pools.delete_user_pool_client(&self.pool()?, id).await?,
+
+            Step::CreateSecret { name, client, kms_key_id, tags, value } => {
+                let document = self.document(name, client, value)?;
+                let token = self.version_token(name, &document.facts);
+                let description = format!("OAuth 2.0 client credentials of {client}; made by cognito-m2m");
+                let new = NewSecret {
+                    name,
+                    tags,
+                    kms_key_id: kms_key_id.as_deref(),
+                    description: &description,
+                    document: Some(&document),
+                    token: &token,
+                };
+                let arn = secrets.create_secret(&new).await?;
+                self.state().secret_arns.insert(client.clone(), arn);
+            }
+            Step::UpdateSecret { name, client, update, changes: _ } => self.update_secret(name, client, update).await?,
+            Step::DeleteSecret { name, recovery_window_in_days } => {
+                secrets.delete_secret(name, *recovery_window_in_days).await?;
+            }
+
+            Step::VerifyToken { client } => self.verify(client).await?,
+        }
+        Ok(())
+    }
+
+    /// The old prefix goes, the new one comes; if it cannot, the old one comes back.
+    async fn replace_domain(&self, from: &Domain, to: &Domain) -> Result<(), StepError> {
+        let pools = &self.aws.pools;
+        let pool = self.pool()?;
+        pools.delete_user_pool_domain(&pool, &from.prefix).await?;
+        let Err(error) = self.create_domain_once_free(&pool, to).await else { return Ok(()) };
+        tracing::warn!(%error, prefix = from.prefix, "putting the old domain back");
+        if let Err(lost) = self.create_domain_once_free(&pool, from).await {
+            let message =
+                format!("{}; and the old domain {} could not be put back: {lost}", error.message, from.prefix);
+            return Err(AwsError { message, ..error }.into());
+        }
+        // With the old domain back there is nothing to observe anew: the prefix was free when it
+        // was looked at, and it is not to be had.
+        let kind = if error.kind == ErrorKind::Changed { ErrorKind::Refused } else { error.kind };
+        let message = format!("{}; the old domain {} is back", error.message, from.prefix);
+        Err(AwsError { kind, message, ..error }.into())
+    }
+
+    /// Creates a domain on a pool whose former domain may still be on its way out.
+    async fn create_domain_once_free(&self, pool: &PoolId, domain: &Domain) -> Result<(), AwsError> {
+        let pools = &self.aws.pools;
+        let started = now();
+        loop {
+            let error = match pools.create_user_pool_domain(pool, domain).await {
+                Ok(()) => return Ok(()),
+                Err(error) if error.kind != ErrorKind::Changed => return Err(error),
+                Err(error) => error,
+            };
+            match pools.describe_user_pool_domain(&domain.prefix).await? {
+                // A lost answer, asked again.
+                Some(found) if found.pool == *pool && !found.deleting => return Ok(()),
+                Some(found) if found.pool != *pool => return Err(error),
+                _ if started.elapsed() > DOMAIN_GONE_WITHIN || self.aws.deadline.left() < ASK_AGAIN_AFTER * 2 => {
+                    return Err(error);
+                }
+                _ => wait(ASK_AGAIN_AFTER).await,
+            }
+        }
+    }
+
+    async fn update_secret(
+        &self,
+        name: &SecretName,
+        client: &ClientName,
+        update: &SecretUpdate,
+    ) -> Result<(), StepError> {
+        let secrets = &self.aws.secrets;
+        let SecretUpdate { restore, tag, untag, kms_key_id, value } = update;
+        // Looked up first: what cannot be written is not begun.
+        let document = value.as_ref().map(|value| self.document(name, client, value)).transpose()?;
+        let mut current = self.versions.get(name).cloned();
+        if *restore {
+            secrets.restore_secret(name).await?;
+        }
+        if !tag.is_empty() {
+            secrets.tag_resource(name, tag).await?;
+        }
+        if !untag.is_empty() {
+            secrets.untag_resource(name, untag).await?;
+        }
+        if let Some(key) = kms_key_id {
+            secrets.update_secret(name, key.as_deref()).await?;
+        }
+        if let Some(document) = document {
+            if *restore {
+                // The version could not be read while the secret was scheduled for deletion.
+                current = secrets.get_secret_value(name).await?.map(|version| version.id);
+            }
+            let token = version_token(name, current.as_deref(), &document.facts);
+            secrets.put_secret_value(name, &document, &token).await?;
+        }
+        Ok(())
+    }
+
+    /// Asks for a token until the endpoint can be reached.
+    async fn verify(&self, name: &ClientName) -> Result<(), StepError> {
+        let (id, secret, client, pool) = {
+            let pool = self.pool()?;
+            let state = self.state();
+            let id = state.clients.get(name).cloned();
+            let secret = id.as_ref().and_then(|id| state.credentials.get(id)).cloned();
+            (id, secret, self.declared(name), pool)
+        };
+        let (Some(id), Some(client), Some(desired)) = (id, client, self.desired) else { return Ok(()) };
+        let secret = secret.ok_or_else(|| {
+            StepError::Other(Error::SecretLost { client: name.clone(), secret: client.secret_name.clone() })
+        })?;
+        let expected = ExpectedToken { client_id: id, facts: desired.secret_facts(client, &pool) };
+        let started = now();
+        let verification = loop {
+            match self.aws.tokens.verify(&expected, &secret).await {
+                Ok(()) => break Verification::Verified,
+                Err(TokenError::Refused(reason)) => {
+                    return Err(StepError::Other(Error::Token { client: name.clone(), reason }));
+                }
+                Err(TokenError::Unreachable(reason)) => {
+                    let left = REACHABLE_WITHIN.saturating_sub(started.elapsed()).min(self.aws.deadline.left());
+                    if left <= ASK_AGAIN_AFTER {
+                        tracing::warn!(client = %name, reason, "the token endpoint could not be reached; the token was not checked");
+                        break Verification::Unreachable;
+                    }
+                    wait(ASK_AGAIN_AFTER).await;
+                }
+            }
+        };
+        self.state().verified.push(verification);
+        Ok(())
+    }
+
+    fn document(
+        &self,
+        secret: &SecretName,
+        client: &ClientName,
+        value: &SecretFacts,
+    ) -> Result<SecretDocument, StepError> {
+        let pool = self.pool()?;
+        let state = self.state();
+        let lost = || StepError::Other(Error::SecretLost { client: client.clone(), secret: secret.clone() });
+        let client_id = state.clients.get(client).ok_or_else(lost)?;
+        let client_secret = state.credentials.get(client_id).ok_or_else(lost)?;
+        let facts = match (self.desired, self.declared(client)) {
+            // The plan may be older than the pool.
+            (Some(desired), Some(client)) => desired.secret_facts(client, &pool),
+            _ => value.clone(),
+        };
+        Ok(SecretDocument { client_id: client_id.clone(), client_secret: client_secret.clone(), facts })
+    }
+
+    fn version_token(&self, name: &SecretName, facts: &SecretFacts) -> String {
+        version_token(name, self.versions.get(name).map(String::as_str), facts)
+    }
+
+    fn declared(&self, name: &ClientName) -> Option<&Client> {
+        self.desired?.clients.iter().find(|client| client.name == *name)
+    }
+
+    fn pool(&self) -> Result<PoolId, StepError> {
+        self.state().pool.as_ref().map(|(id, _)| id.clone()).ok_or(StepError::Other(NO_POOL))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The id of the version that follows `current`.
+///
+/// Secrets Manager refuses a second value under the same id. Of two deliveries of one event, which
+/// both made a client, only one can therefore write the version; the other is refused, observes
+/// again, and finds the first one's client in the secret.
+fn version_token(name: &SecretName, current: Option<&str>, facts: &SecretFacts) -> String {
+    let SecretFacts { token_endpoint, scope, issuer, jwks_uri, user_pool_id, client_name } = facts;
+    let parts = [
+        name.as_str(),
+        current.unwrap_or_default(),
+        token_endpoint,
+        scope,
+        issuer,
+        jwks_uri,
+        user_pool_id.as_str(),
+        client_name.as_str(),
+    ];
+    Uuid::new_v5(&Uuid::NAMESPACE_URL, parts.join("\n").as_bytes()).to_string()
+}

@@ -1,0 +1,269 @@
+//! Observe, plan, apply, and again where the world has moved in between.
+
+mod apply;
+mod delete;
+mod observe;
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+pub use delete::{Departed, delete, deleted_while_creating, note_delete};
+
+use crate::{
+    deadline::{Deadline, now, wait},
+    model::{ClientId, ClientName, Desired, PoolId, SecretName, Violations},
+    plan::{Plan, Refusal, Step, plan},
+    ports::{AwsError, ErrorKind, Secrets, TokenEndpoint, UserPools},
+    redact::Secret,
+    steady::Steady,
+};
+
+/// AWS as one invocation uses it: steady, and only until its deadline.
+pub struct Aws<'a, U, S, T> {
+    pub pools: Steady<'a, U>,
+    pub secrets: Steady<'a, S>,
+    pub tokens: &'a T,
+    pub deadline: Deadline,
+    pub progress: &'a Progress,
+}
+
+/// Which pool is meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// The one with our mark, or a new one.
+    Create,
+    /// This one, or none.
+    Update(PoolId),
+}
+
+/// What a Create or an Update leaves behind, for its answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reconciled {
+    pub pool: PoolId,
+    pub pool_arn: String,
+    pub client_ids: BTreeMap<ClientName, ClientId>,
+    pub secret_arns: BTreeMap<ClientName, String>,
+    pub verification: Verification,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verification {
+    Verified,
+    Unreachable,
+    Skipped,
+}
+
+impl Verification {
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Verified => "verified",
+            Self::Unreachable => "unreachable",
+            Self::Skipped => "skipped",
+        }
+    }
+}
+
+/// Why an event ends as FAILED. `Display` leaves the source out; [`chain`] prints both.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Violations(#[from] Violations),
+    #[error(transparent)]
+    Refusal(#[from] Refusal),
+    #[error("Reading the present state failed")]
+    Observe(#[source] AwsError),
+    #[error("The step {step} failed")]
+    Step {
+        step: String,
+        #[source]
+        source: AwsError,
+    },
+    #[error(
+        "The token of client {client} is not right: {reason}. Correct the client's properties, or set VerifyToken to false"
+    )]
+    Token { client: ClientName, reason: String },
+    #[error(
+        "User pool {0} does not exist or does not carry this resource's ownership tags any more. \
+         Nothing was changed; restore the tags, or remove the resource from the template and add it under another logical id"
+    )]
+    PoolLost(PoolId),
+    #[error(
+        "CloudFormation deleted the resource while it was still being created. Everything that the Create had made was removed"
+    )]
+    DeletedMeanwhile,
+    #[error(
+        "The client secret of {client} cannot be read: secret {secret} has no usable value and Cognito shows none. \
+             Remove the client from the template, deploy, add it again and deploy"
+    )]
+    SecretLost { client: ClientName, secret: SecretName },
+    #[error("Internal error: {0}. Nothing is lost; deploy again, and report it")]
+    Internal(&'static str),
+    #[error("Time ran out {}. Deploy again: the work goes on from where it stopped", before(steps))]
+    OutOfTime { steps: Vec<String> },
+}
+
+fn before(steps: &[String]) -> String {
+    match steps {
+        [] => "before the next step could start".to_owned(),
+        steps => format!("during {}", steps.join(" and ")),
+    }
+}
+
+/// An error with its sources and what to do, for people.
+#[must_use]
+pub fn chain(error: &Error) -> String {
+    match error {
+        Error::Observe(source) | Error::Step { source, .. } => format!("{error}: {source}. {}", source.advice()),
+        other => format!("{other}."),
+    }
+}
+
+/// What is known of a run from outside, also when it is cut off.
+#[derive(Debug, Default)]
+pub struct Progress(Mutex<ProgressState>);
+
+#[derive(Debug, Default)]
+struct ProgressState {
+    pool: Option<PoolId>,
+    in_flight: Vec<String>,
+}
+
+impl Progress {
+    /// The pool, as soon as there is one.
+    #[must_use]
+    pub fn pool(&self) -> Option<PoolId> {
+        self.state().pool.clone()
+    }
+
+    /// What was being done.
+    #[must_use]
+    pub fn in_flight(&self) -> Vec<String> {
+        self.state().in_flight.clone()
+    }
+
+    pub(crate) fn found_pool(&self, pool: &PoolId) {
+        self.state().pool = Some(pool.clone());
+    }
+
+    /// Runs one thing under its name.
+    pub(crate) async fn during<R>(&self, name: &str, work: impl Future<Output = R>) -> R {
+        self.state().in_flight.push(name.to_owned());
+        let result = work.await;
+        let mut state = self.state();
+        if let Some(index) = state.in_flight.iter().position(|running| running == name) {
+            state.in_flight.remove(index);
+        }
+        result
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, ProgressState> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Secret values met on the way, for the steps that must write them again. Never printed, and kept
+/// apart from Observed for that reason.
+#[derive(Debug, Default)]
+struct Credentials {
+    /// What a secret's AWSCURRENT says before what Cognito says: after a rotation Cognito may show
+    /// another secret, or none.
+    recorded: HashMap<ClientId, Secret<String>>,
+    described: HashMap<ClientId, Secret<String>>,
+    /// AWSCURRENT's version ids.
+    versions: HashMap<SecretName, String>,
+}
+
+impl Credentials {
+    fn of(&self, client: &ClientId) -> Option<&Secret<String>> {
+        self.recorded.get(client).or_else(|| self.described.get(client))
+    }
+}
+
+/// How often the world may move under a run before that is an error. With the waits between, a
+/// domain that is still being deleted has about a minute.
+const ROUNDS: usize = 8;
+const FIRST_WAIT: Duration = Duration::from_millis(500);
+const LONGEST_WAIT: Duration = Duration::from_secs(15);
+
+/// Makes what AWS holds into what `desired` says.
+///
+/// # Guarantees
+/// - Whatever half-way state it meets, it goes on from there; run again, it changes nothing.
+/// - Run twice at once for one owner, both runs end with the same pool, clients and secrets:
+///   where two runs make the same thing, a unique name (the domain's, the secret's version) says
+///   which of the two stays, and the other is removed.
+/// - What carries no mark of the owner is not touched.
+///
+/// # Errors
+/// What failed and on what; the work done so far stays, and a later run goes on from it.
+pub async fn reconcile<U: UserPools, S: Secrets, T: TokenEndpoint>(
+    aws: &Aws<'_, U, S, T>,
+    desired: &Desired,
+    target: &Target,
+    former_secrets: &BTreeSet<SecretName>,
+    created: Option<&Departed<'_>>,
+) -> Result<Reconciled, Error> {
+    let mut verify: BTreeSet<ClientName> = match target {
+        Target::Create => desired.clients.iter().map(|client| client.name.clone()).collect(),
+        Target::Update(_) => BTreeSet::new(),
+    };
+    let mut pause = FIRST_WAIT;
+    let mut round = 1;
+    loop {
+        let error = match reconcile_once(aws, desired, target, former_secrets, &mut verify).await {
+            Ok(reconciled) => return Ok(reconciled),
+            Err(error) => error,
+        };
+        let moved = matches!(&error, Error::Observe(source) | Error::Step { source, .. }
+            if matches!(source.kind, ErrorKind::Changed | ErrorKind::Lost));
+        if !moved || round == ROUNDS || pause >= aws.deadline.left() {
+            return Err(error);
+        }
+        if let Some(created) = created
+            && deleted_while_creating(aws, created).await?
+        {
+            return Err(Error::DeletedMeanwhile);
+        }
+        tracing::info!(round, cause = chain(&error), "observing again");
+        aws.progress.during("waiting to observe again", wait(pause)).await;
+        pause = (pause * 2).min(LONGEST_WAIT);
+        round += 1;
+    }
+}
+
+async fn reconcile_once<U: UserPools, S: Secrets, T: TokenEndpoint>(
+    aws: &Aws<'_, U, S, T>,
+    desired: &Desired,
+    target: &Target,
+    former_secrets: &BTreeSet<SecretName>,
+    verify: &mut BTreeSet<ClientName>,
+) -> Result<Reconciled, Error> {
+    let started = now();
+    let (observed, credentials) = aws
+        .progress
+        .during("reading the present state", observe::observe(aws, desired, target, former_secrets))
+        .await?;
+    if let Some(pool) = &observed.pool {
+        aws.progress.found_pool(&pool.id);
+    }
+    let plan = plan(desired, &observed, verify)?;
+    log_plan(&plan, started.elapsed());
+    // A second round must not forget what the first one touched.
+    verify.extend(plan.steps().filter_map(|step| match step {
+        Step::VerifyToken { client } => Some(client.clone()),
+        _ => None,
+    }));
+    apply::apply(aws, desired, &observed, credentials, &plan).await
+}
+
+fn log_plan(plan: &Plan, observed_in: Duration) {
+    tracing::info!(plan = %plan, steps = plan.steps().count(), observed_in_ms = millis(observed_in), "planned");
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
