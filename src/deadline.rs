@@ -83,7 +83,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_answer_keeps_its_reserve() {
-        let long = Deadline::after(Duration::from_secs(300));
+        let long = Deadline::after(Duration::from_mins(5));
         assert_eq!(long.for_answer() - long.for_work(), RESERVE);
         let short = Deadline::after(Duration::from_secs(4));
         assert!(short.for_answer() - short.for_work() >= Duration::from_millis(900));

@@ -6,6 +6,7 @@
 
 use std::{
     collections::HashMap,
+    pin::Pin,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -61,13 +62,15 @@ impl<'a, T> Steady<'a, T> {
 
     async fn call<R, F>(&self, operation: &'static str, paced: bool, again: Again, call: impl Fn() -> F) -> Result<R>
     where
-        F: Future<Output = Result<R>>,
+        F: Future<Output = Result<R>> + Send,
     {
         let pace = paced.then(|| self.pace(operation));
         let mut backoff = FIRST_BACKOFF;
         loop {
             let within = ANSWER_WITHIN.min(self.deadline.left());
-            let answered = async { timeout(within, call()).await };
+            // Boxed and unnamed: the futures above would otherwise hold the SDK's whole type.
+            let called: Pin<Box<dyn Future<Output = Result<R>> + Send + '_>> = Box::pin(call());
+            let answered = async { timeout(within, called).await };
             let answered = match &pace {
                 Some(pace) => pace.keep(answered).await,
                 None => answered.await,

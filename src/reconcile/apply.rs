@@ -134,7 +134,8 @@ impl<U: UserPools, S: Secrets, T: TokenEndpoint> Applying<'_, U, S, T> {
             return Err(Error::OutOfTime { steps: Vec::new() });
         }
         let started = now();
-        let result = self.aws.progress.during(&name, self.perform(step)).await;
+        // Boxed: one step's future holds those of every operation.
+        let result = self.aws.progress.during(&name, Box::pin(self.perform(step))).await;
         let duration_ms = millis(started.elapsed());
         result.map(|()| tracing::info!(step = name, duration_ms, "done")).map_err(|error| {
             failed.store(true, Ordering::Relaxed);

@@ -245,7 +245,7 @@ async fn reconcile_once<U: UserPools, S: Secrets, T: TokenEndpoint>(
     let started = now();
     let (observed, credentials) = aws
         .progress
-        .during("reading the present state", observe::observe(aws, desired, target, former_secrets))
+        .during("reading the present state", Box::pin(observe::observe(aws, desired, target, former_secrets)))
         .await?;
     if let Some(pool) = &observed.pool {
         aws.progress.found_pool(&pool.id);
