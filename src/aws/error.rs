@@ -29,8 +29,9 @@ where
             let kind = classify(operation, &code, &message, status);
             AwsError { operation, subject, kind, code, message: redact::without_queries(&message) }
         }
+        // What has a kind was lost on the way, such as a connection that closed without an answer.
         SdkError::DispatchFailure(dispatch)
-            if dispatch.as_connector_error().is_some_and(|error| error.is_other() || error.is_user()) =>
+            if dispatch.is_user() || (dispatch.is_other() && dispatch.as_other().is_none()) =>
         {
             AwsError { operation, subject, kind: ErrorKind::Denied, code: "NotSent".to_owned(), message: causes(error) }
         }
@@ -41,6 +42,12 @@ where
             code: "NotSent".to_owned(),
             message: causes(error),
         },
+        // A refusal without a code that can be read, such as a proxy's page: nothing happened.
+        SdkError::ResponseError(answer) if answer.raw().status().is_client_error() => {
+            let status = answer.raw().status();
+            let kind = classify(operation, "", "", status);
+            AwsError { operation, subject, kind, code: format!("HTTP {}", status.as_u16()), message: causes(error) }
+        }
         lost => {
             let code = match lost {
                 SdkError::TimeoutError(_) => "Timeout",
@@ -81,7 +88,8 @@ fn classify(operation: &str, code: &str, message: &str, status: StatusCode) -> E
     if code == "ConcurrentModificationException" {
         return ErrorKind::Busy;
     }
-    if status.is_server_error() || lower_code.starts_with("internal") || lower_code.starts_with("serviceunavailable") {
+    // A success that cannot be read may come as an error of the service: it may have happened.
+    if !status.is_client_error() || lower_code.starts_with("internal") || lower_code.starts_with("serviceunavailable") {
         return ErrorKind::Lost;
     }
     match (operation, code) {
@@ -111,6 +119,8 @@ fn classify(operation: &str, code: &str, message: &str, status: StatusCode) -> E
         ("CreateSecret" | "PutSecretValue", "ResourceExistsException") => ErrorKind::Changed,
         // "…already scheduled for deletion", "…marked for deletion", "…not scheduled for deletion".
         (_, "InvalidRequestException") if says(&["deletion", "deleted"]) => ErrorKind::Changed,
+        // The services say so with a code and status 400; a proxy or a firewall with the status alone.
+        _ if matches!(status.as_u16(), 401 | 403) => ErrorKind::Denied,
         _ => ErrorKind::Refused,
     }
 }

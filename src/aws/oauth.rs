@@ -87,8 +87,9 @@ impl OAuth {
 impl TokenEndpoint for OAuth {
     async fn verify(&self, expected: &ExpectedToken, secret: &Secret<String>) -> Result<(), TokenError> {
         let (token, keys) =
-            futures::future::try_join(self.token(expected, secret), self.keys(&expected.facts.jwks_uri)).await?;
-        check(expected, &token, &keys).map_err(TokenError::Refused)
+            futures::future::join(self.token(expected, secret), self.keys(&expected.facts.jwks_uri)).await;
+        // The token first: its refusal is final, also where the keys cannot be had.
+        check(expected, &token?, &keys?).map_err(TokenError::Refused)
     }
 }
 

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::error::{failed, is_gone};
 use crate::{
     model::{ClientId, ClientName, Owner, PoolId, SecretName, Tags, desired::SecretFacts},
-    ports::{AwsError, NewSecret, Page, Result, SecretDescription, SecretDocument, SecretVersion, Secrets},
+    ports::{AwsError, ErrorKind, NewSecret, Page, Result, SecretDescription, SecretDocument, SecretVersion, Secrets},
     redact::{self, Secret},
 };
 
@@ -153,7 +153,8 @@ impl Secrets for SecretsManager {
             Err(error) if is_gone(&error) => Ok(()),
             Err(error) => {
                 let error = failed("DeleteSecret", subject(name), &error);
-                if error.message.to_ascii_lowercase().contains("scheduled for deletion") { Ok(()) } else { Err(error) }
+                // What is not gone can only have changed by being scheduled already, in several spellings.
+                if error.kind == ErrorKind::Changed { Ok(()) } else { Err(error) }
             }
             Ok(_) => Ok(()),
         }
