@@ -128,8 +128,7 @@ pub enum Refusal {
     SecretTaken { name: SecretName, scheduled: bool },
     #[error(
         "Deletion protection is in force on user pool {pool}. Nothing was removed. Set DeletionProtection to INACTIVE and \
-         deploy that, or run: aws cognito-idp update-user-pool --user-pool-id {pool} --deletion-protection INACTIVE \
-         (which resets the pool's other settings); then delete again"
+         deploy that, or switch it off on the pool's settings page in the Cognito console; then delete again"
     )]
     DeletionProtected { pool: PoolId },
 }
@@ -182,7 +181,7 @@ pub fn plan(desired: &Desired, observed: &Observed, also_verify: &BTreeSet<Clien
     // while the pool still has the lesser tier.
     let downgrade = domain
         .iter()
-        .any(|step| matches!(step, Step::UpdateUserPoolDomain { domain } if domain.managed_login_version == 1));
+        .any(|step| matches!(step, Step::UpdateUserPoolDomain { domain: to } | Step::ReplaceUserPoolDomain { to, .. } if to.managed_login_version == 1));
     let (domain_before_pool, domain_after_pool) = if downgrade { (domain, Vec::new()) } else { (Vec::new(), domain) };
     let domain_and_widen = domain_after_pool.into_iter().chain(widen).collect();
 
@@ -205,6 +204,9 @@ pub fn plan(desired: &Desired, observed: &Observed, also_verify: &BTreeSet<Clien
     ]))
 }
 
+/// How long the note of a Delete stays readable: the shortest window that there is.
+pub const NOTE_KEPT_FOR_DAYS: u8 = 7;
+
 /// The plan that leaves nothing: secrets, then domains, then pools.
 ///
 /// # Errors
@@ -214,7 +216,13 @@ pub fn plan_delete(remains: &Remains, recovery_window_in_days: u8) -> Result<Pla
         return Err(Refusal::DeletionProtected { pool: pool.id.clone() });
     }
     Ok(Plan::of([
-        remains.secrets.iter().map(|name| Step::DeleteSecret { name: name.clone(), recovery_window_in_days }).collect(),
+        remains
+            .secrets
+            .iter()
+            .map(|name| (name, recovery_window_in_days))
+            .chain(remains.note.iter().map(|name| (name, NOTE_KEPT_FOR_DAYS)))
+            .map(|(name, days)| Step::DeleteSecret { name: name.clone(), recovery_window_in_days: days })
+            .collect(),
         remains
             .pools
             .iter()

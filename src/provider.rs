@@ -11,7 +11,7 @@ use crate::{
     model::{Desired, Endpoints, Owner, PoolId, SecretName, desired::secret_recovery_window_in_days},
     ports::{Secrets, TokenEndpoint, UserPools},
     reconcile::{
-        Aws, Departed, Error, Progress, Reconciled, Target, chain, delete, deleted_while_creating, note_delete,
+        Aws, Departed, Error, Progress, Reconciled, Target, chain, delete, deleted_while_creating, millis, note_delete,
         reconcile,
     },
     redact,
@@ -97,7 +97,7 @@ pub async fn handle<U: UserPools, S: Secrets, T: TokenEndpoint>(
         (None, _) => id_without_pool(&envelope),
     };
     let outcome = outcome.map_err(|reason| redact::without_queries(&reason));
-    let duration_ms = started.elapsed().as_millis();
+    let duration_ms = millis(started.elapsed());
     match &outcome {
         Ok(_) => tracing::info!(status = "SUCCESS", physical_resource_id, duration_ms, "answering"),
         Err(reason) => tracing::error!(status = "FAILED", physical_resource_id, duration_ms, reason, "answering"),
@@ -126,9 +126,11 @@ pub async fn handle<U: UserPools, S: Secrets, T: TokenEndpoint>(
 fn sent_at(started_at: Duration, signed_at: Option<Duration>) -> Duration {
     /// How long CloudFormation's presigned URLs are valid.
     const VALID_FOR: Duration = Duration::from_hours(2);
-    signed_at
-        .filter(|signed_at| started_at.checked_sub(*signed_at).is_some_and(|age| age <= VALID_FOR))
-        .unwrap_or(started_at)
+    /// What the signature tells time by.
+    const SECOND: Duration = Duration::from_secs(1);
+    let signed_at =
+        signed_at.filter(|signed_at| started_at.checked_sub(*signed_at).is_some_and(|age| age <= VALID_FOR));
+    signed_at.map_or(started_at, |signed_at| started_at.min(signed_at + SECOND))
 }
 
 /// The id of a Create that failed before it had a pool. It says nothing about the pool, so the
@@ -161,14 +163,12 @@ async fn perform<U: UserPools, S: Secrets, T: TokenEndpoint>(
                 Departed { lift_protection: true, ..departed(&owner, "", Some(&desired), &properties, sent_at) };
             let result = reconcile(aws, &desired, &Target::Create, &BTreeSet::new(), Some(&created)).await;
             // After the last write, so that of this Create and a Delete beside it one sees it all.
-            match (deleted_while_creating(aws, &created).await, result) {
-                (Ok(true), _) | (_, Err(Error::DeletedMeanwhile)) => {
-                    delete(aws, &created).await?;
-                    Err(Error::DeletedMeanwhile)
-                }
-                (Ok(false), result) => Ok(attributes(&desired, &result?)),
-                (Err(error), result) => result.and(Err(error)),
+            if matches!(result, Err(Error::DeletedMeanwhile)) || deleted_while_creating(aws, &created).await {
+                let pool = aws.progress.pool();
+                delete(aws, &Departed { physical_id: pool.as_ref().map_or("", PoolId::as_str), ..created }).await?;
+                return Err(Error::DeletedMeanwhile);
             }
+            Ok(attributes(&desired, &result?))
         }
         Request::Update { properties, old_properties } => {
             let desired = parse(&properties)?;
@@ -183,7 +183,7 @@ async fn perform<U: UserPools, S: Secrets, T: TokenEndpoint>(
             // Neither a pool's id nor one of ours: CloudFormation made it up, because no Create has
             // answered yet. One may still be at work.
             if PoolId::parse(physical_id).is_none() && !physical_id.starts_with(WITHOUT_POOL) {
-                note_delete(aws, &owner).await?;
+                note_delete(aws, &owner).await;
             }
             delete(aws, &departed).await?;
             Ok(Data::default())

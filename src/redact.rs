@@ -56,6 +56,21 @@ pub fn without_queries(text: &str) -> String {
     clean
 }
 
+/// An error and its causes, each once, without the queries of their URLs.
+#[must_use]
+pub fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    without_queries(&text)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

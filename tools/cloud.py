@@ -173,7 +173,9 @@ class Cloud:
         """Deploys what `sam build` has built with the real `sam deploy`. Returns the stack."""
         command = [TOOLS / "sam" / "bin" / "sam", "deploy", "--config-env", "local", "--stack-name", stack, *arguments]
         if parameters:
-            command += ["--parameter-overrides", *(f"{name}={value}" for name, value in parameters.items())]
+            # They take the place of those in samconfig.toml, this one included.
+            overrides = {"LocalCloud": "true", **parameters}
+            command += ["--parameter-overrides", *(f"{name}={value}" for name, value in overrides.items())]
         result = subprocess.run(
             command,
             cwd=ROOT,

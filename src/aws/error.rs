@@ -33,20 +33,32 @@ where
         SdkError::DispatchFailure(dispatch)
             if dispatch.is_user() || (dispatch.is_other() && dispatch.as_other().is_none()) =>
         {
-            AwsError { operation, subject, kind: ErrorKind::Denied, code: "NotSent".to_owned(), message: causes(error) }
+            AwsError {
+                operation,
+                subject,
+                kind: ErrorKind::Denied,
+                code: "NotSent".to_owned(),
+                message: redact::causes(error),
+            }
         }
         SdkError::ConstructionFailure(_) => AwsError {
             operation,
             subject,
             kind: ErrorKind::Refused,
             code: "NotSent".to_owned(),
-            message: causes(error),
+            message: redact::causes(error),
         },
         // A refusal without a code that can be read, such as a proxy's page: nothing happened.
         SdkError::ResponseError(answer) if answer.raw().status().is_client_error() => {
             let status = answer.raw().status();
             let kind = classify(operation, "", "", status);
-            AwsError { operation, subject, kind, code: format!("HTTP {}", status.as_u16()), message: causes(error) }
+            AwsError {
+                operation,
+                subject,
+                kind,
+                code: format!("HTTP {}", status.as_u16()),
+                message: redact::causes(error),
+            }
         }
         lost => {
             let code = match lost {
@@ -54,23 +66,9 @@ where
                 SdkError::ResponseError(_) => "UnreadableResponse",
                 _ => "ConnectionLost",
             };
-            AwsError { operation, subject, kind: ErrorKind::Lost, code: code.to_owned(), message: causes(lost) }
+            AwsError { operation, subject, kind: ErrorKind::Lost, code: code.to_owned(), message: redact::causes(lost) }
         }
     }
-}
-
-/// The error and its causes, each once.
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        source = cause.source();
-    }
-    redact::without_queries(&text)
 }
 
 /// Errors that the services' models do not list come too (the domain operations throttle that

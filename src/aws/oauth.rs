@@ -7,7 +7,6 @@ use reqwest::{Response, StatusCode};
 use serde::Deserialize;
 
 use crate::{
-    cfn::deliver::error_text,
     ports::{ExpectedToken, TokenEndpoint, TokenError},
     redact::{self, Secret},
 };
@@ -53,7 +52,7 @@ impl OAuth {
             .post(url)
             .basic_auth(expected.client_id.as_str(), Some(secret.expose()))
             .form(&[("grant_type", "client_credentials")]);
-        let response = request.send().await.map_err(|error| unreachable(url, &error_text(error)))?;
+        let response = request.send().await.map_err(|error| unreachable(url, &redact::causes(&error.without_url())))?;
         let (status, body) = read(url, response).await?;
         if status.is_success() {
             let granted: Granted = serde_json::from_str(body.expose())
@@ -75,7 +74,8 @@ impl OAuth {
     }
 
     async fn keys(&self, url: &str) -> Result<JwkSet, TokenError> {
-        let response = self.http.get(url).send().await.map_err(|error| unreachable(url, &error_text(error)))?;
+        let response =
+            self.http.get(url).send().await.map_err(|error| unreachable(url, &redact::causes(&error.without_url())))?;
         let (status, body) = read(url, response).await?;
         if !status.is_success() {
             return Err(unreachable(url, &format!("it answers HTTP {}", status.as_u16())));
@@ -130,7 +130,7 @@ fn check(expected: &ExpectedToken, token: &Secret<String>, keys: &JwkSet) -> Res
 
 async fn read(url: &str, response: Response) -> Result<(StatusCode, Secret<String>), TokenError> {
     let status = response.status();
-    let body = response.text().await.map_err(|error| unreachable(url, &error_text(error)))?;
+    let body = response.text().await.map_err(|error| unreachable(url, &redact::causes(&error.without_url())))?;
     Ok((status, Secret::new(body)))
 }
 

@@ -77,22 +77,7 @@ impl Deliver for ResponseUrlClient {
             .body(body.to_owned());
         match request.send().await {
             Ok(response) => Ok(response.status().as_u16()),
-            Err(error) => Err(error_text(error)),
+            Err(error) => Err(redact::causes(&error.without_url())),
         }
     }
-}
-
-/// A client error with its causes and without its URL.
-pub(crate) fn error_text(error: reqwest::Error) -> String {
-    let error = error.without_url();
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(&error);
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        source = cause.source();
-    }
-    redact::without_queries(&text)
 }

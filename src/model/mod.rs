@@ -72,6 +72,12 @@ impl PoolId {
         let suffix_like = !suffix.is_empty() && suffix.bytes().all(|b| b.is_ascii_alphanumeric());
         (region_like && suffix_like).then(|| Self(physical_id.to_owned()))
     }
+
+    /// The part that names the region.
+    #[must_use]
+    pub fn region(&self) -> &str {
+        self.0.split_once('_').map_or("", |(region, _)| region)
+    }
 }
 
 /// Who a pool or a secret belongs to: one logical resource of one stack.

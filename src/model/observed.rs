@@ -111,6 +111,9 @@ pub struct Remains {
     pub pools: Vec<RemainingPool>,
     /// Ours and not yet scheduled for deletion.
     pub secrets: Vec<SecretName>,
+    /// The note for a running Create, where it is not yet scheduled for deletion. It is not deleted
+    /// at once in any case, for it is still to be read.
+    pub note: Option<SecretName>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

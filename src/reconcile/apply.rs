@@ -3,13 +3,14 @@
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
 
 use futures::{StreamExt, stream};
+use tokio::time::{Instant, timeout};
 use uuid::Uuid;
 
 use super::{Aws, Credentials, Error, Reconciled, Verification, millis, observe::SIDE_BY_SIDE};
@@ -31,6 +32,10 @@ const SHORTEST_STEP: Duration = Duration::from_millis(300);
 /// A new prefix can take a minute to appear in DNS.
 const REACHABLE_WITHIN: Duration = Duration::from_mins(1);
 const ASK_AGAIN_AFTER: Duration = Duration::from_secs(2);
+/// A token and its keys take well under a second where the endpoint can be reached.
+const TOKEN_WITHIN: Duration = Duration::from_secs(10);
+/// An endpoint that cannot be reached is no failure, so the work must not be cut off waiting for it.
+const BEFORE_THE_DEADLINE: Duration = Duration::from_secs(1);
 
 /// How long a domain that was just deleted may still count as the pool's.
 const DOMAIN_GONE_WITHIN: Duration = Duration::from_mins(1);
@@ -43,6 +48,8 @@ struct Applying<'a, U, S, T> {
     aws: &'a Aws<'a, U, S, T>,
     desired: Option<&'a Desired>,
     versions: HashMap<SecretName, String>,
+    /// When to give an unreachable endpoint up: once for all clients, for it is one endpoint.
+    verify_until: OnceLock<Instant>,
     state: Mutex<State>,
 }
 
@@ -76,7 +83,13 @@ pub(super) async fn apply<U: UserPools, S: Secrets, T: TokenEndpoint>(
             state.secret_arns.insert(client.name.clone(), secret.arn.clone());
         }
     }
-    let applying = Applying { aws, desired: Some(desired), versions: credentials.versions, state: Mutex::new(state) };
+    let applying = Applying {
+        aws,
+        desired: Some(desired),
+        versions: credentials.versions,
+        verify_until: OnceLock::new(),
+        state: Mutex::new(state),
+    };
     applying.run(plan).await?;
 
     let state = applying.state.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -94,7 +107,9 @@ pub(super) async fn apply_deletions<U: UserPools, S: Secrets, T: TokenEndpoint>(
     aws: &Aws<'_, U, S, T>,
     plan: &Plan,
 ) -> Result<(), Error> {
-    Applying { aws, desired: None, versions: HashMap::new(), state: Mutex::default() }.run(plan).await
+    Applying { aws, desired: None, versions: HashMap::new(), verify_until: OnceLock::new(), state: Mutex::default() }
+        .run(plan)
+        .await
 }
 
 /// Why one step failed; [`Applying::run`] adds the step.
@@ -274,8 +289,16 @@ impl<U: UserPools, S: Secrets, T: TokenEndpoint> Applying<'_, U, S, T> {
         }
         if let Some(document) = document {
             if *restore {
-                // The version could not be read while the secret was scheduled for deletion.
-                current = secrets.get_secret_value(name).await?.map(|version| version.id);
+                // What it says could not be read while it was scheduled for deletion. Another
+                // delivery of this event may have restored it first and written its own client.
+                let restored = secrets.get_secret_value(name).await?;
+                let written = restored.as_ref().and_then(|version| version.document.as_ref());
+                if written.is_some_and(|written| {
+                    written.facts.user_pool_id == document.facts.user_pool_id && written.client_id != document.client_id
+                }) {
+                    return Err(already_written(name));
+                }
+                current = restored.map(|version| version.id);
             }
             let token = version_token(name, current.as_deref(), &document.facts);
             secrets.put_secret_value(name, &document, &token).await?;
@@ -297,22 +320,24 @@ impl<U: UserPools, S: Secrets, T: TokenEndpoint> Applying<'_, U, S, T> {
             StepError::Other(Error::SecretLost { client: name.clone(), secret: client.secret_name.clone() })
         })?;
         let expected = ExpectedToken { client_id: id, facts: desired.secret_facts(client, &pool) };
-        let started = now();
+        let until = *self
+            .verify_until
+            .get_or_init(|| (now() + REACHABLE_WITHIN).min(self.aws.deadline.for_work() - BEFORE_THE_DEADLINE));
         let verification = loop {
-            match self.aws.tokens.verify(&expected, &secret).await {
-                Ok(()) => break Verification::Verified,
-                Err(TokenError::Refused(reason)) => {
+            let within = TOKEN_WITHIN.min(until.saturating_duration_since(now()));
+            let reason = match timeout(within, self.aws.tokens.verify(&expected, &secret)).await {
+                Ok(Ok(())) => break Verification::Verified,
+                Ok(Err(TokenError::Refused(reason))) => {
                     return Err(StepError::Other(Error::Token { client: name.clone(), reason }));
                 }
-                Err(TokenError::Unreachable(reason)) => {
-                    let left = REACHABLE_WITHIN.saturating_sub(started.elapsed()).min(self.aws.deadline.left());
-                    if left <= ASK_AGAIN_AFTER {
-                        tracing::warn!(client = %name, reason, "the token endpoint could not be reached; the token was not checked");
-                        break Verification::Unreachable;
-                    }
-                    wait(ASK_AGAIN_AFTER).await;
-                }
+                Ok(Err(TokenError::Unreachable(reason))) => reason,
+                Err(_) => format!("no answer within {} s", within.as_secs_f32().ceil()),
+            };
+            if now() + ASK_AGAIN_AFTER >= until {
+                tracing::warn!(client = %name, reason, "the token endpoint could not be reached; the token was not checked");
+                break Verification::Unreachable;
             }
+            wait(ASK_AGAIN_AFTER).await;
         };
         self.state().verified.push(verification);
         Ok(())
@@ -352,6 +377,16 @@ impl<U: UserPools, S: Secrets, T: TokenEndpoint> Applying<'_, U, S, T> {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn already_written(name: &SecretName) -> StepError {
+    StepError::Aws(AwsError {
+        operation: "PutSecretValue",
+        subject: format!("secret {name}"),
+        kind: ErrorKind::Changed,
+        code: "AlreadyWritten".to_owned(),
+        message: "another delivery of this event has written it".to_owned(),
+    })
 }
 
 /// The id of the version that follows `current`.

@@ -3,18 +3,19 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use futures::{StreamExt, TryStreamExt, stream};
+use uuid::Uuid;
 
 use super::{
-    Aws, Error, FIRST_WAIT, LONGEST_WAIT, ROUNDS, apply, chain,
+    Aws, Error, FIRST_WAIT, ROUNDS, Rounds, apply,
     observe::{SIDE_BY_SIDE, is_orphan, our_pools, pages},
 };
 use crate::{
     deadline::{wait, wall_clock},
     model::{
-        ClientName, Owner, PoolId, SecretName, Tags,
+        ClientId, ClientName, Owner, PoolId, SecretName, Tags, UserPool,
         observed::{ObservedClient, Ownership, RemainingPool, Remains},
     },
-    plan::plan_delete,
+    plan::{NOTE_KEPT_FOR_DAYS, plan_delete},
     ports::{AwsError, ErrorKind, NewSecret, Secrets, TokenEndpoint, UserPoolDescription, UserPools},
 };
 
@@ -47,23 +48,14 @@ pub async fn delete<U: UserPools, S: Secrets, T: TokenEndpoint>(
     aws: &Aws<'_, U, S, T>,
     departed: &Departed<'_>,
 ) -> Result<(), Error> {
-    let mut pause = FIRST_WAIT;
-    let mut round = 1;
+    let mut rounds = Rounds::default();
     loop {
-        let error = match delete_once(aws, departed).await {
+        match delete_once(aws, departed).await {
             Ok(()) => return Ok(()),
-            Err(error) => error,
-        };
-        let moved =
-            matches!(&error, Error::Observe(source) | Error::Step { source, .. } if source.kind == ErrorKind::Changed);
-        if !moved || round == ROUNDS || pause >= aws.deadline.left() {
-            return Err(error);
+            // A domain may be on its way out, or a Create still at work.
+            Err(error) if rounds.another(aws, &error).await => {}
+            Err(error) => return Err(error),
         }
-        // A domain may be on its way out, or a Create still at work.
-        tracing::info!(round, cause = chain(&error), "observing again");
-        aws.progress.during("waiting to observe again", wait(pause)).await;
-        pause = (pause * 2).min(LONGEST_WAIT);
-        round += 1;
     }
 }
 
@@ -75,7 +67,7 @@ async fn delete_once<U: UserPools, S: Secrets, T: TokenEndpoint>(
     let (remains, pools) = aws.progress.during("reading the present state", observing).await.map_err(Error::Observe)?;
     if departed.lift_protection {
         for pool in pools.iter().filter(|pool| pool.state.deletion_protection) {
-            let open = crate::model::UserPool { deletion_protection: false, ..pool.state.clone() };
+            let open = UserPool { deletion_protection: false, ..pool.state.clone() };
             let lifting = aws.pools.update_user_pool(&pool.id, &open);
             lifting
                 .await
@@ -131,13 +123,14 @@ async fn observe_remains<U: UserPools, S: Secrets, T: Sync>(
         }
     }
     secrets.sort();
+    let note = secrets.iter().position(|name| *name == note_name(owner)).map(|index| secrets.remove(index));
 
     let remaining = pools.iter().map(|pool| RemainingPool {
         id: pool.id.clone(),
         domain: pool.domain.clone(),
         deletion_protection: pool.state.deletion_protection && !departed.lift_protection,
     });
-    Ok((Remains { pools: remaining.collect(), secrets }, pools))
+    Ok((Remains { pools: remaining.collect(), secrets, note }, pools))
 }
 
 async fn is_our_orphan<U: UserPools, S: Secrets, T: Sync>(
@@ -152,19 +145,18 @@ async fn is_our_orphan<U: UserPools, S: Secrets, T: Sync>(
     for pool in pools {
         let listed = pages(async |next| aws.pools.list_user_pool_clients(&pool.id, next.as_deref()).await).await?;
         let clients: Vec<_> = listed.into_iter().map(|(id, name)| named(id, name)).collect();
-        if is_orphan(aws, name, false, tags, &clients).await? {
+        if is_orphan(aws, name, false, tags, &pool.id, &clients).await? {
             return Ok(true);
         }
     }
     Ok(false)
 }
 
-fn named(id: crate::model::ClientId, name: ClientName) -> ObservedClient {
+fn named(id: ClientId, name: ClientName) -> ObservedClient {
     ObservedClient { id, name, scopes: Vec::new(), access_token_validity_minutes: 0, strict: true }
 }
 
 const DELETED_AT: &str = "cognito-m2m:deleted-at";
-const NOTE_KEPT_FOR_DAYS: u8 = 7;
 
 fn note_name(owner: &Owner) -> SecretName {
     SecretName(format!("cognito-m2m/deleted/{}", owner.fingerprint()))
@@ -177,59 +169,65 @@ fn note_name(owner: &Owner) -> SecretName {
 /// after its last write. Whichever comes first, one of the two sees all that was made. The note is
 /// an empty secret, scheduled for deletion at once: it costs nothing, nobody can read it, and it
 /// vanishes in a week.
-///
-/// # Errors
-/// Where it could not be written: then the Delete must not go on, for a Create might outlive it.
-pub async fn note_delete<U: UserPools, S: Secrets, T: TokenEndpoint>(
-    aws: &Aws<'_, U, S, T>,
-    owner: &Owner,
-) -> Result<(), Error> {
+pub async fn note_delete<U: Sync, S: Secrets, T: Sync>(aws: &Aws<'_, U, S, T>, owner: &Owner) {
     let name = note_name(owner);
     let mut tags = owner.tags();
     tags.insert(DELETED_AT.to_owned(), wall_clock().as_millis().to_string());
-    let step = async {
-        let secrets = &aws.secrets;
-        match secrets.describe_secret(&name).await? {
-            None => {
-                let token = uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_URL, name.as_str().as_bytes()).to_string();
-                let description = "A cognito-m2m resource was deleted while it may still have been created";
-                let new = NewSecret {
-                    name: &name,
-                    tags: &tags,
-                    kms_key_id: None,
-                    description,
-                    document: None,
-                    token: &token,
-                };
-                secrets.create_secret(&new).await?;
-            }
-            Some(found) => {
-                if found.scheduled {
-                    secrets.restore_secret(&name).await?;
-                }
-                secrets.tag_resource(&name, &tags).await?;
+    let write = async {
+        // What was there a moment ago may be gone, and the other way round: a lost answer, another
+        // delivery, the end of the week.
+        for _ in 1..ROUNDS {
+            match write_note(aws, &name, &tags).await {
+                Err(error) if error.kind == ErrorKind::Changed => wait(FIRST_WAIT).await,
+                result => return result,
             }
         }
-        secrets.delete_secret(&name, NOTE_KEPT_FOR_DAYS).await
+        write_note(aws, &name, &tags).await
     };
-    let result = aws.progress.during("noting the Delete", step).await;
-    result.map_err(|source| Error::Step { step: format!("CreateSecret {name} (a note for a running Create)"), source })
+    // A Delete must not fail for the note's sake: it may be all that is wrong with the account that
+    // secrets cannot be created in it.
+    if let Err(error) = aws.progress.during("noting the Delete", write).await {
+        tracing::warn!(%error, "no note was left for a Create that may still run");
+    }
 }
 
-/// Whether a Delete has been answered, or is at work, that was sent after this Create.
-///
-/// # Errors
-/// Where the note could not be looked for.
+async fn write_note<U: Sync, S: Secrets, T: Sync>(
+    aws: &Aws<'_, U, S, T>,
+    name: &SecretName,
+    tags: &Tags,
+) -> Result<(), AwsError> {
+    let secrets = &aws.secrets;
+    match secrets.describe_secret(name).await? {
+        None => {
+            let token = Uuid::new_v5(&Uuid::NAMESPACE_URL, name.as_str().as_bytes()).to_string();
+            let description = "A cognito-m2m resource was deleted while it may still have been created";
+            let new = NewSecret { name, tags, kms_key_id: None, description, document: None, token: &token };
+            secrets.create_secret(&new).await?;
+        }
+        Some(found) => {
+            if found.scheduled {
+                secrets.restore_secret(name).await?;
+            }
+            secrets.tag_resource(name, tags).await?;
+        }
+    }
+    secrets.delete_secret(name, NOTE_KEPT_FOR_DAYS).await
+}
+
+/// Whether a Delete is at work, or has been answered, that was sent after this Create. Where that
+/// cannot be found out the Create goes on as if there were none.
 pub async fn deleted_while_creating<U: Sync, S: Secrets, T: Sync>(
     aws: &Aws<'_, U, S, T>,
     created: &Departed<'_>,
-) -> Result<bool, Error> {
+) -> bool {
     let name = note_name(created.owner);
-    let found = aws
-        .progress
-        .during("looking for a Delete", aws.secrets.describe_secret(&name))
-        .await
-        .map_err(Error::Observe)?;
-    let deleted_at = found.and_then(|found| found.tags.get(DELETED_AT)?.parse::<u64>().ok()).map(Duration::from_millis);
-    Ok(deleted_at.is_some_and(|deleted_at| deleted_at >= created.sent_at))
+    let note = match aws.progress.during("looking for a Delete", aws.secrets.describe_secret(&name)).await {
+        Ok(note) => note,
+        Err(error) => {
+            tracing::warn!(%error, "could not look for the note of a Delete");
+            return false;
+        }
+    };
+    let deleted_at_ms = note.and_then(|note| note.tags.get(DELETED_AT)?.parse::<u128>().ok());
+    deleted_at_ms.is_some_and(|deleted_at_ms| deleted_at_ms >= created.sent_at.as_millis())
 }

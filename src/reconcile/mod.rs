@@ -116,10 +116,12 @@ fn before(steps: &[String]) -> String {
 /// An error with its sources and what to do, for people.
 #[must_use]
 pub fn chain(error: &Error) -> String {
-    match error {
-        Error::Observe(source) | Error::Step { source, .. } => format!("{error}: {source}. {}", source.advice()),
-        other => format!("{other}."),
-    }
+    let (text, advice) = match error {
+        Error::Observe(source) | Error::Step { source, .. } => (format!("{error}: {source}"), source.advice()),
+        other => (other.to_string(), ""),
+    };
+    // Services end their messages with a full stop or without one.
+    format!("{}. {advice}", text.trim_end_matches(['.', ' '])).trim_end().to_owned()
 }
 
 /// What is known of a run from outside, also when it is cut off.
@@ -188,6 +190,41 @@ impl Credentials {
 const ROUNDS: usize = 8;
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 const LONGEST_WAIT: Duration = Duration::from_secs(15);
+/// A denied call is looked at again only this often. IAM denies what is gone, because it has no tags
+/// any more to allow it by, and it may take a moment to know new tags.
+const ROUNDS_WHEN_DENIED: usize = 3;
+
+/// Observing again, where an error says that the world is not as it was observed.
+struct Rounds {
+    round: usize,
+    pause: Duration,
+}
+
+impl Default for Rounds {
+    fn default() -> Self {
+        Self { round: 1, pause: FIRST_WAIT }
+    }
+}
+
+impl Rounds {
+    /// Waits, where another round may help; `false` where the error is final.
+    async fn another<U: Sync, S: Sync, T: Sync>(&mut self, aws: &Aws<'_, U, S, T>, error: &Error) -> bool {
+        let (Error::Observe(source) | Error::Step { source, .. }) = error else { return false };
+        let most = match source.kind {
+            ErrorKind::Changed | ErrorKind::Lost => ROUNDS,
+            ErrorKind::Denied => ROUNDS_WHEN_DENIED,
+            ErrorKind::Throttled | ErrorKind::Busy | ErrorKind::Quota | ErrorKind::Refused => 0,
+        };
+        if self.round >= most || self.pause >= aws.deadline.left() {
+            return false;
+        }
+        tracing::info!(round = self.round, cause = chain(error), "observing again");
+        aws.progress.during("waiting to observe again", wait(self.pause)).await;
+        self.pause = (self.pause * 2).min(LONGEST_WAIT);
+        self.round += 1;
+        true
+    }
+}
 
 /// Makes what AWS holds into what `desired` says.
 ///
@@ -211,27 +248,20 @@ pub async fn reconcile<U: UserPools, S: Secrets, T: TokenEndpoint>(
         Target::Create => desired.clients.iter().map(|client| client.name.clone()).collect(),
         Target::Update(_) => BTreeSet::new(),
     };
-    let mut pause = FIRST_WAIT;
-    let mut round = 1;
+    let mut rounds = Rounds::default();
     loop {
         let error = match reconcile_once(aws, desired, target, former_secrets, &mut verify).await {
             Ok(reconciled) => return Ok(reconciled),
             Err(error) => error,
         };
-        let moved = matches!(&error, Error::Observe(source) | Error::Step { source, .. }
-            if matches!(source.kind, ErrorKind::Changed | ErrorKind::Lost));
-        if !moved || round == ROUNDS || pause >= aws.deadline.left() {
+        if !rounds.another(aws, &error).await {
             return Err(error);
         }
         if let Some(created) = created
-            && deleted_while_creating(aws, created).await?
+            && deleted_while_creating(aws, created).await
         {
             return Err(Error::DeletedMeanwhile);
         }
-        tracing::info!(round, cause = chain(&error), "observing again");
-        aws.progress.during("waiting to observe again", wait(pause)).await;
-        pause = (pause * 2).min(LONGEST_WAIT);
-        round += 1;
     }
 }
 
@@ -247,8 +277,11 @@ async fn reconcile_once<U: UserPools, S: Secrets, T: TokenEndpoint>(
         .progress
         .during("reading the present state", Box::pin(observe::observe(aws, desired, target, former_secrets)))
         .await?;
-    if let Some(pool) = &observed.pool {
-        aws.progress.found_pool(&pool.id);
+    match &observed.pool {
+        Some(pool) => aws.progress.found_pool(&pool.id),
+        // There was one a round ago, and nobody deletes it but a Delete.
+        None if aws.progress.pool().is_some() => return Err(Error::DeletedMeanwhile),
+        None => {}
     }
     let plan = plan(desired, &observed, verify)?;
     log_plan(&plan, started.elapsed());
@@ -264,6 +297,6 @@ fn log_plan(plan: &Plan, observed_in: Duration) {
     tracing::info!(plan = %plan, steps = plan.steps().count(), observed_in_ms = millis(observed_in), "planned");
 }
 
-fn millis(time: Duration) -> u64 {
+pub(crate) fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

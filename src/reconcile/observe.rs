@@ -35,6 +35,7 @@ pub(super) async fn observe<U: UserPools, S: Secrets, T: TokenEndpoint>(
                 let (pools, prefix, secrets) =
                     future::try_join3(our_pools(aws, &desired.owner, Some(&desired.pool.name)), prefix, secrets)
                         .await?;
+                let pools = with_holder_of_prefix(aws, &desired.owner, pools, prefix.as_ref()).await?;
                 let (elected, surplus) = elect(pools, prefix.as_ref());
                 let pool = match elected {
                     Some(pool) => {
@@ -60,11 +61,13 @@ pub(super) async fn observe<U: UserPools, S: Secrets, T: TokenEndpoint>(
     let (pool, surplus_pools, prefix, mut secrets) = match (result, target) {
         (Ok((None, ..)), Target::Update(id)) => return Err(Error::PoolLost(id.clone())),
         (Ok(found), _) => found,
-        (Err(error), Target::Update(id)) if aws.pools.describe_user_pool(id).await.is_ok_and(|pool| pool.is_none()) => {
-            tracing::warn!(%error, "the pool is gone");
-            return Err(Error::PoolLost(id.clone()));
+        // A pool that is gone, or that lost its tags, shows as all sorts of errors.
+        (Err(error), Target::Update(id)) => {
+            let pool = aws.pools.describe_user_pool(id).await.map_err(Error::Observe)?;
+            let ours = pool.is_some_and(|pool| desired.owner.owns(&pool.state.tags));
+            return Err(if ours { Error::Observe(error) } else { Error::PoolLost(id.clone()) });
         }
-        (Err(error), _) => return Err(Error::Observe(error)),
+        (Err(error), Target::Create) => return Err(Error::Observe(error)),
     };
 
     let mut credentials =
@@ -85,7 +88,7 @@ pub(super) async fn observe<U: UserPools, S: Secrets, T: TokenEndpoint>(
                 credentials.described.extend(secret.map(|secret| (client.id.clone(), secret)));
                 clients.push(client);
             }
-            adopt_orphans(aws, &mut secrets.found, &clients).await.map_err(Error::Observe)?;
+            adopt_orphans(aws, &mut secrets.found, &pool.id, &clients).await.map_err(Error::Observe)?;
             let UserPoolDescription { id, arn, state, strict, domain: _, created: _ } = pool;
             Some(ObservedPool { id, arn, state, strict, domain, resource_servers, clients })
         }
@@ -106,6 +109,23 @@ pub(super) async fn our_pools<U: UserPools, S: Sync, T: Sync>(
         .try_collect()
         .await?;
     Ok(described.into_iter().flatten().filter(|pool| owner.owns(&pool.state.tags)).collect())
+}
+
+/// The pool that holds the prefix may be ours and younger than the listing: a second delivery of
+/// the event made it meanwhile.
+async fn with_holder_of_prefix<U: UserPools, S: Sync, T: Sync>(
+    aws: &Aws<'_, U, S, T>,
+    owner: &Owner,
+    mut pools: Vec<UserPoolDescription>,
+    prefix: Option<&DomainDescription>,
+) -> Result<Vec<UserPoolDescription>, AwsError> {
+    if let Some(prefix) = prefix
+        && !pools.iter().any(|pool| pool.id == prefix.pool)
+    {
+        let holder = aws.pools.describe_user_pool(&prefix.pool).await?;
+        pools.extend(holder.filter(|pool| owner.owns(&pool.state.tags)));
+    }
+    Ok(pools)
 }
 
 /// Which of several pools with our mark stays: the one that holds the desired prefix, then one
@@ -242,17 +262,15 @@ async fn read_secrets<U: Sync, S: Secrets, T: Sync>(
     Ok(all)
 }
 
-/// A run that was killed between RestoreSecret and TagResource leaves a live secret with its former
-/// owner's tags. It is still given up, not somebody else's, if that owner's pool is gone and our
-/// pool already has the client that the secret is for.
 async fn adopt_orphans<U: UserPools, S: Secrets, T: Sync>(
     aws: &Aws<'_, U, S, T>,
     secrets: &mut BTreeMap<SecretName, ObservedSecret>,
+    pool: &PoolId,
     clients: &[ObservedClient],
 ) -> Result<(), AwsError> {
     for (name, secret) in secrets {
         if secret.ownership == Ownership::SomebodyElses
-            && is_orphan(aws, name, secret.scheduled, &secret.tags, clients).await?
+            && is_orphan(aws, name, secret.scheduled, &secret.tags, pool, clients).await?
         {
             secret.ownership = Ownership::GivenUp;
         }
@@ -260,11 +278,15 @@ async fn adopt_orphans<U: UserPools, S: Secrets, T: Sync>(
     Ok(())
 }
 
+/// A run that was killed between RestoreSecret and TagResource leaves a live secret with its former
+/// owner's tags. It is still given up, not somebody else's, if that owner's pool was in this region
+/// and is gone, and our pool already has the client that the secret is for.
 pub(super) async fn is_orphan<U: UserPools, S: Secrets, T: Sync>(
     aws: &Aws<'_, U, S, T>,
     name: &SecretName,
     scheduled: bool,
     tags: &Tags,
+    pool: &PoolId,
     clients: &[ObservedClient],
 ) -> Result<bool, AwsError> {
     let ours = |client: &ObservedClient| {
@@ -274,7 +296,9 @@ pub(super) async fn is_orphan<U: UserPools, S: Secrets, T: Sync>(
         return Ok(false);
     }
     match aws.secrets.get_secret_value(name).await? {
-        Some(SecretVersion { document: Some(document), .. }) => {
+        Some(SecretVersion { document: Some(document), .. })
+            if document.facts.user_pool_id.region() == pool.region() =>
+        {
             Ok(aws.pools.describe_user_pool(&document.facts.user_pool_id).await?.is_none())
         }
         _ => Ok(false),

@@ -1,5 +1,7 @@
 //! Integration tests: the whole provider against an AWS in memory that has AWS's own rules.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
+
 mod bad_input;
 mod concurrency;
 mod convergence;
