@@ -332,10 +332,10 @@ fn pascal(snake: &str) -> String {
 // ---------------------------------------------------------------------------------------------
 // What is sent.
 
-/// Cognito no longer uses the days, but the SDK has no way to leave them out.
+/// Without the days that Cognito has given up, although the SDK has no way to leave them out.
 /// <https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_AdminCreateUserConfigType.html>
 fn admin_only() -> Value {
-    json!({ "AllowAdminCreateUserOnly": true, "UnusedAccountValidityDays": 0 })
+    json!({ "AllowAdminCreateUserOnly": true })
 }
 
 #[tokio::test]

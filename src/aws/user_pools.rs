@@ -12,6 +12,8 @@ use aws_sdk_cognitoidentityprovider::{
         UserPoolClientType, UserPoolMfaType, UserPoolTierType, UserPoolType,
     },
 };
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_types::body::SdkBody;
 
 use super::error::{failed, is_gone};
 use crate::{
@@ -75,6 +77,7 @@ impl UserPools for Cognito {
             .mfa_configuration(UserPoolMfaType::Off)
             .account_recovery_setting(recovery_by_admin());
         let subject = || format!("user pool {name}");
+        let request = request.customize().mutate_request(without_unused_account_validity);
         let answer = request.send().await.map_err(|error| failed("CreateUserPool", subject(), &error))?;
         let pool = answer.user_pool;
         match pool.and_then(|pool| Some((PoolId(pool.id?), pool.arn.unwrap_or_default()))) {
@@ -98,6 +101,7 @@ impl UserPools for Cognito {
             .account_recovery_setting(recovery_by_admin())
             // Said in words: a cloud that merges instead of resetting must drop these too.
             .set_auto_verified_attributes(Some(Vec::new()));
+        let request = request.customize().mutate_request(without_unused_account_validity);
         request.send().await.map_err(|error| failed("UpdateUserPool", format!("user pool {id}"), &error))?;
         Ok(())
     }
@@ -400,6 +404,19 @@ fn tier_type(tier: Tier) -> UserPoolTierType {
 
 fn protection_type(active: bool) -> DeletionProtectionType {
     if active { DeletionProtectionType::Active } else { DeletionProtectionType::Inactive }
+}
+
+/// Drops the zero that the SDK writes for a field that cannot be left out: Cognito has given the field
+/// up and refuses it beside a password policy ("Please use TemporaryPasswordValidityDays in
+/// PasswordPolicy instead of UnusedAccountValidityDays").
+fn without_unused_account_validity(request: &mut HttpRequest) {
+    let Some(Ok(mut body)) = request.body().bytes().map(serde_json::from_slice::<serde_json::Value>) else { return };
+    if let Some(config) = body.get_mut("AdminCreateUserConfig").and_then(serde_json::Value::as_object_mut) {
+        config.remove("UnusedAccountValidityDays");
+    }
+    let body = body.to_string();
+    request.headers_mut().insert("content-length", body.len().to_string());
+    *request.body_mut() = SdkBody::from(body);
 }
 
 fn admin_only() -> AdminCreateUserConfigType {

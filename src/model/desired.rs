@@ -476,9 +476,9 @@ fn read_secret_prefix(reader: &mut Reader, given: Option<&Value>, pool_name: &st
     if given.is_some() {
         return reader.ruled_text(PATH, given, &SECRET_NAME);
     }
-    let fits = SECRET_NAME_CHARS(pool_name);
+    let fits = SECRET_NAME.holds(pool_name);
     // A pool name that breaks its own rule has been reported.
-    if !fits && POOL_NAME_CHARS(pool_name) {
+    if !fits && POOL_NAME.holds(pool_name) {
         reader.refuse(
             PATH,
             format!(
@@ -491,9 +491,6 @@ fn read_secret_prefix(reader: &mut Reader, given: Option<&Value>, pool_name: &st
     fits.then(|| pool_name.to_owned())
 }
 
-const SECRET_NAME_CHARS: fn(&str) -> bool = SECRET_NAME.matches;
-const POOL_NAME_CHARS: fn(&str) -> bool = POOL_NAME.matches;
-
 fn read_clients(
     reader: &mut Reader,
     given: Option<&Value>,
@@ -502,16 +499,16 @@ fn read_clients(
     servers: &[ResourceServer],
 ) -> Vec<Client> {
     let declared: Vec<String> = declared_scopes(servers).collect();
-    let default = serde_json::json!([{ "ClientName": format!("{pool_name}-client") }]);
-    let is_default = given.is_none();
-    if is_default && !(CLIENT_NAME.matches)(pool_name) {
-        // The pool's name itself may be broken too; that has a message of its own.
-        if POOL_NAME_CHARS(pool_name) {
+    let default_name = format!("{pool_name}-client");
+    let default = serde_json::json!([{ "ClientName": default_name }]);
+    if given.is_none() && !CLIENT_NAME.holds(&default_name) {
+        // A pool name that breaks its own rule has been reported.
+        if POOL_NAME.holds(pool_name) {
             reader.refuse(
                 "Clients",
                 format!(
                     "is not given and would be one client {}, but a client's name must match {}; declare Clients",
-                    quoted(&format!("{pool_name}-client")),
+                    quoted(&default_name),
                     CLIENT_NAME.pattern
                 ),
             );

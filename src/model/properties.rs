@@ -173,7 +173,7 @@ pub(super) struct TextRule {
 }
 
 impl TextRule {
-    fn holds(&self, text: &str) -> bool {
+    pub(super) fn holds(&self, text: &str) -> bool {
         (self.min..=self.max).contains(&text.chars().count()) && (self.matches)(text)
     }
 

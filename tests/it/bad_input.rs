@@ -1,1 +1,367 @@
+//! Events and properties that are wrong in one way each: FAILED, no write, and a message that names
+//! the property and the rule.
 
+use serde_json::{Value, json};
+
+use crate::support::{
+    Session,
+    cloudformation::{End, RESPONSE_URL},
+    create,
+};
+
+fn x(count: usize) -> String {
+    "x".repeat(count)
+}
+
+fn scopes(count: usize) -> Value {
+    (0..count).map(|n| json!({ "ScopeName": format!("s{n}") })).collect()
+}
+
+fn servers(count: usize) -> Value {
+    (0..count).map(|n| json!({ "Identifier": format!("i{n}"), "Scopes": [{ "ScopeName": "s" }] })).collect()
+}
+
+fn clients(count: usize) -> Value {
+    (0..count).map(|n| json!({ "ClientName": format!("c{n}") })).collect()
+}
+
+/// One server and one client, with one thing changed.
+fn server(name: &str, value: Value) -> Value {
+    let mut server = json!({ "Identifier": "api", "Scopes": [{ "ScopeName": "read" }] });
+    server[name] = value;
+    json!({ "ResourceServers": [server] })
+}
+
+fn scope(name: &str, value: Value) -> Value {
+    let mut scope = json!({ "ScopeName": "read" });
+    scope[name] = value;
+    server("Scopes", json!([scope]))
+}
+
+fn client(name: &str, value: Value) -> Value {
+    let mut client = json!({ "ClientName": "one" });
+    client[name] = value;
+    json!({ "Clients": [client] })
+}
+
+/// Properties, the path that the message must name, and a word of the rule.
+fn properties() -> Vec<(Value, &'static str, &'static str)> {
+    vec![
+        (json!([]), "ResourceProperties", "map"),
+        (json!("text"), "ResourceProperties", "map"),
+        (json!(7), "ResourceProperties", "map"),
+        (Value::Null, "ResourceProperties", "map"),
+        (json!({ "Nonsense": "1" }), "Nonsense", "known"),
+        (json!({ "environmentname": "dev" }), "environmentname", "known"),
+        (json!({ "": "1" }), "", "known"),
+        (json!({ "EnvironmentName": "" }), "EnvironmentName", "characters"),
+        (json!({ "EnvironmentName": "Dev" }), "EnvironmentName", "[a-z0-9]"),
+        (json!({ "EnvironmentName": "-dev" }), "EnvironmentName", "[a-z0-9]"),
+        (json!({ "EnvironmentName": "dev-" }), "EnvironmentName", "[a-z0-9]"),
+        (json!({ "EnvironmentName": "d v" }), "EnvironmentName", "[a-z0-9]"),
+        (json!({ "EnvironmentName": x(33) }), "EnvironmentName", "32"),
+        (json!({ "EnvironmentName": "dév" }), "EnvironmentName", "[a-z0-9]"),
+        (json!({ "EnvironmentName": "dev\n" }), "EnvironmentName", "[a-z0-9]"),
+        (json!({ "EnvironmentName": ["dev"] }), "EnvironmentName", "string"),
+        (json!({ "EnvironmentName": { "a": 1 } }), "EnvironmentName", "string"),
+        (json!({ "EnvironmentName": null }), "EnvironmentName", "string"),
+        (json!({ "UserPoolNamePrefix": "" }), "UserPoolNamePrefix", "empty"),
+        (json!({ "UserPoolNamePrefix": "a/b" }), "UserPoolNamePrefix", "characters"),
+        (json!({ "UserPoolNamePrefix": "größe" }), "UserPoolNamePrefix", "characters"),
+        (json!({ "UserPoolNamePrefix": "😀" }), "UserPoolNamePrefix", "characters"),
+        (json!({ "UserPoolNamePrefix": x(125) }), "UserPoolNamePrefix", "128"),
+        (json!({ "UserPoolNamePrefix": x(100_000) }), "UserPoolNamePrefix", "128"),
+        (json!({ "UserPoolNamePrefix": [] }), "UserPoolNamePrefix", "string"),
+        (json!({ "UserPoolNamePrefix": "a b", "Clients": clients(1) }), "SecretNamePrefix", "secret"),
+        (json!({ "UserPoolNamePrefix": "a b", "SecretNamePrefix": "s" }), "Clients", "declare Clients"),
+        (json!({ "DomainPrefix": "" }), "DomainPrefix", "empty"),
+        (json!({ "DomainPrefix": "UPPER" }), "DomainPrefix", "[a-z0-9]"),
+        (json!({ "DomainPrefix": "-x" }), "DomainPrefix", "[a-z0-9]"),
+        (json!({ "DomainPrefix": "x.y" }), "DomainPrefix", "[a-z0-9]"),
+        (json!({ "DomainPrefix": x(60) }), "DomainPrefix", "63"),
+        (json!({ "DomainPrefix": "my-aws-api" }), "DomainPrefix", "aws"),
+        (json!({ "DomainPrefix": "amazonas" }), "DomainPrefix", "amazon"),
+        (json!({ "DomainPrefix": "cognitom2m" }), "DomainPrefix", "cognito"),
+        (json!({ "DomainPrefix": "laws" }), "DomainPrefix", "aws"),
+        (json!({ "EnvironmentName": "aws" }), "DomainPrefix", "aws"),
+        (json!({ "DomainPrefix": { "Ref": "x" } }), "DomainPrefix", "string"),
+        (json!({ "ProjectTag": x(257) }), "ProjectTag", "256"),
+        (json!({ "ProjectTag": "a\u{0}b" }), "ProjectTag", "characters"),
+        (json!({ "ProjectTag": [] }), "ProjectTag", "string"),
+        (json!({ "Tags": [] }), "Tags", "map"),
+        (json!({ "Tags": "a=b" }), "Tags", "map"),
+        (json!({ "Tags": { "aws:x": "1" } }), "Tags.aws:x", "reserved"),
+        (json!({ "Tags": { "AWS:x": "1" } }), "Tags.AWS:x", "reserved"),
+        (json!({ "Tags": { "Environment": "1" } }), "Tags.Environment", "itself"),
+        (json!({ "Tags": { "Project": "1" } }), "Tags.Project", "itself"),
+        (json!({ "Tags": { "ManagedBy": "me" } }), "Tags.ManagedBy", "itself"),
+        (json!({ "Tags": { "cognito-m2m:stack-id": "1" } }), "Tags.cognito-m2m:stack-id", "itself"),
+        (json!({ "Tags": { "cognito-m2m:logical-id": "1" } }), "Tags.cognito-m2m:logical-id", "itself"),
+        (json!({ "Tags": { "": "1" } }), "Tags", "1 to 128"),
+        (json!({ "Tags": { x(129): "1" } }), "Tags.xxx", "128"),
+        (json!({ "Tags": { "a": x(257) } }), "Tags.a", "256"),
+        (json!({ "Tags": { "a": ["b"] } }), "Tags.a", "string"),
+        (
+            json!({ "Tags": (0..46).map(|n| (format!("t{n}"), json!("v"))).collect::<serde_json::Map<_, _>>() }),
+            "Tags",
+            "45",
+        ),
+        (json!({ "ResourceServers": {} }), "ResourceServers", "list"),
+        (json!({ "ResourceServers": "api" }), "ResourceServers", "list"),
+        (json!({ "ResourceServers": [] }), "ResourceServers", "1 to 25"),
+        (json!({ "ResourceServers": servers(26) }), "ResourceServers", "1 to 25"),
+        (json!({ "ResourceServers": ["api"] }), "ResourceServers[0]", "map"),
+        (
+            json!({ "ResourceServers": [{ "Scopes": [{ "ScopeName": "s" }] }] }),
+            "ResourceServers[0].Identifier",
+            "required",
+        ),
+        (json!({ "ResourceServers": [{ "Identifier": "api" }] }), "ResourceServers[0].Scopes", "required"),
+        (json!({ "ResourceServers": [servers(1)[0], servers(1)[0]] }), "ResourceServers[1].Identifier", "twice"),
+        (server("Identifier", json!("")), "ResourceServers[0].Identifier", "1 to 256"),
+        (server("Identifier", json!("a b")), "ResourceServers[0].Identifier", "matching"),
+        (server("Identifier", json!("a\"b")), "ResourceServers[0].Identifier", "matching"),
+        (server("Identifier", json!("ä")), "ResourceServers[0].Identifier", "matching"),
+        (server("Identifier", json!(x(257))), "ResourceServers[0].Identifier", "256"),
+        (server("Identifier", json!("https://api.example.com")), "ResourceServers[0].Name", "give a Name"),
+        (server("Name", json!("")), "ResourceServers[0].Name", "1 to 256"),
+        (server("Name", json!("a/b")), "ResourceServers[0].Name", "matching"),
+        (server("Name", json!(x(257))), "ResourceServers[0].Name", "256"),
+        (server("Name", json!({})), "ResourceServers[0].Name", "string"),
+        (server("Nonsense", json!(1)), "ResourceServers[0].Nonsense", "known"),
+        (server("Scopes", json!([])), "ResourceServers[0].Scopes", "1 to 100"),
+        (
+            json!({
+                "ResourceServers": [{ "Identifier": "api", "Scopes": scopes(101) }],
+                "Clients": [{ "ClientName": "one", "AllowedOAuthScopes": ["api/s0"] }],
+            }),
+            "ResourceServers[0].Scopes",
+            "1 to 100",
+        ),
+        (server("Scopes", json!("read")), "ResourceServers[0].Scopes", "list"),
+        (server("Scopes", json!(["read"])), "ResourceServers[0].Scopes[0]", "map"),
+        (server("Scopes", json!([{}])), "ResourceServers[0].Scopes[0].ScopeName", "required"),
+        (
+            server("Scopes", json!([{ "ScopeName": "a" }, { "ScopeName": "a" }])),
+            "ResourceServers[0].Scopes[1].ScopeName",
+            "twice",
+        ),
+        (scope("ScopeName", json!("")), "ResourceServers[0].Scopes[0].ScopeName", "1 to 256"),
+        (scope("ScopeName", json!("a/b")), "ResourceServers[0].Scopes[0].ScopeName", "matching"),
+        (scope("ScopeName", json!("a b")), "ResourceServers[0].Scopes[0].ScopeName", "matching"),
+        (scope("ScopeName", json!("a\\b")), "ResourceServers[0].Scopes[0].ScopeName", "matching"),
+        (scope("ScopeName", json!(x(257))), "ResourceServers[0].Scopes[0].ScopeName", "256"),
+        (scope("ScopeName", json!([])), "ResourceServers[0].Scopes[0].ScopeName", "string"),
+        (scope("ScopeDescription", json!("")), "ResourceServers[0].Scopes[0].ScopeDescription", "1 to 256"),
+        (scope("ScopeDescription", json!(x(257))), "ResourceServers[0].Scopes[0].ScopeDescription", "256"),
+        (scope("Nonsense", json!("")), "ResourceServers[0].Scopes[0].Nonsense", "known"),
+        (json!({ "Clients": {} }), "Clients", "list"),
+        (json!({ "Clients": "one" }), "Clients", "list"),
+        (json!({ "Clients": [] }), "Clients", "1 to 100"),
+        (json!({ "Clients": clients(101) }), "Clients", "1 to 100"),
+        (json!({ "Clients": [7] }), "Clients[0]", "map"),
+        (json!({ "Clients": [{}] }), "Clients[0].ClientName", "required"),
+        (json!({ "Clients": [clients(1)[0], clients(1)[0]] }), "Clients[1].ClientName", "twice"),
+        (client("ClientName", json!("")), "Clients[0].ClientName", "1 to 128"),
+        (client("ClientName", json!("a b")), "Clients[0].ClientName", "matching"),
+        (client("ClientName", json!("a/b")), "Clients[0].ClientName", "matching"),
+        (client("ClientName", json!("é")), "Clients[0].ClientName", "matching"),
+        (client("ClientName", json!(x(129))), "Clients[0].ClientName", "128"),
+        (client("ClientName", json!(null)), "Clients[0].ClientName", "string"),
+        (client("Nonsense", json!("")), "Clients[0].Nonsense", "known"),
+        (client("AllowedOAuthScopes", json!([])), "Clients[0].AllowedOAuthScopes", "1 to 50"),
+        (client("AllowedOAuthScopes", json!("m2m-client/read")), "Clients[0].AllowedOAuthScopes", "list"),
+        (client("AllowedOAuthScopes", json!(["read"])), "Clients[0].AllowedOAuthScopes[0]", "declared"),
+        (client("AllowedOAuthScopes", json!(["openid"])), "Clients[0].AllowedOAuthScopes[0]", "declared"),
+        (client("AllowedOAuthScopes", json!(["m2m-client/delete"])), "Clients[0].AllowedOAuthScopes[0]", "declared"),
+        (
+            client("AllowedOAuthScopes", json!(["m2m-client/read", "m2m-client/read"])),
+            "Clients[0].AllowedOAuthScopes[1]",
+            "twice",
+        ),
+        (client("AllowedOAuthScopes", json!([["m2m-client/read"]])), "Clients[0].AllowedOAuthScopes[0]", "string"),
+        (client("AccessTokenValidityMinutes", json!("4")), "Clients[0].AccessTokenValidityMinutes", "5 to 1440"),
+        (client("AccessTokenValidityMinutes", json!(1441)), "Clients[0].AccessTokenValidityMinutes", "5 to 1440"),
+        (client("AccessTokenValidityMinutes", json!("60m")), "Clients[0].AccessTokenValidityMinutes", "whole number"),
+        (client("AccessTokenValidityMinutes", json!(60.5)), "Clients[0].AccessTokenValidityMinutes", "whole number"),
+        (client("AccessTokenValidityMinutes", json!("-60")), "Clients[0].AccessTokenValidityMinutes", "whole number"),
+        (client("AccessTokenValidityMinutes", json!("+60")), "Clients[0].AccessTokenValidityMinutes", "whole number"),
+        (client("AccessTokenValidityMinutes", json!("")), "Clients[0].AccessTokenValidityMinutes", "whole number"),
+        (
+            client("AccessTokenValidityMinutes", json!("99999999999999999999")),
+            "Clients[0].AccessTokenValidityMinutes",
+            "5 to 1440",
+        ),
+        (client("AccessTokenValidityMinutes", json!([60])), "Clients[0].AccessTokenValidityMinutes", "string"),
+        (
+            json!({ "ResourceServers": [{ "Identifier": "a", "Scopes": scopes(51) }] }),
+            "Clients[0].AllowedOAuthScopes",
+            "50",
+        ),
+        (json!({ "UserPoolTier": "essentials" }), "UserPoolTier", "LITE, ESSENTIALS, PLUS"),
+        (json!({ "UserPoolTier": "" }), "UserPoolTier", "LITE, ESSENTIALS, PLUS"),
+        (json!({ "UserPoolTier": [] }), "UserPoolTier", "string"),
+        (json!({ "UserPoolTier": "LITE" }), "ManagedLoginVersion", "LITE"),
+        (json!({ "UserPoolTier": "LITE", "ManagedLoginVersion": "2" }), "ManagedLoginVersion", "LITE"),
+        (json!({ "ManagedLoginVersion": 0 }), "ManagedLoginVersion", "1 or 2"),
+        (json!({ "ManagedLoginVersion": "3" }), "ManagedLoginVersion", "1 or 2"),
+        (json!({ "ManagedLoginVersion": true }), "ManagedLoginVersion", "whole number"),
+        (json!({ "DeletionProtection": "true" }), "DeletionProtection", "ACTIVE, INACTIVE"),
+        (json!({ "DeletionProtection": true }), "DeletionProtection", "ACTIVE, INACTIVE"),
+        (json!({ "SecretNamePrefix": "" }), "SecretNamePrefix", "1 to 512"),
+        (json!({ "SecretNamePrefix": "a b" }), "SecretNamePrefix", "matching"),
+        (json!({ "SecretNamePrefix": "é" }), "SecretNamePrefix", "matching"),
+        (json!({ "SecretNamePrefix": x(513) }), "SecretNamePrefix", "512"),
+        (json!({ "SecretNamePrefix": x(500) }), "SecretNamePrefix", "512"),
+        (json!({ "SecretKmsKeyId": "" }), "SecretKmsKeyId", "key"),
+        (json!({ "SecretKmsKeyId": "alias/" }), "SecretKmsKeyId", "key"),
+        (json!({ "SecretKmsKeyId": "key/x" }), "SecretKmsKeyId", "key"),
+        (json!({ "SecretKmsKeyId": "arn:aws:s3:::bucket" }), "SecretKmsKeyId", "key"),
+        (json!({ "SecretKmsKeyId": "a b" }), "SecretKmsKeyId", "key"),
+        (json!({ "SecretRecoveryWindowInDays": "1" }), "SecretRecoveryWindowInDays", "7 to 30"),
+        (json!({ "SecretRecoveryWindowInDays": 6 }), "SecretRecoveryWindowInDays", "7 to 30"),
+        (json!({ "SecretRecoveryWindowInDays": 31 }), "SecretRecoveryWindowInDays", "7 to 30"),
+        (json!({ "SecretRecoveryWindowInDays": "week" }), "SecretRecoveryWindowInDays", "whole number"),
+        (json!({ "RotationDays": "1001" }), "RotationDays", "1000"),
+        (json!({ "RotationDays": "30" }), "RotationDays", "rotat"),
+        (json!({ "RotationDays": "monthly" }), "RotationDays", "whole number"),
+        (json!({ "RotateSecrets": "2026-11" }), "RotateSecrets", "rotat"),
+        (json!({ "RotateSecrets": x(129) }), "RotateSecrets", "128"),
+        (json!({ "RotateSecrets": [] }), "RotateSecrets", "string"),
+        (json!({ "VerifyToken": "yes" }), "VerifyToken", "true, false"),
+        (json!({ "VerifyToken": 1 }), "VerifyToken", "true, false"),
+        (json!({ "VerifyToken": "" }), "VerifyToken", "true, false"),
+    ]
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wrong_property_is_named_with_its_rule_and_nothing_is_written() {
+    let table = properties();
+    for (properties, path, rule) in &table {
+        let stack = create();
+        for answer in [stack.create(properties).await, stack.update("us-east-1_abc", properties, &json!({})).await] {
+            let reason = answer.reason();
+            assert!(!answer.succeeded(), "{path}: {properties:.300}");
+            assert!(reason.contains(path) && reason.contains(rule), "{path} / {rule} not in: {reason}");
+            assert!(reason.contains("1 property is"), "only one thing is wrong: {reason}");
+        }
+        assert_eq!(stack.world().calls.len(), 0, "{path}: nothing was even asked");
+    }
+    println!("{} sets of properties with one thing wrong", table.len());
+    assert!(table.len() > 100);
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_that_is_wrong_is_reported_at_once() {
+    let properties = json!({
+        "EnvironmentName": "UP", "Nonsense": 1, "UserPoolTier": "GOLD",
+        "ResourceServers": [{ "Identifier": "api", "Scopes": [{ "ScopeName": "a" }, { "ScopeName": "a" }] }],
+        "Clients": [{ "ClientName": "one" }, { "ClientName": "one", "AllowedOAuthScopes": ["nope"], "AccessTokenValidityMinutes": 1 }],
+    });
+    let answer = create().create(&properties).await;
+    for path in [
+        "EnvironmentName",
+        "Nonsense",
+        "UserPoolTier",
+        "ResourceServers[0].Scopes[1].ScopeName",
+        "Clients[1].ClientName",
+        "Clients[1].AllowedOAuthScopes[0]",
+        "Clients[1].AccessTokenValidityMinutes",
+    ] {
+        assert!(answer.reason().contains(path), "{path} in {}", answer.reason());
+    }
+    assert!(answer.reason().contains("7 properties"), "{}", answer.reason());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_right_in_an_unusual_way_is_accepted() {
+    for properties in [
+        json!({ "VerifyToken": true, "ManagedLoginVersion": "2", "SecretRecoveryWindowInDays": 0, "RotationDays": "0", "RotateSecrets": "" }),
+        json!({ "EnvironmentName": 7, "ProjectTag": "", "Tags": {} }),
+        json!({ "EnvironmentName": "0", "UserPoolNamePrefix": "a b,c", "SecretNamePrefix": "/x", "Clients": [{ "ClientName": "A_b+=.@-" }] }),
+        json!({ "UserPoolTier": "LITE", "ManagedLoginVersion": 1 }),
+        json!({ "ResourceServers": [{ "Identifier": "https://api.example.com/", "Name": "An API", "Scopes": scopes(50) }] }),
+        json!({ "SecretKmsKeyId": "arn:aws-us-gov:kms:us-gov-west-1:111122223333:alias/a/b_c" }),
+        json!({ "SecretKmsKeyId": "1234abcd-12ab-34cd-56ef-1234567890ab" }),
+        json!({ "SecretKmsKeyId": "mrk-1234abcd12ab34cd56ef1234567890ab" }),
+        json!({ "ServiceToken": "arn", "ServiceTimeout": 60, "Clients": [{ "ClientName": "a", "ServiceToken": "x" }] }),
+        json!({ "Tags": { "Kosten stelle": "Größe 😀".replace('😀', "x"), "cost:center": "a/b" } }),
+    ] {
+        let stack = create();
+        let answer = stack.create(&properties).await;
+        assert!(answer.succeeded(), "{properties}: {}", answer.reason());
+        crate::support::assert_is(&stack, &properties);
+    }
+}
+
+/// Events that are wrong in one way each, with a word that the reason must hold.
+fn events() -> Vec<(Value, &'static str)> {
+    let good = || {
+        json!({
+            "RequestType": "Create", "ResponseURL": RESPONSE_URL, "StackId": "arn:stack", "RequestId": "r", "LogicalResourceId": "M2M",
+            "ResourceType": "Custom::CognitoM2M", "ResourceProperties": {}
+        })
+    };
+    let with = |name: &str, value: Value| {
+        let mut event = good();
+        event[name] = value;
+        event
+    };
+    let without = |name: &str| {
+        let mut event = good();
+        event.as_object_mut().unwrap().remove(name);
+        event
+    };
+    vec![
+        (with("RequestType", json!("Frobnicate")), "Frobnicate"),
+        (with("RequestType", json!("create")), "create"),
+        (with("RequestType", json!(7)), "RequestType"),
+        (with("RequestType", Value::Null), "RequestType"),
+        (with("RequestType", json!(x(5000))), "RequestType"),
+        (without("RequestType"), "RequestType"),
+        (without("StackId"), "StackId"),
+        (without("RequestId"), "RequestId"),
+        (without("LogicalResourceId"), "LogicalResourceId"),
+        (without("ResourceProperties"), "ResourceProperties"),
+        (with("StackId", json!(["a"])), "StackId"),
+        (with("ResourceProperties", json!([1])), "ResourceProperties"),
+        (with("RequestType", json!("Update")), "PhysicalResourceId"),
+        (with("RequestType", json!("Delete")), "PhysicalResourceId"),
+    ]
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_that_is_no_request_is_answered_all_the_same() {
+    for (event, word) in events() {
+        let stack = create();
+        let bucket = crate::support::cloudformation::Bucket::default();
+        let session = Session::new(&stack.world);
+        let provider = async || cognito_m2m::provider::Provider {
+            pools: session.clone(),
+            secrets: session.clone(),
+            tokens: session.clone(),
+            endpoints: cognito_m2m::model::Endpoints::new("us-east-1", None),
+        };
+        let deadline = cognito_m2m::deadline::Deadline::after(stack.timeout);
+        cognito_m2m::provider::handle(&event, deadline, provider, &bucket).await.unwrap();
+        let answers = bucket.0.lock().unwrap().clone();
+        assert_eq!(answers.len(), 1, "{event:.200}");
+        assert_eq!(answers[0]["Status"], "FAILED");
+        assert!(!answers[0]["PhysicalResourceId"].as_str().unwrap().is_empty());
+        assert!(answers[0]["Reason"].as_str().unwrap().contains(word), "{word} in {}", answers[0]["Reason"]);
+        assert_eq!(stack.world().calls.len(), 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_delete_needs_no_properties() {
+    let stack = create();
+    let created = stack.create(&json!({})).await;
+    let mut event = crate::support::event("Delete", &stack, Some(created.physical_id()), &json!({}), None);
+    event.as_object_mut().unwrap().remove("ResourceProperties");
+    let End::Answered(answer) = stack.invoke(&Session::new(&stack.world), &event).await.unwrap() else {
+        panic!("killed")
+    };
+    assert!(answer.succeeded(), "{}", answer.reason());
+    crate::support::assert_nothing_left(&stack);
+}
