@@ -5,6 +5,7 @@
 mod bad_input;
 mod concurrency;
 mod convergence;
+mod corpus;
 mod faults;
 mod layers;
 mod lifecycle;
