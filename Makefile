@@ -26,7 +26,7 @@ test-clippy: ## Run clippy, warnings denied
 	cargo clippy --locked --all-targets -- -D warnings
 
 test-rust: ## Run the unit and integration tests
-	cargo test --locked --no-fail-fast
+	cargo test --locked --no-fail-fast -- --show-output
 
 test-templates: lint
 lint: tools ## Check the templates

@@ -26,11 +26,14 @@ fn faults() -> Vec<(&'static str, Fault, usize)> {
     ]
 }
 
+/// An account, and the resource's id where it has one.
+type SetUp = std::pin::Pin<Box<dyn Future<Output = (Stack, Option<String>)>>>;
+
 /// What one event is sent into, and what must be true when all has ended.
 struct Scenario {
     name: &'static str,
     /// Sets the account up.
-    before: fn() -> std::pin::Pin<Box<dyn Future<Output = (Stack, Option<String>)>>>,
+    before: fn() -> SetUp,
     kind: &'static str,
     properties: fn() -> Value,
     old: fn() -> Value,
@@ -104,7 +107,7 @@ fn scenarios() -> Vec<Scenario> {
     ]
 }
 
-fn made(properties: Value) -> std::pin::Pin<Box<dyn Future<Output = (Stack, Option<String>)>>> {
+fn made(properties: Value) -> SetUp {
     Box::pin(async move {
         let stack = create();
         let created = stack.create(&properties).await;
@@ -244,7 +247,7 @@ async fn a_failed_create_is_cleaned_up_also_by_an_id_that_cloudformation_invente
 
 #[tokio::test(start_paused = true)]
 async fn a_hang_is_answered_before_the_deadline_and_names_the_step() {
-    for (timeout, k) in [(Duration::from_secs(300), 3), (Duration::from_secs(20), 3), (Duration::from_secs(3), 0)] {
+    for (timeout, k) in [(Duration::from_mins(5), 3), (Duration::from_secs(20), 3), (Duration::from_secs(3), 0)] {
         let mut stack = create();
         stack.timeout = timeout;
         let before = tokio::time::Instant::now();

@@ -1,6 +1,13 @@
 //! Integration tests: the whole provider against an AWS in memory that has AWS's own rules.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "a test that cannot go on has failed, prints what it counted, and keeps time itself"
+)]
 
 mod bad_input;
 mod concurrency;

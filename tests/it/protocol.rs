@@ -123,7 +123,8 @@ async fn a_panic_is_answered_without_its_message() {
     let stack = create();
     let event = event("Create", &stack, None, &json!({}), None);
     let bucket = Failing::new(0, Ok(200));
-    let provider = async || -> Provider<Session, Session, Session> { panic!("canary in a panic") };
+    let provider =
+        async || -> Provider<Session, Session, Session> { std::panic::resume_unwind(Box::new("canary in a panic")) };
     handle(&event, Deadline::after(LONG), provider, &bucket).await.unwrap();
     let answer = bucket.taken.lock().unwrap()[0].clone();
     assert_eq!(answer["Status"], "FAILED");

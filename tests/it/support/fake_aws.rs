@@ -320,10 +320,6 @@ impl World {
         self.calls.iter().filter(|call| call.is_write()).map(|call| call.operation).collect()
     }
 
-    pub fn live_secrets(&self) -> Vec<String> {
-        self.secrets.iter().filter(|(_, secret)| !secret.scheduled).map(|(name, _)| name.to_string()).collect()
-    }
-
     /// Somebody else's pool, with a domain.
     pub fn add_foreign_pool(&mut self, name: &str, prefix: &str) -> PoolId {
         let id = PoolId(format!("us-east-1_foreign{}", self.next()));

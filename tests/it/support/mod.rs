@@ -4,4 +4,4 @@ pub mod cloudformation;
 pub mod fake_aws;
 
 pub use cloudformation::{Answer, Stack, assert_is, assert_nothing_left, create, event};
-pub use fake_aws::{Call, Fault, Session, World};
+pub use fake_aws::{Call, Fault, Session};
