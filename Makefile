@@ -7,7 +7,7 @@ WITH_TOOLS := PATH="$$PWD/$(TOOLS)/sam/bin:$$PATH"
 export SAM_CLI_TELEMETRY := 0
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help demo test test-format test-clippy test-rust test-templates test-e2e lint build tools clean
+.PHONY: help demo fuzz test test-format test-clippy test-rust test-templates test-e2e lint build tools clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -39,12 +39,15 @@ lint: tools ## Check the templates
 test-e2e: build ## Run the end-to-end tests: the built provider in a local AWS
 	exec $(TOOLS)/sam/bin/python -m pytest -p no:cacheprovider -q $(PYTEST_ARGS) tests/e2e
 
-build: tools ## Build the provider with sam build
-	@echo "Building the provider with sam build (several minutes the first time) ..."
+build: tools ## Build the functions with sam build
+	@echo "Building the functions with sam build (several minutes the first time) ..."
 	$(WITH_TOOLS) sam build
 
 tools:
 	@tools/install
+
+fuzz: ## Fuzz the parsers; FUZZ_SECONDS=600 for ten minutes each (needs a nightly compiler)
+	@tools/fuzz $(or $(FUZZ_SECONDS),60)
 
 clean: ## Remove everything that was built or installed here
 	rm -rf .aws-sam target .tools

@@ -66,6 +66,12 @@ pub fn wall_clock() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
+/// For logs, which have numbers and no units.
+#[must_use]
+pub fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// A wait that has a name: the callers say what for.
 #[expect(clippy::disallowed_methods, reason = "the one place that sleeps")]
 pub async fn wait(time: Duration) {

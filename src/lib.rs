@@ -20,7 +20,9 @@
 //! | [`steady`] | pace and retries around those traits |
 //! | [`reconcile`] | observe, apply, delete: the only place that runs steps |
 //! | [`aws`] | the traits over the AWS SDK: the only place that names it |
-//! | [`provider`] | the use case: an event in, an answer out |
+//! | [`rotate`] | the four steps that give a client a new secret |
+//! | [`provider`] | use case 1: CloudFormation's event in, an answer out |
+//! | [`rotation`] | use case 2: one step of Secrets Manager's rotation |
 //! | [`deadline`], [`redact`], [`telemetry`] | the clock, secrets, logs |
 //!
 //! Imports point one way: `bin -> use case -> reconcile -> plan -> model`, `aws -> ports -> model`;
@@ -35,5 +37,7 @@ pub mod ports;
 pub mod provider;
 pub mod reconcile;
 pub mod redact;
+pub mod rotate;
+pub mod rotation;
 pub mod steady;
 pub mod telemetry;

@@ -7,7 +7,8 @@
 use std::{collections::BTreeSet, fmt};
 
 use crate::model::{
-    Client, ClientId, ClientName, Desired, Domain, PoolId, ResourceServer, SecretName, Tags, UserPool,
+    Client, ClientId, ClientName, Desired, Domain, PoolId, ResourceServer, RotateMark, Rotation, SecretName, Tags,
+    UserPool,
     desired::{MOST_SCOPES_A_SERVER, MOST_SERVERS, SecretFacts},
     observed::{Observed, ObservedClient, ObservedDocument, ObservedPool, ObservedSecret, Ownership, Remains},
 };
@@ -80,7 +81,21 @@ pub enum Step {
         client: ClientName,
         kms_key_id: Option<String>,
         tags: Tags,
+        description: String,
         value: SecretFacts,
+    },
+    /// Gives the client a new secret by the four steps of a rotation, now, and notes that it was done.
+    RotateSecret {
+        name: SecretName,
+        client: ClientName,
+        description: String,
+    },
+    ScheduleRotation {
+        name: SecretName,
+        rotation: Rotation,
+    },
+    CancelRotation {
+        name: SecretName,
     },
     UpdateSecret {
         name: SecretName,
@@ -107,6 +122,7 @@ pub struct SecretUpdate {
     pub untag: Vec<String>,
     /// `Some(None)` is the AWS managed key.
     pub kms_key_id: Option<Option<String>>,
+    pub description: Option<String>,
     pub value: Option<SecretFacts>,
 }
 
@@ -173,7 +189,20 @@ pub fn plan(desired: &Desired, observed: &Observed, also_verify: &BTreeSet<Clien
     let domain = plan_domain(&desired.domain, now);
     let clients = plan_clients(desired, observed);
     let verify = plan_verification(desired, &clients, &domain, also_verify);
-    let secrets = desired.clients.iter().filter_map(|client| plan_secret(desired, observed, client)).collect();
+    let (mut secrets, mut rotate, mut schedule) = (Vec::new(), Vec::new(), Vec::new());
+    for client in &desired.clients {
+        let (mark, rotates) = plan_mark(desired, observed, client);
+        let description = mark.describe(&client.name);
+        secrets.extend(plan_secret(desired, observed, client, (!rotates).then(|| description.clone())));
+        if rotates {
+            rotate.push(Step::RotateSecret {
+                name: client.secret_name.clone(),
+                client: client.name.clone(),
+                description,
+            });
+        }
+        schedule.extend(plan_schedule(desired, observed, client));
+    }
     let ResourceServerSteps { make_room, widen, narrow } = plan_resource_servers(&desired.resource_servers, now);
     let (pool, protect) = plan_pool(&desired.pool, now);
 
@@ -192,8 +221,11 @@ pub fn plan(desired: &Desired, observed: &Observed, also_verify: &BTreeSet<Clien
         domain_and_widen,
         clients,
         secrets,
+        rotate,
         // Before anything is taken away: a failed check leaves the old state easy to restore.
         verify,
+        // Secrets Manager tries a new schedule out, for which the token endpoint must be there.
+        schedule,
         stale_secrets(desired, observed),
         stale_clients(desired, observed),
         // Only now does no client hold what goes.
@@ -405,7 +437,31 @@ fn client_changes(desired: &Client, observed: &ObservedClient) -> Changes {
     changes
 }
 
-fn plan_secret(desired: &Desired, observed: &Observed, client: &Client) -> Option<Step> {
+/// What the secret shall remember of `RotateSecrets`, and whether it is to be rotated now. A secret
+/// that is new, or gets new credentials with its restoration, needs no rotation.
+fn plan_mark(desired: &Desired, observed: &Observed, client: &Client) -> (RotateMark, bool) {
+    let value = desired.rotate_secrets.as_str();
+    let current = observed.secrets.get(&client.secret_name);
+    let known =
+        current.filter(|secret| secret.ownership == Ownership::Ours && !secret.scheduled && secret.document.is_some());
+    match known.and_then(|secret| RotateMark::parse(&secret.description)) {
+        Some(mark) => (mark.then(value), mark.asks_to_rotate(value)),
+        None => (RotateMark::new(value), false),
+    }
+}
+
+fn plan_schedule(desired: &Desired, observed: &Observed, client: &Client) -> Option<Step> {
+    let name = client.secret_name.clone();
+    let current = observed.secrets.get(&name).and_then(|secret| secret.rotation.as_ref());
+    match &desired.rotation {
+        rotation if rotation.as_ref() == current => None,
+        Some(rotation) => Some(Step::ScheduleRotation { name, rotation: rotation.clone() }),
+        None => Some(Step::CancelRotation { name }),
+    }
+}
+
+/// `description` is `None` where a rotation is going to write it.
+fn plan_secret(desired: &Desired, observed: &Observed, client: &Client, description: Option<String>) -> Option<Step> {
     let name = client.secret_name.clone();
     let tags = &desired.pool.tags;
     let kms_key_id = desired.secret_kms_key_id.clone();
@@ -413,7 +469,15 @@ fn plan_secret(desired: &Desired, observed: &Observed, client: &Client) -> Optio
     let pool = observed.pool.as_ref().map_or_else(|| PoolId::from(""), |pool| pool.id.clone());
     let value = desired.secret_facts(client, &pool);
     let Some(current) = observed.secrets.get(&name) else {
-        return Some(Step::CreateSecret { name, client: client.name.clone(), kms_key_id, tags: tags.clone(), value });
+        let description = description.unwrap_or_default();
+        return Some(Step::CreateSecret {
+            name,
+            client: client.name.clone(),
+            kms_key_id,
+            tags: tags.clone(),
+            description,
+            value,
+        });
     };
 
     let mut changes = Changes::new();
@@ -433,6 +497,10 @@ fn plan_secret(desired: &Desired, observed: &Observed, client: &Client) -> Optio
     if !same_key(kms_key_id.as_deref(), current.kms_key_id.as_deref()) {
         changes.push("key".to_owned());
         update.kms_key_id = Some(kms_key_id);
+    }
+    if let Some(description) = description.filter(|description| *description != current.description) {
+        changes.push("description".to_owned());
+        update.description = Some(description);
     }
     let owner = observed.client(&client.name, &name);
     let value_changes = document_changes(&value, owner.map(|owner| &owner.id), current.document.as_ref());
@@ -591,6 +659,9 @@ impl fmt::Display for Step {
             Self::UpdateSecret { name, client: _, update: _, changes } => {
                 write!(f, "UpdateSecret {name}: {}", changes.join(", "))
             }
+            Self::RotateSecret { name, .. } => write!(f, "RotateSecret {name}: now"),
+            Self::ScheduleRotation { name, rotation } => write!(f, "RotateSecret {name}: every {} days", rotation.days),
+            Self::CancelRotation { name } => write!(f, "CancelRotateSecret {name}"),
             Self::DeleteSecret { name, recovery_window_in_days: 0 } => write!(f, "DeleteSecret {name} (at once)"),
             Self::DeleteSecret { name, recovery_window_in_days } => {
                 write!(f, "DeleteSecret {name} (recoverable for {recovery_window_in_days} days)")
@@ -607,13 +678,15 @@ mod tests {
 
     use super::*;
     use crate::model::{
-        Endpoints, Owner,
+        Endpoints, Owner, Surroundings,
         observed::{RemainingPool, Remains},
     };
 
     fn desired(properties: &Value) -> Desired {
         let owner = Owner { stack_id: "arn:stack".into(), logical_id: "M2M".into() };
-        Desired::from_properties(properties, owner, Endpoints::new("us-east-1", None)).unwrap()
+        let endpoints = Endpoints::new("us-east-1", None);
+        let surroundings = Surroundings { endpoints, rotation_function: Some("arn:rotation".into()) };
+        Desired::from_properties(properties, owner, &surroundings).unwrap()
     }
 
     /// The account as a deployment of `desired` leaves it.
@@ -632,6 +705,8 @@ mod tests {
             scheduled: false,
             tags: desired.pool.tags.clone(),
             kms_key_id: desired.secret_kms_key_id.clone(),
+            description: RotateMark::new(&desired.rotate_secrets).describe(&client.name),
+            rotation: desired.rotation.clone(),
             document: Some(ObservedDocument {
                 client_id: ClientId(format!("id-of-{}", client.name)),
                 facts: desired.secret_facts(client, &id),

@@ -3,11 +3,15 @@
 //! Every method is one call of one API operation; it neither waits nor tries again:
 //! [`steady`](crate::steady) does that for all of them.
 
-use std::future::Future;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    future::Future,
+    time::Duration,
+};
 
 use crate::{
     model::{
-        Client, ClientId, ClientName, Domain, Owner, PoolId, ResourceServer, SecretName, Tags, UserPool,
+        Client, ClientId, ClientName, Domain, Owner, PoolId, ResourceServer, Rotation, SecretName, Tags, UserPool,
         desired::SecretFacts,
         observed::{ObservedClient, ObservedDocument},
     },
@@ -65,7 +69,7 @@ pub struct UserPoolDescription {
     /// The prefix of its domain.
     pub domain: Option<String>,
     /// Since the Unix epoch.
-    pub created: std::time::Duration,
+    pub created: Duration,
 }
 
 /// A domain as DescribeUserPoolDomain shows it.
@@ -95,7 +99,7 @@ pub struct Page<T> {
 
 /// Amazon Cognito user pools.
 /// <https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_Operations.html>
-pub trait UserPools: Sync {
+pub trait UserPools: ClientSecrets {
     fn list_user_pools(&self, next: Option<&str>) -> impl Future<Output = Result<Page<(PoolId, String)>>> + Send;
     /// `None` where there is no such pool.
     fn describe_user_pool(&self, id: &PoolId) -> impl Future<Output = Result<Option<UserPoolDescription>>> + Send;
@@ -152,13 +156,67 @@ pub trait UserPools: Sync {
     fn delete_user_pool_client(&self, pool: &PoolId, id: &ClientId) -> impl Future<Output = Result<()>> + Send;
 }
 
+/// One of the at most two secrets of an app client. Its value is shown once, when it is made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientSecretDescription {
+    pub id: String,
+    /// Since the Unix epoch.
+    pub created: Duration,
+}
+
+/// The secrets of an app client: what a rotation needs of Cognito.
+pub trait ClientSecrets: Sync {
+    fn list_user_pool_client_secrets(
+        &self,
+        pool: &PoolId,
+        client: &ClientId,
+        next: Option<&str>,
+    ) -> impl Future<Output = Result<Page<ClientSecretDescription>>> + Send;
+    fn add_user_pool_client_secret(
+        &self,
+        pool: &PoolId,
+        client: &ClientId,
+        value: &Secret<String>,
+    ) -> impl Future<Output = Result<()>> + Send;
+    /// Succeeds where there is no such secret.
+    fn delete_user_pool_client_secret(
+        &self,
+        pool: &PoolId,
+        client: &ClientId,
+        id: &str,
+    ) -> impl Future<Output = Result<()>> + Send;
+}
+
 /// A secret as DescribeSecret shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SecretDescription {
     pub arn: String,
+    pub description: String,
     pub tags: Tags,
     pub kms_key_id: Option<String>,
     pub scheduled: bool,
+    pub rotation: Option<Rotation>,
+    /// The staging labels of each version that has any.
+    pub versions: BTreeMap<String, BTreeSet<String>>,
+}
+
+/// The version that consumers read.
+pub const AWSCURRENT: &str = "AWSCURRENT";
+/// The version that a rotation is making.
+pub const AWSPENDING: &str = "AWSPENDING";
+/// The version that was current before; Secrets Manager moves the label by itself.
+pub const AWSPREVIOUS: &str = "AWSPREVIOUS";
+/// The version with the credentials before the present ones, where AWSPREVIOUS is only an older
+/// text about the present ones.
+pub const FORMER: &str = "cognito-m2m-former";
+/// A version that is about to become current.
+pub const NEXT: &str = "cognito-m2m-next";
+
+/// Which version of a secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Version<'a> {
+    Stage(&'a str),
+    Id(&'a str),
 }
 
 /// A client's secret, whole.
@@ -180,6 +238,8 @@ impl SecretDocument {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SecretVersion {
     pub id: String,
+    /// Since the Unix epoch, where the answer says so.
+    pub created: Option<Duration>,
     /// `None` where the value is no client's document.
     pub document: Option<SecretDocument>,
 }
@@ -197,26 +257,56 @@ pub struct NewSecret<'a> {
     pub token: &'a str,
 }
 
-/// AWS Secrets Manager.
-/// <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_Operations.html>
-pub trait Secrets: Sync {
-    /// The names of the secrets with the owner's mark, as far as the listing has them: it lags
-    /// behind by up to five minutes.
-    fn list_secrets(&self, owner: &Owner, next: Option<&str>) -> impl Future<Output = Result<Page<SecretName>>> + Send;
+/// What UpdateSecret sets beside the value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecretChange {
+    /// `None` leaves it.
+    pub description: Option<String>,
+    /// `None` leaves the key; `Some(None)` is the AWS managed key.
+    pub kms_key_id: Option<Option<String>>,
+}
+
+/// The versions of a secret: what a rotation needs of Secrets Manager. Secrets go by name or ARN.
+pub trait SecretVersions: Sync {
     /// `None` where there is no such secret.
     fn describe_secret(&self, name: &SecretName) -> impl Future<Output = Result<Option<SecretDescription>>> + Send;
-    /// AWSCURRENT; `None` where there is none.
-    fn get_secret_value(&self, name: &SecretName) -> impl Future<Output = Result<Option<SecretVersion>>> + Send;
-    /// Gives the ARN.
-    fn create_secret(&self, secret: &NewSecret<'_>) -> impl Future<Output = Result<String>> + Send;
+    /// `None` where there is no such version, or it has no value.
+    fn get_secret_value(
+        &self,
+        name: &SecretName,
+        version: Version<'_>,
+    ) -> impl Future<Output = Result<Option<SecretVersion>>> + Send;
+    /// Writes a version under its token and puts a staging label on it.
     fn put_secret_value(
         &self,
         name: &SecretName,
         document: &SecretDocument,
         token: &str,
+        stage: &str,
     ) -> impl Future<Output = Result<()>> + Send;
-    /// Changes the key; `None` is the AWS managed key.
-    fn update_secret(&self, name: &SecretName, kms_key_id: Option<&str>) -> impl Future<Output = Result<()>> + Send;
+    /// Takes a staging label from one version and puts it on another.
+    fn update_secret_version_stage(
+        &self,
+        name: &SecretName,
+        stage: &str,
+        from: Option<&str>,
+        to: Option<&str>,
+    ) -> impl Future<Output = Result<()>> + Send;
+}
+
+/// AWS Secrets Manager.
+/// <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_Operations.html>
+pub trait Secrets: SecretVersions {
+    /// The names of the secrets with the owner's mark, as far as the listing has them: it lags
+    /// behind by up to five minutes.
+    fn list_secrets(&self, owner: &Owner, next: Option<&str>) -> impl Future<Output = Result<Page<SecretName>>> + Send;
+    /// Gives the ARN.
+    fn create_secret(&self, secret: &NewSecret<'_>) -> impl Future<Output = Result<String>> + Send;
+    fn update_secret(&self, name: &SecretName, change: &SecretChange) -> impl Future<Output = Result<()>> + Send;
+    /// Turns rotation on, or changes it, without rotating at once.
+    fn rotate_secret(&self, name: &SecretName, rotation: &Rotation) -> impl Future<Output = Result<()>> + Send;
+    /// Turns rotation off.
+    fn cancel_rotate_secret(&self, name: &SecretName) -> impl Future<Output = Result<()>> + Send;
     fn tag_resource(&self, name: &SecretName, tags: &Tags) -> impl Future<Output = Result<()>> + Send;
     fn untag_resource(&self, name: &SecretName, keys: &[String]) -> impl Future<Output = Result<()>> + Send;
     fn restore_secret(&self, name: &SecretName) -> impl Future<Output = Result<()>> + Send;
@@ -246,6 +336,13 @@ pub enum TokenError {
 /// The pool's OAuth 2.0 token endpoint.
 /// <https://docs.aws.amazon.com/cognito/latest/developerguide/token-endpoint.html>
 pub trait TokenEndpoint: Sync {
+    /// Whether the endpoint gives a token for the credentials. A `false` says little, for a client can
+    /// be refused for other reasons than its secret.
+    fn accepts(
+        &self,
+        expected: &ExpectedToken,
+        secret: &Secret<String>,
+    ) -> impl Future<Output = Result<bool, TokenError>> + Send;
     /// Asks for one token and checks its signature and claims.
     fn verify(
         &self,

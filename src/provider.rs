@@ -7,11 +7,11 @@ use serde_json::Value;
 
 use crate::{
     cfn::{Data, Deliver, DeliveryError, Envelope, Request, Response, deliver::deliver},
-    deadline::{Deadline, wall_clock},
-    model::{Desired, Endpoints, Owner, PoolId, SecretName, desired::secret_recovery_window_in_days},
+    deadline::{Deadline, millis, now, wall_clock},
+    model::{Desired, Owner, PoolId, SecretName, Surroundings, desired::secret_recovery_window_in_days},
     ports::{Secrets, TokenEndpoint, UserPools},
     reconcile::{
-        Aws, Departed, Error, Progress, Reconciled, Target, chain, delete, deleted_while_creating, millis, note_delete,
+        Aws, Departed, Error, Progress, Reconciled, Target, chain, delete, deleted_while_creating, note_delete,
         reconcile,
     },
     redact,
@@ -23,7 +23,7 @@ pub struct Provider<U, S, T> {
     pub pools: U,
     pub secrets: S,
     pub tokens: T,
-    pub endpoints: Endpoints,
+    pub surroundings: Surroundings,
 }
 
 /// Why the invocation fails, so that Lambda runs the event again.
@@ -53,7 +53,7 @@ pub async fn handle<U: UserPools, S: Secrets, T: TokenEndpoint>(
     answer: &impl Deliver,
 ) -> Result<(), HandlerError> {
     let started_at = wall_clock();
-    let started = crate::deadline::now();
+    let started = now();
     let envelope = Envelope::of(event);
     let Envelope { request_type, request_id, stack_id, logical_resource_id, physical_resource_id, response_url } =
         &envelope;
@@ -74,8 +74,9 @@ pub async fn handle<U: UserPools, S: Secrets, T: TokenEndpoint>(
             tokens: &provider.tokens,
             deadline,
             progress: &progress,
+            request_id,
         };
-        perform(&aws, &provider.endpoints, &envelope, request, sent_at(started_at, url.signed_at()))
+        perform(&aws, &provider.surroundings, &envelope, request, sent_at(started_at, url.signed_at()))
             .await
             .map_err(|error| chain(&error))
     };
@@ -96,7 +97,7 @@ pub async fn handle<U: UserPools, S: Secrets, T: TokenEndpoint>(
         (None, _) if !physical_resource_id.is_empty() => physical_resource_id.clone(),
         (None, _) => id_without_pool(&envelope),
     };
-    let outcome = outcome.map_err(|reason| redact::without_queries(&reason));
+    let outcome = outcome.map_err(|reason| redact::foreign(&reason));
     let duration_ms = millis(started.elapsed());
     match &outcome {
         Ok(_) => tracing::info!(status = "SUCCESS", physical_resource_id, duration_ms, "answering"),
@@ -148,13 +149,13 @@ const WITHOUT_POOL: &str = "cognito-m2m-failed-";
 
 async fn perform<U: UserPools, S: Secrets, T: TokenEndpoint>(
     aws: &Aws<'_, U, S, T>,
-    endpoints: &Endpoints,
+    surroundings: &Surroundings,
     envelope: &Envelope,
     request: Request,
     sent_at: Duration,
 ) -> Result<Data, Error> {
     let owner = owner(envelope);
-    let parse = |properties: &Value| Desired::from_properties(properties, owner.clone(), endpoints.clone());
+    let parse = |properties: &Value| Desired::from_properties(properties, owner.clone(), surroundings);
     let physical_id = envelope.physical_resource_id.as_str();
     match request {
         Request::Create { properties } => {

@@ -33,8 +33,7 @@ pub fn without(text: &str, secret: &str) -> String {
 }
 
 /// Cuts the query off every URL in a text: a presigned URL carries its signature there.
-#[must_use]
-pub fn without_queries(text: &str) -> String {
+fn without_queries(text: &str) -> String {
     let mut clean = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(start) = rest.find("://") {
@@ -56,7 +55,33 @@ pub fn without_queries(text: &str) -> String {
     clean
 }
 
-/// An error and its causes, each once, without the queries of their URLs.
+/// What services quote of the request that they refuse: the headers that carry its credentials.
+const CREDENTIAL_MARKS: [&str; 6] =
+    ["basic ", "bearer ", "signature=", "credential=", "x-amz-security-token:", "x-amz-security-token="];
+
+/// A text that came from outside, fit to be shown: without the queries of URLs and without what stands
+/// behind the marks of a credential.
+#[must_use]
+pub fn foreign(text: &str) -> String {
+    let mut clean = without_queries(text);
+    for mark in CREDENTIAL_MARKS {
+        let mut from = 0;
+        // Lower case in ASCII alone keeps every place where it is.
+        while let Some(found) = clean[from..].to_ascii_lowercase().find(mark) {
+            let value = from + found + mark.len();
+            let start = value + (clean[value..].len() - clean[value..].trim_start().len());
+            let is_end = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | ',' | ';' | '&' | '<' | '>' | ')');
+            let end = clean[start..].find(is_end).map_or(clean.len(), |length| start + length);
+            clean.replace_range(start..end, HIDDEN);
+            from = start + HIDDEN.len();
+        }
+    }
+    clean
+}
+
+const HIDDEN: &str = "***";
+
+/// An error and its causes, each once, fit to be shown.
 #[must_use]
 pub fn causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
@@ -68,7 +93,7 @@ pub fn causes(error: &dyn std::error::Error) -> String {
         }
         source = cause.source();
     }
-    without_queries(&text)
+    foreign(&text)
 }
 
 #[cfg(test)]
@@ -88,6 +113,25 @@ mod tests {
         );
         assert_eq!(without_queries("why? https://h/p."), "why? https://h/p.");
         assert_eq!(without_queries("a://b?c://d?e"), "a://b?***");
+    }
+
+    #[test]
+    fn what_stands_behind_the_marks_of_a_credential_is_taken_out() {
+        for (text, clean) in [
+            ("Authorization=Basic aWQ6Y2FuYXJ5 is wrong", "Authorization=Basic *** is wrong"),
+            ("'authorization:BASIC  aWQ6Y2FuYXJ5'", "'authorization:BASIC  ***'"),
+            (
+                "AWS4-HMAC-SHA256 Credential=AKIA/x, SignedHeaders=host, Signature=canary",
+                "AWS4-HMAC-SHA256 Credential=***, SignedHeaders=host, Signature=***",
+            ),
+            ("host:h\nx-amz-security-token:canary\n\nhost", "host:h\nx-amz-security-token:***\n\nhost"),
+            ("Bearer canary", "Bearer ***"),
+            ("é Basic é", "é Basic ***"),
+            ("Basic ", "Basic ***"),
+            ("nothing to hide", "nothing to hide"),
+        ] {
+            assert_eq!(foreign(text), clean);
+        }
     }
 
     #[test]

@@ -18,10 +18,13 @@ use tokio::{
 
 use crate::{
     deadline::{Deadline, now, wait, wait_until},
-    model::{Client, ClientId, ClientName, Domain, Owner, PoolId, ResourceServer, SecretName, Tags, UserPool},
+    model::{
+        Client, ClientId, ClientName, Domain, Owner, PoolId, ResourceServer, Rotation, SecretName, Tags, UserPool,
+    },
     ports::{
-        AwsError, ClientDescription, DomainDescription, ErrorKind, NewSecret, Page, Result, SecretDescription,
-        SecretDocument, SecretVersion, Secrets, UserPoolDescription, UserPools,
+        AwsError, ClientDescription, ClientSecretDescription, ClientSecrets, DomainDescription, ErrorKind, NewSecret,
+        Page, Result, SecretChange, SecretDescription, SecretDocument, SecretVersion, SecretVersions, Secrets,
+        UserPoolDescription, UserPools, Version,
     },
     redact::Secret,
 };
@@ -184,14 +187,30 @@ impl<T: UserPools> UserPools for Steady<'_, T> {
     }
 }
 
+impl<T: ClientSecrets> ClientSecrets for Steady<'_, T> {
+    steady! {
+        paced Safe ListUserPoolClientSecrets list_user_pool_client_secrets(pool: &PoolId, client: &ClientId, next: Option<&str>) -> Page<ClientSecretDescription>;
+        paced MakesAnother AddUserPoolClientSecret add_user_pool_client_secret(pool: &PoolId, client: &ClientId, value: &Secret<String>) -> ();
+        paced Safe DeleteUserPoolClientSecret delete_user_pool_client_secret(pool: &PoolId, client: &ClientId, id: &str) -> ();
+    }
+}
+
+impl<T: SecretVersions> SecretVersions for Steady<'_, T> {
+    steady! {
+        unpaced Safe DescribeSecret describe_secret(name: &SecretName) -> Option<SecretDescription>;
+        unpaced Safe GetSecretValue get_secret_value(name: &SecretName, version: Version<'_>) -> Option<SecretVersion>;
+        unpaced Safe PutSecretValue put_secret_value(name: &SecretName, document: &SecretDocument, token: &str, stage: &str) -> ();
+        unpaced Safe UpdateSecretVersionStage update_secret_version_stage(name: &SecretName, stage: &str, from: Option<&str>, to: Option<&str>) -> ();
+    }
+}
+
 impl<T: Secrets> Secrets for Steady<'_, T> {
     steady! {
         unpaced Safe ListSecrets list_secrets(owner: &Owner, next: Option<&str>) -> Page<SecretName>;
-        unpaced Safe DescribeSecret describe_secret(name: &SecretName) -> Option<SecretDescription>;
-        unpaced Safe GetSecretValue get_secret_value(name: &SecretName) -> Option<SecretVersion>;
         unpaced Safe CreateSecret create_secret(secret: &NewSecret<'_>) -> String;
-        unpaced Safe PutSecretValue put_secret_value(name: &SecretName, document: &SecretDocument, token: &str) -> ();
-        unpaced Safe UpdateSecret update_secret(name: &SecretName, kms_key_id: Option<&str>) -> ();
+        unpaced Safe UpdateSecret update_secret(name: &SecretName, change: &SecretChange) -> ();
+        unpaced Safe RotateSecret rotate_secret(name: &SecretName, rotation: &Rotation) -> ();
+        unpaced Safe CancelRotateSecret cancel_rotate_secret(name: &SecretName) -> ();
         unpaced Safe TagResource tag_resource(name: &SecretName, tags: &Tags) -> ();
         unpaced Safe UntagResource untag_resource(name: &SecretName, keys: &[String]) -> ();
         unpaced Safe RestoreSecret restore_secret(name: &SecretName) -> ();

@@ -3,8 +3,11 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+#[path = "support/signing.rs"]
+mod signing;
+
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fmt::{Debug, Display},
     process::Command,
     sync::{Arc, LazyLock, Mutex},
@@ -12,27 +15,25 @@ use std::{
 };
 
 use aws_config::{BehaviorVersion, Region, SdkConfig, retry::RetryConfig};
-use aws_lc_rs::{
-    encoding::{AsDer, Pkcs8V1Der},
-    rsa::{KeyPair, KeySize},
-};
 use aws_sdk_cognitoidentityprovider::config::{Credentials, SharedCredentialsProvider};
 use cognito_m2m::{
     aws::{self, Cognito, OAuth, SecretsManager},
     cfn::{Deliver, DeliveryError, ResponseUrl, ResponseUrlClient, deliver::deliver},
     deadline::{Deadline, now, wall_clock},
     model::{
-        Client, ClientId, ClientName, Domain, Endpoints, Owner, PoolId, ResourceServer, Scope, SecretName, Tags, Tier,
-        UserPool, desired::SecretFacts,
+        Client, ClientId, ClientName, Domain, Endpoints, Owner, PoolId, ResourceServer, Rotation, Scope, SecretName,
+        Tags, Tier, UserPool, desired::SecretFacts,
     },
     ports::{
-        AwsError, DomainDescription, ErrorKind, ExpectedToken, NewSecret, Page, SecretDocument, Secrets, TokenEndpoint,
-        TokenError, UserPools,
+        AWSCURRENT, AWSPENDING, AWSPREVIOUS, AwsError, ClientSecretDescription, ClientSecrets, DomainDescription,
+        ErrorKind, ExpectedToken, NewSecret, Page, SecretChange, SecretDocument, SecretVersions, Secrets,
+        TokenEndpoint, TokenError, UserPools, Version,
     },
     redact::Secret,
 };
-use jsonwebtoken::{Algorithm, EncodingKey, Header, encode, jwk::Jwk};
+use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde_json::{Value, json};
+use signing::{SigningKey, with};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -46,6 +47,10 @@ const CLIENT_ID: &str = "7h1s1s4t3stcl13nt1d";
 const CLIENT_SECRET: &str = "canaryclientsecret0123456789abcdef";
 /// Base64 of `CLIENT_ID:CLIENT_SECRET`.
 const BASIC: &str = "N2gxczFzNHQzc3RjbDEzbnQxZDpjYW5hcnljbGllbnRzZWNyZXQwMTIzNDU2Nzg5YWJjZGVm";
+/// One of the client's secrets, as Cognito names it.
+const SECRET_ID: &str = "7h1s1s4t3stcl13nt1d--1767323045";
+const CURRENT: Version<'_> = Version::Stage(AWSCURRENT);
+const NO_CHANGE: SecretChange = SecretChange { description: None, kms_key_id: None };
 const STACK_ID: &str = "arn:aws:cloudformation:us-east-1:123456789012:stack/m2m/0a1b";
 
 // ---------------------------------------------------------------------------------------------
@@ -125,6 +130,10 @@ fn client() -> Client {
 
 fn secret_name() -> SecretName {
     SecretName::from("machine-to-machine-dev/billing")
+}
+
+fn rotation() -> Rotation {
+    Rotation { function_arn: "arn:aws:lambda:us-east-1:123456789012:function:rotation".into(), days: 30 }
 }
 
 fn facts() -> SecretFacts {
@@ -232,7 +241,7 @@ fn header<'a>(request: &'a Request, name: &str) -> &'a str {
     request.headers.get(name).unwrap_or_else(|| panic!("there is no {name}")).to_str().unwrap()
 }
 
-const OPERATIONS: [&str; 28] = [
+const OPERATIONS: [&str; 34] = [
     "ListUserPools",
     "DescribeUserPool",
     "CreateUserPool",
@@ -251,12 +260,18 @@ const OPERATIONS: [&str; 28] = [
     "CreateUserPoolClient",
     "UpdateUserPoolClient",
     "DeleteUserPoolClient",
+    "ListUserPoolClientSecrets",
+    "AddUserPoolClientSecret",
+    "DeleteUserPoolClientSecret",
     "ListSecrets",
     "DescribeSecret",
     "GetSecretValue",
     "CreateSecret",
     "PutSecretValue",
+    "UpdateSecretVersionStage",
     "UpdateSecret",
+    "RotateSecret",
+    "CancelRotateSecret",
     "TagResource",
     "UntagResource",
     "RestoreSecret",
@@ -285,12 +300,26 @@ async fn call(pools: &Cognito, secrets: &SecretsManager, operation: &str) -> Res
         "CreateUserPoolClient" => format!("{:?}", pools.create_user_pool_client(pool, &client()).await?),
         "UpdateUserPoolClient" => format!("{:?}", pools.update_user_pool_client(pool, id, &client()).await?),
         "DeleteUserPoolClient" => format!("{:?}", pools.delete_user_pool_client(pool, id).await?),
+        "ListUserPoolClientSecrets" => format!("{:?}", pools.list_user_pool_client_secrets(pool, id, None).await?),
+        "AddUserPoolClientSecret" => {
+            format!("{:?}", pools.add_user_pool_client_secret(pool, id, &client_secret()).await?)
+        }
+        "DeleteUserPoolClientSecret" => {
+            format!("{:?}", pools.delete_user_pool_client_secret(pool, id, SECRET_ID).await?)
+        }
         "ListSecrets" => format!("{:?}", secrets.list_secrets(&owner(), None).await?),
         "DescribeSecret" => format!("{:?}", secrets.describe_secret(secret).await?),
-        "GetSecretValue" => format!("{:?}", secrets.get_secret_value(secret).await?),
+        "GetSecretValue" => format!("{:?}", secrets.get_secret_value(secret, CURRENT).await?),
         "CreateSecret" => format!("{:?}", secrets.create_secret(&new_secret(&document())).await?),
-        "PutSecretValue" => format!("{:?}", secrets.put_secret_value(secret, &document(), "token").await?),
-        "UpdateSecret" => format!("{:?}", secrets.update_secret(secret, None).await?),
+        "PutSecretValue" => {
+            format!("{:?}", secrets.put_secret_value(secret, &document(), "token", AWSPENDING).await?)
+        }
+        "UpdateSecretVersionStage" => {
+            format!("{:?}", secrets.update_secret_version_stage(secret, AWSCURRENT, Some("v1"), Some("v2")).await?)
+        }
+        "UpdateSecret" => format!("{:?}", secrets.update_secret(secret, &NO_CHANGE).await?),
+        "RotateSecret" => format!("{:?}", secrets.rotate_secret(secret, &rotation()).await?),
+        "CancelRotateSecret" => format!("{:?}", secrets.cancel_rotate_secret(secret).await?),
         "TagResource" => format!("{:?}", secrets.tag_resource(secret, &tags()).await?),
         "UntagResource" => format!("{:?}", secrets.untag_resource(secret, &["Team".to_owned()]).await?),
         "RestoreSecret" => format!("{:?}", secrets.restore_secret(secret).await?),
@@ -315,13 +344,20 @@ fn new_secret(document: &SecretDocument) -> NewSecret<'_> {
 #[test]
 fn every_operation_of_the_ports_is_called_here() {
     // The lists below are only as good as `OPERATIONS` is whole.
-    let ports = include_str!("../src/ports.rs");
-    let of_trait = |name: &str| {
-        let (_, body) = ports.split_once(&format!("pub trait {name}")).unwrap();
-        let (body, _) = body.split_once("\n}").unwrap();
-        body.lines().filter_map(|line| line.strip_prefix("    fn ")?.split('(').next()).map(pascal).collect::<Vec<_>>()
-    };
-    let declared: BTreeSet<_> = of_trait("UserPools").into_iter().chain(of_trait("Secrets")).collect();
+    let mut traits: BTreeMap<&str, Vec<&str>> = include_str!("../src/ports.rs")
+        .split("\npub trait ")
+        .skip(1)
+        .map(|rest| {
+            let (head, body) = rest.split_once('{').unwrap();
+            let (body, _) = body.split_once("\n}").unwrap();
+            let methods = body.lines().filter_map(|line| line.trim_start().strip_prefix("fn ")?.split('(').next());
+            (head.split(':').next().unwrap().trim(), methods.collect())
+        })
+        .collect();
+    // OAuth is no service of the SDK's; both of its methods have tests of their own below.
+    assert_eq!(traits.remove("TokenEndpoint").unwrap(), ["accepts", "verify"]);
+    assert_eq!(traits.keys().copied().collect::<Vec<_>>(), ["ClientSecrets", "SecretVersions", "Secrets", "UserPools"]);
+    let declared: BTreeSet<_> = traits.into_values().flatten().map(pascal).collect();
     assert_eq!(declared, OPERATIONS.map(ToOwned::to_owned).into());
 }
 
@@ -396,11 +432,6 @@ fn client_settings() -> Value {
     })
 }
 
-fn with(mut object: Value, more: &Value) -> Value {
-    object.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-    object
-}
-
 #[tokio::test]
 async fn create_user_pool_client_sends_a_client_that_can_do_nothing_but_client_credentials() {
     let made = json!({ "ClientId": CLIENT_ID, "ClientSecret": CLIENT_SECRET });
@@ -463,6 +494,11 @@ async fn cognitos_reads_and_deletes_send_the_names_and_nothing_else() {
         ("ListUserPoolClients", json!({ "UserPoolId": pool, "MaxResults": 60 })),
         ("DescribeUserPoolClient", json!({ "UserPoolId": pool, "ClientId": CLIENT_ID })),
         ("DeleteUserPoolClient", json!({ "UserPoolId": pool, "ClientId": CLIENT_ID })),
+        ("ListUserPoolClientSecrets", json!({ "UserPoolId": pool, "ClientId": CLIENT_ID })),
+        (
+            "DeleteUserPoolClientSecret",
+            json!({ "UserPoolId": pool, "ClientId": CLIENT_ID, "ClientSecretId": SECRET_ID }),
+        ),
     ];
     let aws = Aws::start().await;
     for (operation, body) in expected {
@@ -470,6 +506,21 @@ async fn cognitos_reads_and_deletes_send_the_names_and_nothing_else() {
         call(&aws.pools, &aws.secrets, operation).await.unwrap();
         aws.sent_cognito(operation, body).await;
     }
+}
+
+#[tokio::test]
+async fn a_client_secret_is_added_with_the_callers_value() {
+    // Cognito shows the new value once more in its answer; nothing of it is kept.
+    let added = json!({
+        "ClientSecretId": SECRET_ID, "ClientSecretValue": CLIENT_SECRET, "ClientSecretCreateDate": 1_767_323_045.25,
+    });
+    let aws = Aws::answering(json!({ "ClientSecretDescriptor": added })).await;
+    aws.pools.add_user_pool_client_secret(&pool_id(), &client_id(), &client_secret()).await.unwrap();
+    aws.sent_cognito(
+        "AddUserPoolClientSecret",
+        json!({ "UserPoolId": "us-east-1_AbCdEfGhI", "ClientId": CLIENT_ID, "ClientSecret": CLIENT_SECRET }),
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -488,6 +539,11 @@ async fn the_next_page_is_asked_for_by_its_token() {
     aws.pools.list_user_pool_clients(&pool_id(), Some("page2")).await.unwrap();
     let body = json!({ "UserPoolId": pool, "MaxResults": 60, "NextToken": "page2" });
     aws.sent_cognito("ListUserPoolClients", body).await;
+
+    aws.answers(200, &json!({})).await;
+    aws.pools.list_user_pool_client_secrets(&pool_id(), &client_id(), Some("page2")).await.unwrap();
+    let body = json!({ "UserPoolId": pool, "ClientId": CLIENT_ID, "NextToken": "page2" });
+    aws.sent_cognito("ListUserPoolClientSecrets", body).await;
 
     aws.answers(200, &json!({})).await;
     aws.secrets.list_secrets(&owner(), Some("page2")).await.unwrap();
@@ -539,28 +595,103 @@ async fn create_secret_without_key_and_value_leaves_both_out() {
     .await;
 }
 
-#[tokio::test]
-async fn put_secret_value_sends_the_document_and_the_callers_token() {
-    let aws = Aws::answering(json!({})).await;
-    aws.secrets.put_secret_value(&secret_name(), &document(), "token-of-the-caller").await.unwrap();
-    let (target, mut body) = aws.sent().await;
-    assert_eq!(target, "secretsmanager.PutSecretValue");
-    assert_eq!(take_secret_string(&mut body), document_json());
-    let rest = json!({ "SecretId": "machine-to-machine-dev/billing", "ClientRequestToken": "token-of-the-caller" });
-    assert_eq!(body, rest);
+/// Takes out the token that the SDK makes up. Where no value is written it means nothing.
+fn take_made_up_token(body: &mut Value) {
+    let token = body.as_object_mut().unwrap().remove("ClientRequestToken").unwrap();
+    assert_eq!(token.as_str().unwrap().len(), 36);
 }
 
 #[tokio::test]
-async fn update_secret_sends_the_key_and_never_a_value() {
+async fn put_secret_value_sends_the_document_the_callers_token_and_a_stage_other_than_awscurrent() {
+    let rest = json!({ "SecretId": "machine-to-machine-dev/billing", "ClientRequestToken": "token-of-the-caller" });
     let aws = Aws::start().await;
-    for (given, sent) in [(Some("alias/mine"), "alias/mine"), (None, "alias/aws/secretsmanager")] {
+    for (stage, more) in [
+        // What a version gets that is written without one.
+        (AWSCURRENT, json!({})),
+        (AWSPENDING, json!({ "VersionStages": ["AWSPENDING"] })),
+        ("another", json!({ "VersionStages": ["another"] })),
+    ] {
         aws.answers(200, &json!({})).await;
-        aws.secrets.update_secret(&secret_name(), given).await.unwrap();
+        aws.secrets.put_secret_value(&secret_name(), &document(), "token-of-the-caller", stage).await.unwrap();
         let (target, mut body) = aws.sent().await;
-        // The SDK makes one up; without a value it means nothing.
-        assert!(body.as_object_mut().unwrap().remove("ClientRequestToken").is_some());
+        assert_eq!(target, "secretsmanager.PutSecretValue");
+        assert_eq!(take_secret_string(&mut body), document_json());
+        assert_eq!(body, with(rest.clone(), &more), "{stage}");
+    }
+}
+
+#[tokio::test]
+async fn get_secret_value_asks_for_a_version_by_its_stage_or_its_id() {
+    let aws = Aws::start().await;
+    for (version, more) in [
+        // What is read without a stage.
+        (Version::Stage(AWSCURRENT), json!({})),
+        (Version::Stage(AWSPREVIOUS), json!({ "VersionStage": "AWSPREVIOUS" })),
+        (Version::Stage(AWSPENDING), json!({ "VersionStage": "AWSPENDING" })),
+        (Version::Id("v1"), json!({ "VersionId": "v1" })),
+    ] {
+        aws.answers(200, &json!({ "VersionId": "v1" })).await;
+        aws.secrets.get_secret_value(&secret_name(), version).await.unwrap().unwrap();
+        let body = with(json!({ "SecretId": "machine-to-machine-dev/billing" }), &more);
+        aws.sent_secrets("GetSecretValue", body).await;
+    }
+}
+
+#[tokio::test]
+async fn a_staging_label_is_moved_put_or_taken_away() {
+    let aws = Aws::start().await;
+    for (from, to, more) in [
+        (Some("v1"), Some("v2"), json!({ "RemoveFromVersionId": "v1", "MoveToVersionId": "v2" })),
+        (None, Some("v2"), json!({ "MoveToVersionId": "v2" })),
+        (Some("v1"), None, json!({ "RemoveFromVersionId": "v1" })),
+    ] {
+        aws.answers(200, &json!({})).await;
+        aws.secrets.update_secret_version_stage(&secret_name(), AWSPENDING, from, to).await.unwrap();
+        let body = json!({ "SecretId": "machine-to-machine-dev/billing", "VersionStage": "AWSPENDING" });
+        aws.sent_secrets("UpdateSecretVersionStage", with(body, &more)).await;
+    }
+}
+
+#[tokio::test]
+async fn rotation_is_turned_on_without_rotating_at_once() {
+    let aws = Aws::answering(json!({})).await;
+    aws.secrets.rotate_secret(&secret_name(), &rotation()).await.unwrap();
+    let (target, mut body) = aws.sent().await;
+    take_made_up_token(&mut body);
+    assert_eq!(target, "secretsmanager.RotateSecret");
+    assert_eq!(
+        body,
+        json!({
+            "SecretId": "machine-to-machine-dev/billing",
+            "RotationLambdaARN": "arn:aws:lambda:us-east-1:123456789012:function:rotation",
+            "RotationRules": { "AutomaticallyAfterDays": 30 },
+            // Left out, Secrets Manager rotates at once.
+            "RotateImmediately": false,
+        })
+    );
+}
+
+#[tokio::test]
+async fn update_secret_sends_what_changes_and_never_a_value() {
+    let (mine, aws_managed) = ("alias/mine", "alias/aws/secretsmanager");
+    let aws = Aws::start().await;
+    for (description, kms_key_id, more) in [
+        (None, Some(Some(mine)), json!({ "KmsKeyId": mine })),
+        (None, Some(None), json!({ "KmsKeyId": aws_managed })),
+        (Some("Credentials of billing"), None, json!({ "Description": "Credentials of billing" })),
+        (Some(""), Some(None), json!({ "Description": "", "KmsKeyId": aws_managed })),
+        (None, None, json!({})),
+    ] {
+        aws.answers(200, &json!({})).await;
+        let change = SecretChange {
+            description: description.map(ToOwned::to_owned),
+            kms_key_id: kms_key_id.map(|key| key.map(ToOwned::to_owned)),
+        };
+        aws.secrets.update_secret(&secret_name(), &change).await.unwrap();
+        let (target, mut body) = aws.sent().await;
+        take_made_up_token(&mut body);
         assert_eq!(target, "secretsmanager.UpdateSecret");
-        assert_eq!(body, json!({ "SecretId": "machine-to-machine-dev/billing", "KmsKeyId": sent }));
+        assert_eq!(body, with(json!({ "SecretId": "machine-to-machine-dev/billing" }), &more));
     }
 }
 
@@ -583,6 +714,7 @@ async fn the_other_calls_of_secrets_manager_send_the_names_and_nothing_else() {
         ("ListSecrets", json!({ "MaxResults": 100, "Filters": [{ "Key": "tag-value", "Values": [STACK_ID] }] })),
         ("DescribeSecret", json!({ "SecretId": name })),
         ("GetSecretValue", json!({ "SecretId": name })),
+        ("CancelRotateSecret", json!({ "SecretId": name })),
         ("TagResource", json!({ "SecretId": name, "Tags": tags_as_list() })),
         ("UntagResource", json!({ "SecretId": name, "TagKeys": ["Team"] })),
         ("RestoreSecret", json!({ "SecretId": name })),
@@ -628,6 +760,21 @@ async fn a_page_is_read_with_its_token_and_an_empty_token_ends_the_listing() {
             Page { items, next: next.clone() }
         );
 
+        let client_secrets = json!([
+            { "ClientSecretId": "1", "ClientSecretCreateDate": 1_767_323_045.25 },
+            { "ClientSecretCreateDate": 1_767_323_045 }, { "ClientSecretId": "2" },
+        ]);
+        aws.answers(200, &json!({ "ClientSecrets": client_secrets, "NextToken": token })).await;
+        let items = vec![
+            ClientSecretDescription { id: "1".to_owned(), created: Duration::from_millis(1_767_323_045_250) },
+            // One whose age is not shown is still a secret.
+            ClientSecretDescription { id: "2".to_owned(), created: Duration::ZERO },
+        ];
+        assert_eq!(
+            aws.pools.list_user_pool_client_secrets(&pool_id(), &client_id(), None).await.unwrap(),
+            Page { items, next: next.clone() }
+        );
+
         let secrets = json!([{ "Name": "machine-to-machine-dev/billing", "Tags": tags_as_list() }]);
         aws.answers(200, &json!({ "SecretList": secrets, "NextToken": token })).await;
         let items = vec![secret_name()];
@@ -642,6 +789,8 @@ async fn a_listing_without_its_list_is_an_empty_page() {
     let page = aws.pools.list_resource_servers(&pool_id(), None).await.unwrap();
     assert_eq!(page, Page { items: Vec::new(), next: None });
     let page = aws.pools.list_user_pool_clients(&pool_id(), None).await.unwrap();
+    assert_eq!(page, Page { items: Vec::new(), next: None });
+    let page = aws.pools.list_user_pool_client_secrets(&pool_id(), &client_id(), None).await.unwrap();
     assert_eq!(page, Page { items: Vec::new(), next: None });
     assert_eq!(aws.secrets.list_secrets(&owner(), None).await.unwrap(), Page { items: Vec::new(), next: None });
 }
@@ -883,23 +1032,85 @@ async fn a_client_that_has_drifted_from_machine_to_machine_is_not_strict() {
     }
 }
 
-#[tokio::test]
-async fn describe_secret_reads_tags_key_and_schedule() {
-    let described = json!({
+fn described_secret() -> Value {
+    json!({
         "ARN": "arn:secret", "Name": "machine-to-machine-dev/billing", "KmsKeyId": "alias/mine",
+        "Description": "Credentials of billing",
         "Tags": [{ "Key": "Team", "Value": "blue" }, { "Key": "Empty" }, { "Value": "no key" }],
-        "VersionIdsToStages": { "v1": ["AWSCURRENT"] }, "SomethingNew": 1,
-    });
-    let aws = Aws::answering(described.clone()).await;
+        "RotationEnabled": true, "RotationLambdaARN": rotation().function_arn,
+        "RotationRules": { "AutomaticallyAfterDays": 30 }, "NextRotationDate": 1_767_323_045.25,
+        "VersionIdsToStages": { "v1": ["AWSPREVIOUS"], "v2": ["AWSPENDING", "AWSCURRENT"], "v3": [] },
+        "SomethingNew": 1,
+    })
+}
+
+#[tokio::test]
+async fn describe_secret_reads_description_tags_key_and_schedule() {
+    let aws = Aws::answering(described_secret()).await;
     let secret = aws.secrets.describe_secret(&secret_name()).await.unwrap().unwrap();
-    assert_eq!(secret.arn, "arn:secret");
+    assert_eq!((secret.arn.as_str(), secret.description.as_str()), ("arn:secret", "Credentials of billing"));
     assert_eq!(secret.tags, Tags::from([("Team".to_owned(), "blue".to_owned()), ("Empty".to_owned(), String::new())]));
     assert_eq!(secret.kms_key_id.as_deref(), Some("alias/mine"));
     assert!(!secret.scheduled);
 
-    aws.answers(200, &with(described, &json!({ "DeletedDate": 1_767_323_045.25, "KmsKeyId": "", "Tags": null }))).await;
+    let change = json!({ "DeletedDate": 1_767_323_045.25, "KmsKeyId": "", "Tags": null, "Description": null });
+    aws.answers(200, &with(described_secret(), &change)).await;
     let secret = aws.secrets.describe_secret(&secret_name()).await.unwrap().unwrap();
     assert_eq!((secret.scheduled, secret.kms_key_id, secret.tags), (true, None, Tags::new()));
+    assert_eq!(secret.description, "");
+}
+
+#[tokio::test]
+async fn describe_secret_reads_the_labels_of_every_version() {
+    let labels = |list: &[&str]| list.iter().map(|label| (*label).to_owned()).collect::<BTreeSet<_>>();
+    let aws = Aws::answering(described_secret()).await;
+    let secret = aws.secrets.describe_secret(&secret_name()).await.unwrap().unwrap();
+    let expected = BTreeMap::from([
+        ("v1".to_owned(), labels(&[AWSPREVIOUS])),
+        ("v2".to_owned(), labels(&[AWSCURRENT, AWSPENDING])),
+        ("v3".to_owned(), labels(&[])),
+    ]);
+    assert_eq!(secret.versions, expected);
+
+    aws.answers(200, &with(described_secret(), &json!({ "VersionIdsToStages": null }))).await;
+    let secret = aws.secrets.describe_secret(&secret_name()).await.unwrap().unwrap();
+    assert_eq!(secret.versions, BTreeMap::new());
+}
+
+#[tokio::test]
+async fn describe_secret_reads_the_rotation_where_it_is_on() {
+    let aws = Aws::start().await;
+    for (change, expected) in [
+        (json!({}), Some(rotation())),
+        // Once turned off, function and days are still shown.
+        (json!({ "RotationEnabled": false }), None),
+        (json!({ "RotationEnabled": null }), None),
+        // A schedule that somebody has set by hand is none of ours: it is to be told apart.
+        (
+            json!({ "RotationRules": { "ScheduleExpression": "rate(4 hours)" } }),
+            Some(Rotation { days: 0, ..rotation() }),
+        ),
+        (json!({ "RotationRules": null }), Some(Rotation { days: 0, ..rotation() })),
+        (json!({ "RotationLambdaARN": null }), Some(Rotation { function_arn: String::new(), ..rotation() })),
+    ] {
+        aws.answers(200, &with(described_secret(), &change)).await;
+        let secret = aws.secrets.describe_secret(&secret_name()).await.unwrap().unwrap();
+        assert_eq!(secret.rotation, expected, "{change}");
+    }
+}
+
+#[tokio::test]
+async fn a_secret_value_is_read_with_the_date_of_its_version() {
+    let aws = Aws::start().await;
+    for (date, created) in
+        [(json!(1_767_323_045.25), Some(Duration::from_millis(1_767_323_045_250))), (Value::Null, None)]
+    {
+        let answer = json!({ "VersionId": "v1", "SecretString": document_json().to_string(), "CreatedDate": date });
+        aws.answers(200, &answer).await;
+        let version = aws.secrets.get_secret_value(&secret_name(), Version::Id("v1")).await.unwrap().unwrap();
+        assert_eq!((version.id.as_str(), version.created), ("v1", created));
+        assert_eq!(version.document, Some(document()));
+    }
 }
 
 #[tokio::test]
@@ -907,7 +1118,7 @@ async fn a_secret_value_is_read_whatever_else_its_document_says() {
     let aws = Aws::start().await;
     for text in [document_json(), with(document_json(), &json!({ "note": { "by": "a person" } }))] {
         aws.answers(200, &json!({ "VersionId": "v1", "SecretString": text.to_string() })).await;
-        let version = aws.secrets.get_secret_value(&secret_name()).await.unwrap().unwrap();
+        let version = aws.secrets.get_secret_value(&secret_name(), CURRENT).await.unwrap().unwrap();
         assert!(!format!("{version:?}").contains(CLIENT_SECRET));
         assert_eq!(version.id, "v1");
         assert_eq!(version.document, Some(document()));
@@ -922,12 +1133,12 @@ async fn a_secret_value_that_is_no_document_counts_as_none() {
     let mistyped = with(document_json(), &json!({ "scope": ["m2m-client/read"] }));
     for text in [CLIENT_SECRET, "", "null", "[]", "\"text\"", "{}", &lacking.to_string(), &mistyped.to_string()] {
         aws.answers(200, &json!({ "VersionId": "v1", "SecretString": text })).await;
-        let version = aws.secrets.get_secret_value(&secret_name()).await.unwrap().unwrap();
+        let version = aws.secrets.get_secret_value(&secret_name(), CURRENT).await.unwrap().unwrap();
         assert_eq!((version.id.as_str(), version.document), ("v1", None), "{} bytes", text.len());
     }
     // A binary value has no string at all.
     aws.answers(200, &json!({ "SecretBinary": "AAEC" })).await;
-    let version = aws.secrets.get_secret_value(&secret_name()).await.unwrap().unwrap();
+    let version = aws.secrets.get_secret_value(&secret_name(), CURRENT).await.unwrap().unwrap();
     assert_eq!((version.id.as_str(), version.document), ("", None));
 }
 
@@ -958,6 +1169,9 @@ async fn every_error_is_sorted_and_named_and_nothing_is_sent_a_second_time() {
         for operation in OPERATIONS {
             aws.refuses(status, code, "What the service says.").await;
             let error = call(&aws.pools, &aws.secrets, operation).await.unwrap_err();
+            // A label that is not where it was seen: the one way in which this operation uses the code.
+            let moved = (operation, code) == ("UpdateSecretVersionStage", "InvalidParameterException");
+            let kind = if moved { ErrorKind::Changed } else { kind };
             assert_eq!(error.kind, kind, "{operation} {code}");
             assert_eq!(
                 error.to_string(),
@@ -1092,11 +1306,13 @@ async fn an_answer_that_cannot_be_read_is_not_quoted() {
     let client = format!(r#"{{"UserPoolClient":{{"ClientId":"x","ClientSecret":"{CLIENT_SECRET}"#);
     let mistyped = format!(r#"{{"UserPoolClient":{{"ClientSecret":["{CLIENT_SECRET}"]}}}}"#);
     let value = format!(r#"{{"VersionId":"v1","SecretString":"{CLIENT_SECRET}"#);
+    let added = format!(r#"{{"ClientSecretDescriptor":{{"ClientSecretValue":["{CLIENT_SECRET}"]}}}}"#);
     for (operation, body) in [
         ("CreateUserPoolClient", &client),
         ("DescribeUserPoolClient", &client),
         ("DescribeUserPoolClient", &mistyped),
         ("GetSecretValue", &value),
+        ("AddUserPoolClientSecret", &added),
     ] {
         aws.server.reset().await;
         Mock::given(any()).respond_with(ResponseTemplate::new(200).set_body_string(body)).mount(&aws.server).await;
@@ -1132,7 +1348,7 @@ async fn an_error_that_quotes_the_client_secret_or_a_signed_url_comes_out_scrubb
         document_json()
     );
     let aws = Aws::refusing(400, "ValidationException", &said).await;
-    for operation in ["CreateSecret", "PutSecretValue"] {
+    for operation in ["CreateSecret", "PutSecretValue", "AddUserPoolClientSecret"] {
         let error = call(&aws.pools, &aws.secrets, operation).await.unwrap_err();
         assert_shows_no_secret(&error);
         assert!(!error.message.contains("canary0"), "{error}");
@@ -1275,31 +1491,6 @@ async fn nobody() -> String {
 
 // ---------------------------------------------------------------------------------------------
 // Tokens.
-
-/// A signing key, made for this run of the tests and kept nowhere.
-struct SigningKey {
-    key: EncodingKey,
-    kid: &'static str,
-}
-
-impl SigningKey {
-    fn new(kid: &'static str) -> Self {
-        let pair = KeyPair::generate(KeySize::Rsa2048).unwrap();
-        let pkcs8: Pkcs8V1Der<'_> = pair.as_der().unwrap();
-        // PKCS#8 wraps the RSAPrivateKey; for a key of this size the wrapping is 26 bytes long.
-        Self { key: EncodingKey::from_rsa_der(&pkcs8.as_ref()[26..]), kid }
-    }
-
-    /// The public half as the pool's key set shows it.
-    fn jwk(&self) -> Value {
-        let jwk = Jwk::from_encoding_key(&self.key, Algorithm::RS256).unwrap();
-        with(serde_json::to_value(jwk).unwrap(), &json!({ "kid": self.kid, "use": "sig", "alg": "RS256" }))
-    }
-
-    fn sign(&self, claims: &Value) -> String {
-        encode(&Header { kid: Some(self.kid.to_owned()), ..Header::new(Algorithm::RS256) }, claims, &self.key).unwrap()
-    }
-}
 
 static KEY: LazyLock<SigningKey> = LazyLock::new(|| SigningKey::new("key-1"));
 /// Says that it is `KEY` and is not.
@@ -1545,6 +1736,72 @@ async fn what_is_not_the_endpoints_own_word_is_unreachable() {
         let good = granted(&KEY.sign(&claims()));
         let why = unreachability(verify(good, ResponseTemplate::new(status).set_body_string(body)).await);
         assert!(why.contains(JWKS_PATH) && !why.contains("canary"), "{status} {body}: {why}");
+    }
+}
+
+/// Asks whether the endpoint takes the credentials; no error may hold a secret.
+async fn accepts(answer: ResponseTemplate) -> Result<bool, TokenError> {
+    let server = MockServer::start().await;
+    Mock::given(method("POST")).and(path(TOKEN_PATH)).respond_with(answer).mount(&server).await;
+    // No keys: whether a secret is good is not a question of what the token says.
+    let outcome = oauth().accepts(&expected_at(&server.uri(), &server.uri()), &client_secret()).await;
+    if let Err(error) = &outcome {
+        assert_shows_no_secret(error);
+    }
+    let requests = server.received_requests().await.unwrap();
+    let [request] = requests.as_slice() else { panic!("{} requests were sent, not one", requests.len()) };
+    assert_eq!(header(request, "authorization"), format!("Basic {BASIC}"));
+    assert_eq!(request.body, b"grant_type=client_credentials");
+    outcome
+}
+
+#[tokio::test]
+async fn a_secret_is_accepted_where_it_gets_a_token() {
+    assert_eq!(accepts(granted(&KEY.sign(&claims()))).await, Ok(true));
+    // What kind of token does not matter here.
+    assert_eq!(accepts(granted("canary")).await, Ok(true));
+}
+
+#[tokio::test]
+async fn a_secret_is_not_accepted_where_the_endpoint_refuses_for_whatever_reason() {
+    for (status, answer) in [
+        (400, json!({ "error": "invalid_client" })),
+        (401, json!({ "error": "invalid_client" })),
+        (400, json!({ "error": "invalid_client", "error_description": format!("'{CLIENT_SECRET}' is wrong") })),
+        // Not the secret's fault; the port says so of its `false`.
+        (400, json!({ "error": "unauthorized_client" })),
+        (400, json!({ "error": "invalid_scope", "error_description": "No such scope" })),
+    ] {
+        let outcome = accepts(ResponseTemplate::new(status).set_body_json(&answer)).await;
+        assert_eq!(outcome, Ok(false), "{status} {}", answer["error"]);
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_the_endpoints_own_word_says_nothing_of_the_secret() {
+    let oauth_error = r#"{"error":"invalid_client"}"#;
+    let page = "<html><body>canary invalid_client</body></html>";
+    for (status, body) in [
+        (200, page),
+        (200, oauth_error),
+        (302, ""),
+        (302, oauth_error),
+        (400, page),
+        (400, r#"{"message":"canary invalid_client"}"#),
+        (404, page),
+        (429, oauth_error),
+        (500, oauth_error),
+        (502, page),
+        (503, ""),
+    ] {
+        let outcome = accepts(ResponseTemplate::new(status).set_body_string(body)).await;
+        let said = |why: &str| why.contains(TOKEN_PATH) && !why.contains("canary");
+        assert!(matches!(&outcome, Err(TokenError::Unreachable(why)) if said(why)), "{status} {body}: {outcome:?}");
+    }
+    for uri in [nobody().await, Scripted::start(vec![Turn::Close]).await.uri] {
+        let outcome = oauth().accepts(&expected_at(&uri, &uri), &client_secret()).await;
+        assert!(matches!(&outcome, Err(TokenError::Unreachable(_))), "{outcome:?}");
+        assert_shows_no_secret(&outcome.unwrap_err());
     }
 }
 

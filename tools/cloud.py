@@ -215,8 +215,8 @@ class Cloud:
             if record["userIdentity"]["accessKeyId"] != ROOT_KEY
         ]
 
-    def provider_log(self, group):
-        """Every line that the provider has logged."""
+    def log_of(self, group):
+        """Every line that a function has logged."""
         pages = self.client("logs").get_paginator("filter_log_events").paginate(logGroupName=group)
         return [event["message"] for page in pages for event in page["events"]]
 

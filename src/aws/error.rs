@@ -27,7 +27,7 @@ where
             let code = service.err().code().unwrap_or("UnknownError").to_owned();
             let message = service.err().message().unwrap_or("no message").to_owned();
             let kind = classify(operation, &code, &message, status);
-            AwsError { operation, subject, kind, code, message: redact::without_queries(&message) }
+            AwsError { operation, subject, kind, code, message: redact::foreign(&message) }
         }
         // What has a kind was lost on the way, such as a connection that closed without an answer.
         SdkError::DispatchFailure(dispatch)
@@ -115,6 +115,8 @@ fn classify(operation: &str, code: &str, message: &str, status: StatusCode) -> E
         ("CreateResourceServer", "InvalidParameterException") if says(&["exist"]) => ErrorKind::Changed,
         ("DeleteUserPool", "InvalidParameterException") if says(&["domain"]) => ErrorKind::Changed,
         ("CreateSecret" | "PutSecretValue", "ResourceExistsException") => ErrorKind::Changed,
+        // The label is not on the version that it was to be taken from.
+        ("UpdateSecretVersionStage", "InvalidParameterException") => ErrorKind::Changed,
         // "…already scheduled for deletion", "…marked for deletion", "…not scheduled for deletion".
         (_, "InvalidRequestException") if says(&["deletion", "deleted"]) => ErrorKind::Changed,
         // The services say so with a code and status 400; a proxy or a firewall with the status alone.

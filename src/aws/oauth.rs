@@ -66,7 +66,7 @@ impl OAuth {
                 if status.is_client_error() && status != StatusCode::TOO_MANY_REQUESTS =>
             {
                 let said = error_description.map(|text| format!(": {text}")).unwrap_or_default();
-                let said = redact::without(&format!("{error}{said}"), secret.expose());
+                let said = redact::foreign(&redact::without(&format!("{error}{said}"), secret.expose()));
                 Err(TokenError::Refused(format!("{url} answers HTTP {} {said}", status.as_u16())))
             }
             _ => Err(unreachable(url, &format!("it answers HTTP {}", status.as_u16()))),
@@ -85,6 +85,14 @@ impl OAuth {
 }
 
 impl TokenEndpoint for OAuth {
+    async fn accepts(&self, expected: &ExpectedToken, secret: &Secret<String>) -> Result<bool, TokenError> {
+        match self.token(expected, secret).await {
+            Ok(_) => Ok(true),
+            Err(TokenError::Refused(_)) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     async fn verify(&self, expected: &ExpectedToken, secret: &Secret<String>) -> Result<(), TokenError> {
         let (token, keys) =
             futures::future::join(self.token(expected, secret), self.keys(&expected.facts.jwks_uri)).await;

@@ -1,16 +1,21 @@
 //! Secrets Manager.
 
+use std::time::Duration;
+
 use aws_config::SdkConfig;
 use aws_sdk_secretsmanager::{
     Client as Sdk,
-    types::{Filter, FilterNameStringType, Tag},
+    types::{Filter, FilterNameStringType, RotationRulesType, Tag},
 };
 use serde::{Deserialize, Serialize};
 
 use super::error::{failed, is_gone};
 use crate::{
-    model::{ClientId, ClientName, Owner, PoolId, SecretName, Tags, desired::SecretFacts},
-    ports::{AwsError, ErrorKind, NewSecret, Page, Result, SecretDescription, SecretDocument, SecretVersion, Secrets},
+    model::{ClientId, ClientName, Owner, PoolId, Rotation, SecretName, Tags, desired::SecretFacts},
+    ports::{
+        AWSCURRENT, AwsError, ErrorKind, NewSecret, Page, Result, SecretChange, SecretDescription, SecretDocument,
+        SecretVersion, SecretVersions, Secrets, Version,
+    },
     redact::{self, Secret},
 };
 
@@ -43,6 +48,97 @@ struct Json {
     client_name: String,
 }
 
+impl SecretVersions for SecretsManager {
+    async fn describe_secret(&self, name: &SecretName) -> Result<Option<SecretDescription>> {
+        match self.sdk.describe_secret().secret_id(name.as_str()).send().await {
+            Ok(secret) => Ok(Some(SecretDescription {
+                arn: secret.arn.unwrap_or_default(),
+                description: secret.description.unwrap_or_default(),
+                tags: tags_of(secret.tags.as_deref()),
+                kms_key_id: secret.kms_key_id.filter(|key| !key.is_empty()),
+                scheduled: secret.deleted_date.is_some(),
+                rotation: secret.rotation_enabled.unwrap_or_default().then(|| Rotation {
+                    function_arn: secret.rotation_lambda_arn.unwrap_or_default(),
+                    days: secret
+                        .rotation_rules
+                        .and_then(|rules| u32::try_from(rules.automatically_after_days?).ok())
+                        .unwrap_or_default(),
+                }),
+                versions: secret
+                    .version_ids_to_stages
+                    .unwrap_or_default()
+                    .into_iter()
+                    .map(|(id, labels)| (id, labels.into_iter().collect()))
+                    .collect(),
+            })),
+            Err(error) if is_gone(&error) => Ok(None),
+            Err(error) => Err(failed("DescribeSecret", subject(name), &error)),
+        }
+    }
+
+    async fn get_secret_value(&self, name: &SecretName, version: Version<'_>) -> Result<Option<SecretVersion>> {
+        let request = self.sdk.get_secret_value().secret_id(name.as_str());
+        let request = match version {
+            // What is read without a stage.
+            Version::Stage(AWSCURRENT) => request,
+            Version::Stage(stage) => request.version_stage(stage),
+            Version::Id(id) => request.version_id(id),
+        };
+        let value = match request.send().await {
+            Ok(value) => value,
+            Err(error) if is_gone(&error) => return Ok(None),
+            Err(error) => return Err(failed("GetSecretValue", subject(name), &error)),
+        };
+        // Whatever is not a client's document counts as none, and is not quoted.
+        let document = value.secret_string.and_then(|text| serde_json::from_str(&text).ok()).map(document);
+        let created = value.created_date.map(|date| Duration::from_secs_f64(date.as_secs_f64().max(0.0)));
+        Ok(Some(SecretVersion { id: value.version_id.unwrap_or_default(), created, document }))
+    }
+
+    async fn put_secret_value(
+        &self,
+        name: &SecretName,
+        document: &SecretDocument,
+        token: &str,
+        stage: &str,
+    ) -> Result<()> {
+        let request = self
+            .sdk
+            .put_secret_value()
+            .secret_id(name.as_str())
+            .secret_string(json(document))
+            .client_request_token(token);
+        let request = match stage {
+            // What a version gets that is written without a stage.
+            AWSCURRENT => request,
+            stage => request.version_stages(stage),
+        };
+        request
+            .send()
+            .await
+            .map_err(|error| scrubbed(failed("PutSecretValue", subject(name), &error), Some(document)))?;
+        Ok(())
+    }
+
+    async fn update_secret_version_stage(
+        &self,
+        name: &SecretName,
+        stage: &str,
+        from: Option<&str>,
+        to: Option<&str>,
+    ) -> Result<()> {
+        let request = self
+            .sdk
+            .update_secret_version_stage()
+            .secret_id(name.as_str())
+            .version_stage(stage)
+            .set_remove_from_version_id(from.map(ToOwned::to_owned))
+            .set_move_to_version_id(to.map(ToOwned::to_owned));
+        request.send().await.map_err(|error| failed("UpdateSecretVersionStage", subject(name), &error))?;
+        Ok(())
+    }
+}
+
 impl Secrets for SecretsManager {
     async fn list_secrets(&self, owner: &Owner, next: Option<&str>) -> Result<Page<SecretName>> {
         // The filter is a prefix match that ignores case; the tags themselves decide.
@@ -64,30 +160,6 @@ impl Secrets for SecretsManager {
         Ok(Page { items, next: page.next_token.filter(|token| !token.is_empty()) })
     }
 
-    async fn describe_secret(&self, name: &SecretName) -> Result<Option<SecretDescription>> {
-        match self.sdk.describe_secret().secret_id(name.as_str()).send().await {
-            Ok(secret) => Ok(Some(SecretDescription {
-                arn: secret.arn.unwrap_or_default(),
-                tags: tags_of(secret.tags.as_deref()),
-                kms_key_id: secret.kms_key_id.filter(|key| !key.is_empty()),
-                scheduled: secret.deleted_date.is_some(),
-            })),
-            Err(error) if is_gone(&error) => Ok(None),
-            Err(error) => Err(failed("DescribeSecret", subject(name), &error)),
-        }
-    }
-
-    async fn get_secret_value(&self, name: &SecretName) -> Result<Option<SecretVersion>> {
-        let value = match self.sdk.get_secret_value().secret_id(name.as_str()).send().await {
-            Ok(value) => value,
-            Err(error) if is_gone(&error) => return Ok(None),
-            Err(error) => return Err(failed("GetSecretValue", subject(name), &error)),
-        };
-        // Whatever is not a client's document counts as none, and is not quoted.
-        let document = value.secret_string.and_then(|text| serde_json::from_str(&text).ok()).map(document);
-        Ok(Some(SecretVersion { id: value.version_id.unwrap_or_default(), document }))
-    }
-
     async fn create_secret(&self, secret: &NewSecret<'_>) -> Result<String> {
         let NewSecret { name, tags, kms_key_id, description, document, token } = secret;
         let request = self
@@ -104,24 +176,32 @@ impl Secrets for SecretsManager {
         Ok(answer.arn.unwrap_or_default())
     }
 
-    async fn put_secret_value(&self, name: &SecretName, document: &SecretDocument, token: &str) -> Result<()> {
-        let request = self
-            .sdk
-            .put_secret_value()
-            .secret_id(name.as_str())
-            .secret_string(json(document))
-            .client_request_token(token);
-        request
-            .send()
-            .await
-            .map_err(|error| scrubbed(failed("PutSecretValue", subject(name), &error), Some(document)))?;
+    async fn update_secret(&self, name: &SecretName, change: &SecretChange) -> Result<()> {
+        let SecretChange { description, kms_key_id } = change;
+        let key = kms_key_id.as_ref().map(|key| key.clone().unwrap_or_else(|| AWS_MANAGED_KEY.to_owned()));
+        let request =
+            self.sdk.update_secret().secret_id(name.as_str()).set_description(description.clone()).set_kms_key_id(key);
+        request.send().await.map_err(|error| failed("UpdateSecret", subject(name), &error))?;
         Ok(())
     }
 
-    async fn update_secret(&self, name: &SecretName, kms_key_id: Option<&str>) -> Result<()> {
-        let request =
-            self.sdk.update_secret().secret_id(name.as_str()).kms_key_id(kms_key_id.unwrap_or(AWS_MANAGED_KEY));
-        request.send().await.map_err(|error| failed("UpdateSecret", subject(name), &error))?;
+    async fn rotate_secret(&self, name: &SecretName, rotation: &Rotation) -> Result<()> {
+        let Rotation { function_arn, days } = rotation;
+        let rules = RotationRulesType::builder().automatically_after_days(i64::from(*days)).build();
+        let request = self
+            .sdk
+            .rotate_secret()
+            .secret_id(name.as_str())
+            .rotation_lambda_arn(function_arn)
+            .rotation_rules(rules)
+            .rotate_immediately(false);
+        request.send().await.map_err(|error| failed("RotateSecret", subject(name), &error))?;
+        Ok(())
+    }
+
+    async fn cancel_rotate_secret(&self, name: &SecretName) -> Result<()> {
+        let request = self.sdk.cancel_rotate_secret().secret_id(name.as_str());
+        request.send().await.map_err(|error| failed("CancelRotateSecret", subject(name), &error))?;
         Ok(())
     }
 

@@ -13,15 +13,18 @@ use aws_sdk_cognitoidentityprovider::{
     },
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
-use aws_smithy_types::body::SdkBody;
+use aws_smithy_types::{DateTime, body::SdkBody};
 
 use super::error::{failed, is_gone};
 use crate::{
     model::{
         Client, ClientId, ClientName, Domain, PoolId, ResourceServer, Scope, Tier, UserPool, observed::ObservedClient,
     },
-    ports::{AwsError, ClientDescription, DomainDescription, ErrorKind, Page, Result, UserPoolDescription, UserPools},
-    redact::Secret,
+    ports::{
+        AwsError, ClientDescription, ClientSecretDescription, ClientSecrets, DomainDescription, ErrorKind, Page,
+        Result, UserPoolDescription, UserPools,
+    },
+    redact::{self, Secret},
 };
 
 /// The most that one page of each listing may hold.
@@ -326,6 +329,75 @@ impl UserPools for Cognito {
     }
 }
 
+impl ClientSecrets for Cognito {
+    async fn list_user_pool_client_secrets(
+        &self,
+        pool: &PoolId,
+        client: &ClientId,
+        next: Option<&str>,
+    ) -> Result<Page<ClientSecretDescription>> {
+        let request = self
+            .sdk
+            .list_user_pool_client_secrets()
+            .user_pool_id(pool.as_str())
+            .client_id(client.as_str())
+            .set_next_token(next.map(ToOwned::to_owned));
+        let page = request.send().await.map_err(|error| {
+            failed("ListUserPoolClientSecrets", format!("client {client} of user pool {pool}"), &error)
+        })?;
+        let items = page
+            .client_secrets
+            .unwrap_or_default()
+            .into_iter()
+            .filter_map(|secret| {
+                let created = secret.client_secret_create_date.map(|date| since_epoch(&date)).unwrap_or_default();
+                Some(ClientSecretDescription { id: secret.client_secret_id?, created })
+            })
+            .collect();
+        Ok(Page { items, next: page.next_token.filter(|token| !token.is_empty()) })
+    }
+
+    async fn add_user_pool_client_secret(
+        &self,
+        pool: &PoolId,
+        client: &ClientId,
+        value: &Secret<String>,
+    ) -> Result<()> {
+        let request = self
+            .sdk
+            .add_user_pool_client_secret()
+            .user_pool_id(pool.as_str())
+            .client_id(client.as_str())
+            .client_secret(value.expose());
+        request.send().await.map_err(|error| {
+            let error = failed("AddUserPoolClientSecret", format!("client {client} of user pool {pool}"), &error);
+            // A service quotes the value that it refuses.
+            AwsError { message: redact::without(&error.message, value.expose()), ..error }
+        })?;
+        Ok(())
+    }
+
+    async fn delete_user_pool_client_secret(&self, pool: &PoolId, client: &ClientId, id: &str) -> Result<()> {
+        let request = self
+            .sdk
+            .delete_user_pool_client_secret()
+            .user_pool_id(pool.as_str())
+            .client_id(client.as_str())
+            .client_secret_id(id);
+        match request.send().await {
+            Err(error) if !is_gone(&error) => {
+                let subject = format!("secret {id} of client {client} of user pool {pool}");
+                Err(failed("DeleteUserPoolClientSecret", subject, &error))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn since_epoch(date: &DateTime) -> Duration {
+    Duration::from_secs_f64(date.as_secs_f64().max(0.0))
+}
+
 fn described_pool(id: &PoolId, pool: UserPoolType) -> UserPoolDescription {
     let strict = pool.admin_create_user_config.as_ref().is_some_and(|config| config.allow_admin_create_user_only)
         && matches!(pool.mfa_configuration, None | Some(UserPoolMfaType::Off))
@@ -346,10 +418,7 @@ fn described_pool(id: &PoolId, pool: UserPoolType) -> UserPoolDescription {
         },
         strict,
         domain: pool.domain.filter(|domain| !domain.is_empty()),
-        created: pool
-            .creation_date
-            .map(|date| Duration::from_secs_f64(date.as_secs_f64().max(0.0)))
-            .unwrap_or_default(),
+        created: pool.creation_date.map(|date| since_epoch(&date)).unwrap_or_default(),
     }
 }
 

@@ -4,6 +4,7 @@ use cognito_m2m::{
     aws::{self, Cognito, OAuth, SecretsManager},
     cfn::ResponseUrlClient,
     deadline::Deadline,
+    model::Surroundings,
     provider::{Provider, handle},
     telemetry,
 };
@@ -17,6 +18,9 @@ async fn main() -> Result<(), Error> {
     let level = std::env::var("AWS_LAMBDA_LOG_LEVEL").or_else(|_| std::env::var("RUST_LOG"));
     telemetry::start(level.ok().as_deref());
 
+    #[expect(clippy::disallowed_methods, reason = "a binary may read its environment")]
+    let rotation_function = std::env::var("ROTATION_FUNCTION_ARN").ok().filter(|arn| !arn.is_empty());
+
     let http = aws::http_client()?;
     let answer = ResponseUrlClient(http.clone());
     // Made by the first event, inside what is guarded and answered, and kept for the next.
@@ -27,7 +31,10 @@ async fn main() -> Result<(), Error> {
             pools: Cognito::new(config),
             secrets: SecretsManager::new(config),
             tokens: OAuth::new(http.clone()),
-            endpoints: aws::endpoints(config),
+            surroundings: Surroundings {
+                endpoints: aws::endpoints(config),
+                rotation_function: rotation_function.clone(),
+            },
         }
     };
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Value>| {

@@ -27,7 +27,27 @@ pub struct Desired {
     pub secret_kms_key_id: Option<String>,
     /// 0 deletes a secret at once.
     pub secret_recovery_window_in_days: u8,
+    /// How Secrets Manager rotates every client's secret; `None` where it does not.
+    pub rotation: Option<Rotation>,
+    /// Any text; see [`RotateMark`](super::RotateMark).
+    pub rotate_secrets: String,
     pub verify_token: bool,
+}
+
+/// A rotation schedule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rotation {
+    pub function_arn: String,
+    /// 1 to 1,000.
+    pub days: u32,
+}
+
+/// What the properties do not say and the function's settings do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Surroundings {
+    pub endpoints: Endpoints,
+    /// The rotation function's ARN, by the environment variable `ROTATION_FUNCTION_ARN`.
+    pub rotation_function: Option<String>,
 }
 
 /// The pool's whole state; every create and update carries all of it.
@@ -128,9 +148,9 @@ impl Desired {
     ///
     /// # Errors
     /// Every violation of the properties' rules, each with its path.
-    pub fn from_properties(properties: &Value, owner: Owner, endpoints: Endpoints) -> Result<Self, Violations> {
+    pub fn from_properties(properties: &Value, owner: Owner, surroundings: &Surroundings) -> Result<Self, Violations> {
         let mut reader = Reader::default();
-        let desired = read(&mut reader, properties, owner, endpoints);
+        let desired = read(&mut reader, properties, owner, surroundings);
         reader.finish()?;
         // `read` gives `None` only where it has refused something.
         desired.ok_or_else(|| Violations(Vec::new()))
@@ -230,7 +250,7 @@ const KMS_KEY_ID: TextRule =
     TextRule { min: 1, max: 2048, pattern: "a key id, a key ARN or alias/<name>", matches: is_kms_key };
 const ROTATE_SECRETS: TextRule = TextRule { min: 0, max: 128, pattern: ".*", matches: |_| true };
 
-fn read(reader: &mut Reader, properties: &Value, owner: Owner, endpoints: Endpoints) -> Option<Desired> {
+fn read(reader: &mut Reader, properties: &Value, owner: Owner, surroundings: &Surroundings) -> Option<Desired> {
     let map = reader.object("", properties, &PROPERTIES)?;
 
     // A name built from a broken part would be reported twice; the default stands in for it.
@@ -289,27 +309,37 @@ fn read(reader: &mut Reader, properties: &Value, owner: Owner, endpoints: Endpoi
 
     let secret_kms_key_id = reader.ruled_text("SecretKmsKeyId", map.get("SecretKmsKeyId"), &KMS_KEY_ID);
     let secret_recovery_window_in_days = read_recovery_window(reader, map.get("SecretRecoveryWindowInDays"));
-    let rotation_days = reader.number("RotationDays", map.get("RotationDays"), "0 (off) or 1 to 1000", |n| n <= 1000);
-    if rotation_days.is_some_and(|days| days != 0) {
-        reader.refuse("RotationDays", "must be 0: this version does not rotate secrets yet");
-    }
-    let rotate_secrets = reader.ruled_text("RotateSecrets", map.get("RotateSecrets"), &ROTATE_SECRETS);
-    if rotate_secrets.is_some_and(|text| !text.is_empty()) {
-        reader.refuse("RotateSecrets", "must be empty: this version does not rotate secrets yet");
-    }
+    let rotation = read_rotation(reader, map.get("RotationDays"), surroundings);
+    let rotate_secrets =
+        reader.ruled_text("RotateSecrets", map.get("RotateSecrets"), &ROTATE_SECRETS).unwrap_or_default();
     let verify_token = reader.flag("VerifyToken", map.get("VerifyToken")).unwrap_or(true);
 
     Some(Desired {
         owner,
-        endpoints,
+        endpoints: surroundings.endpoints.clone(),
         pool: UserPool { name: pool_name, tier, deletion_protection, tags },
         domain: Domain { prefix, managed_login_version },
         resource_servers,
         clients,
         secret_kms_key_id,
         secret_recovery_window_in_days,
+        rotation,
+        rotate_secrets,
         verify_token,
     })
+}
+
+fn read_rotation(reader: &mut Reader, given: Option<&Value>, surroundings: &Surroundings) -> Option<Rotation> {
+    let days = reader.number("RotationDays", given, "0 (off) or 1 to 1000", |n| n <= 1000).filter(|days| *days != 0)?;
+    let Some(function_arn) = surroundings.rotation_function.clone() else {
+        reader.refuse(
+            "RotationDays",
+            "must be 0: the provider does not know the rotation function (its environment variable \
+             ROTATION_FUNCTION_ARN is not set)",
+        );
+        return None;
+    };
+    Some(Rotation { function_arn, days })
 }
 
 /// `<prefix>-<environment>`, held against the rule of the whole name.

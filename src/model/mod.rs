@@ -2,6 +2,7 @@
 
 pub mod desired;
 pub mod endpoints;
+pub mod mark;
 pub mod observed;
 pub mod properties;
 
@@ -9,8 +10,9 @@ use std::{collections::BTreeMap, fmt};
 
 use uuid::Uuid;
 
-pub use desired::{Client, Desired, Domain, ResourceServer, Scope, Tier, UserPool};
+pub use desired::{Client, Desired, Domain, ResourceServer, Rotation, Scope, Surroundings, Tier, UserPool};
 pub use endpoints::Endpoints;
+pub use mark::RotateMark;
 pub use properties::{Violation, Violations};
 
 /// Tags of a pool or a secret, in the order of their keys.
@@ -102,6 +104,12 @@ impl Owner {
     #[must_use]
     pub fn owns(&self, tags: &Tags) -> bool {
         tags.get(STACK_ID) == Some(&self.stack_id) && tags.get(LOGICAL_ID) == Some(&self.logical_id)
+    }
+
+    /// Whether some resource owns the thing, whichever it is.
+    #[must_use]
+    pub fn names_a_resource(tags: &Tags) -> bool {
+        tags.contains_key(STACK_ID) && tags.contains_key(LOGICAL_ID)
     }
 
     /// A short name for the owner, the same every time.

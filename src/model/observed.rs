@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    ClientId, ClientName, Domain, Owner, PoolId, ResourceServer, SecretName, Tags, UserPool, desired::SecretFacts,
+    ClientId, ClientName, Domain, Owner, PoolId, ResourceServer, Rotation, SecretName, Tags, UserPool,
+    desired::SecretFacts,
 };
 
 /// One reading of the account, for a Create or an Update.
@@ -50,6 +51,8 @@ pub struct ObservedSecret {
     pub scheduled: bool,
     pub tags: Tags,
     pub kms_key_id: Option<String>,
+    pub description: String,
+    pub rotation: Option<Rotation>,
     /// What AWSCURRENT says; `None` where there is nothing readable.
     pub document: Option<ObservedDocument>,
 }

@@ -1,7 +1,7 @@
 //! Carrying a plan out: the only place that runs steps. It makes no choices.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{
         Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -13,17 +13,22 @@ use futures::{StreamExt, stream};
 use tokio::time::{Instant, timeout};
 use uuid::Uuid;
 
-use super::{Aws, Credentials, Error, Reconciled, Verification, millis, observe::SIDE_BY_SIDE};
+use super::{Aws, Credentials, Error, Reconciled, Verification, observe::SIDE_BY_SIDE};
 use crate::{
-    deadline::{now, wait},
+    deadline::{millis, now, wait},
     model::{
-        Client, ClientId, ClientName, Desired, Domain, PoolId, SecretName, desired::SecretFacts, observed::Observed,
+        Client, ClientId, ClientName, Desired, Domain, PoolId, SecretName,
+        desired::SecretFacts,
+        observed::{Observed, ObservedSecret},
     },
     plan::{Plan, SecretUpdate, Step},
     ports::{
-        AwsError, ErrorKind, ExpectedToken, NewSecret, SecretDocument, Secrets, TokenEndpoint, TokenError, UserPools,
+        AWSCURRENT, AWSPENDING, AWSPREVIOUS, AwsError, ErrorKind, ExpectedToken, FORMER, NewSecret, SecretChange,
+        SecretDocument, SecretVersion, SecretVersions, Secrets, TokenEndpoint, TokenError, UserPools, Version,
     },
     redact::Secret,
+    rotate::{Rotate, RotateError, is_older, replace_current},
+    steady::Steady,
 };
 
 /// A step that begins with less time than this would only be cut off.
@@ -48,6 +53,10 @@ struct Applying<'a, U, S, T> {
     aws: &'a Aws<'a, U, S, T>,
     desired: Option<&'a Desired>,
     versions: HashMap<SecretName, String>,
+    /// Secrets that go because their clients' secrets have new names, and those new names.
+    heirs: HashMap<SecretName, SecretName>,
+    /// Secrets that Secrets Manager may rotate at any moment.
+    scheduled: BTreeSet<SecretName>,
     /// When to give an unreachable endpoint up: once for all clients, for it is one endpoint.
     verify_until: OnceLock<Instant>,
     state: Mutex<State>,
@@ -87,6 +96,13 @@ pub(super) async fn apply<U: UserPools, S: Secrets, T: TokenEndpoint>(
         aws,
         desired: Some(desired),
         versions: credentials.versions,
+        heirs: heirs(desired, observed),
+        scheduled: observed
+            .secrets
+            .iter()
+            .filter(|(_, secret)| secret.rotation.is_some())
+            .map(|(name, _)| name.clone())
+            .collect(),
         verify_until: OnceLock::new(),
         state: Mutex::new(state),
     };
@@ -102,14 +118,34 @@ pub(super) async fn apply<U: UserPools, S: Secrets, T: TokenEndpoint>(
     Ok(Reconciled { pool, pool_arn, client_ids: state.clients, secret_arns: state.secret_arns, verification })
 }
 
+/// For each secret that speaks of a declared client under a name that is no longer desired, the name
+/// that is.
+fn heirs(desired: &Desired, observed: &Observed) -> HashMap<SecretName, SecretName> {
+    let heir = |(name, secret): (&SecretName, &ObservedSecret)| {
+        let client_name = &secret.document.as_ref()?.facts.client_name;
+        let client =
+            desired.clients.iter().find(|client| client.name == *client_name && client.secret_name != *name)?;
+        Some((name.clone(), client.secret_name.clone()))
+    };
+    observed.secrets.iter().filter_map(heir).collect()
+}
+
 /// Carries out a plan of deletions, which needs no names resolved.
 pub(super) async fn apply_deletions<U: UserPools, S: Secrets, T: TokenEndpoint>(
     aws: &Aws<'_, U, S, T>,
     plan: &Plan,
 ) -> Result<(), Error> {
-    Applying { aws, desired: None, versions: HashMap::new(), verify_until: OnceLock::new(), state: Mutex::default() }
-        .run(plan)
-        .await
+    Applying {
+        aws,
+        desired: None,
+        versions: HashMap::new(),
+        heirs: HashMap::new(),
+        scheduled: BTreeSet::new(),
+        verify_until: OnceLock::new(),
+        state: Mutex::default(),
+    }
+    .run(plan)
+    .await
 }
 
 /// Why one step failed; [`Applying::run`] adds the step.
@@ -198,15 +234,14 @@ impl<U: UserPools, S: Secrets, T: TokenEndpoint> Applying<'_, U, S, T> {
             }
             Step::DeleteUserPoolClient { id, name: _ } => pools.delete_user_pool_client(&self.pool()?, id).await?,
 
-            Step::CreateSecret { name, client, kms_key_id, tags, value } => {
+            Step::CreateSecret { name, client, kms_key_id, tags, description, value } => {
                 let document = self.document(name, client, value)?;
                 let token = self.version_token(name, &document.facts);
-                let description = format!("OAuth 2.0 client credentials of {client}; made by cognito-m2m");
                 let new = NewSecret {
                     name,
                     tags,
                     kms_key_id: kms_key_id.as_deref(),
-                    description: &description,
+                    description,
                     document: Some(&document),
                     token: &token,
                 };
@@ -214,7 +249,13 @@ impl<U: UserPools, S: Secrets, T: TokenEndpoint> Applying<'_, U, S, T> {
                 self.state().secret_arns.insert(client.clone(), arn);
             }
             Step::UpdateSecret { name, client, update, changes: _ } => self.update_secret(name, client, update).await?,
+            Step::RotateSecret { name, client: _, description } => self.rotate_secret(name, description).await?,
+            Step::ScheduleRotation { name, rotation } => secrets.rotate_secret(name, rotation).await?,
+            Step::CancelRotation { name } => secrets.cancel_rotate_secret(name).await?,
             Step::DeleteSecret { name, recovery_window_in_days } => {
+                if let Some(heir) = self.heirs.get(name) {
+                    self.hand_over(name, heir).await?;
+                }
                 secrets.delete_secret(name, *recovery_window_in_days).await?;
             }
 
@@ -271,10 +312,9 @@ impl<U: UserPools, S: Secrets, T: TokenEndpoint> Applying<'_, U, S, T> {
         update: &SecretUpdate,
     ) -> Result<(), StepError> {
         let secrets = &self.aws.secrets;
-        let SecretUpdate { restore, tag, untag, kms_key_id, value } = update;
+        let SecretUpdate { restore, tag, untag, kms_key_id, description, value } = update;
         // Looked up first: what cannot be written is not begun.
         let document = value.as_ref().map(|value| self.document(name, client, value)).transpose()?;
-        let mut current = self.versions.get(name).cloned();
         if *restore {
             secrets.restore_secret(name).await?;
         }
@@ -284,26 +324,144 @@ impl<U: UserPools, S: Secrets, T: TokenEndpoint> Applying<'_, U, S, T> {
         if !untag.is_empty() {
             secrets.untag_resource(name, untag).await?;
         }
-        if let Some(key) = kms_key_id {
-            secrets.update_secret(name, key.as_deref()).await?;
+        if kms_key_id.is_some() || description.is_some() {
+            let change = SecretChange { description: description.clone(), kms_key_id: kms_key_id.clone() };
+            secrets.update_secret(name, &change).await?;
         }
         if let Some(document) = document {
-            if *restore {
-                // What it says could not be read while it was scheduled for deletion. Another
-                // delivery of this event may have restored it first and written its own client.
-                let restored = secrets.get_secret_value(name).await?;
-                let written = restored.as_ref().and_then(|version| version.document.as_ref());
-                if written.is_some_and(|written| {
-                    written.facts.user_pool_id == document.facts.user_pool_id && written.client_id != document.client_id
-                }) {
-                    return Err(already_written(name));
-                }
-                current = restored.map(|version| version.id);
-            }
-            let token = version_token(name, current.as_deref(), &document.facts);
-            secrets.put_secret_value(name, &document, &token).await?;
+            self.write_value(name, &document, *restore).await?;
         }
         Ok(())
+    }
+
+    /// Writes AWSCURRENT anew, unless somebody else has since it was observed.
+    async fn write_value(&self, name: &SecretName, document: &SecretDocument, restored: bool) -> Result<(), StepError> {
+        let secrets = &self.aws.secrets;
+        let current = secrets.get_secret_value(name, Version::Stage(AWSCURRENT)).await?;
+        let written = current.as_ref().and_then(|version| version.document.as_ref());
+        let by_another = if restored {
+            // What it says could not be read while it was scheduled for deletion. Another delivery of
+            // this event may have restored it first and written its own client.
+            written.is_some_and(|written| {
+                written.facts.user_pool_id == document.facts.user_pool_id && written.client_id != document.client_id
+            })
+        } else {
+            // A rotation, or another delivery: what it wrote is newer than what this run knows.
+            current.as_ref().map(|version| &version.id) != self.versions.get(name)
+        };
+        if by_another {
+            return Err(already_written(name));
+        }
+        let token = version_token(name, current.as_ref().map(|version| version.id.as_str()), &document.facts);
+        let Some(current) = current else {
+            return Ok(secrets.put_secret_value(name, document, &token, AWSCURRENT).await?);
+        };
+        self.keep_former(name, &current, document).await?;
+        // Without a schedule nobody else moves the label.
+        if !self.scheduled.contains(name) {
+            return Ok(secrets.put_secret_value(name, document, &token, AWSCURRENT).await?);
+        }
+        // A new version would break a rotation off whose secret Cognito may already have. At its end
+        // there is another secret to write, so this run observes again.
+        if self.end_rotation_under_way(name).await? {
+            return Err(already_written(name));
+        }
+        Ok(replace_current(secrets, name, document, &token, &current.id).await?)
+    }
+
+    /// Brings a rotation that Secrets Manager has under way to its end, and says whether it did.
+    async fn end_rotation_under_way(&self, name: &SecretName) -> Result<bool, StepError> {
+        let Some(token) = self.rotation_under_way(name).await? else { return Ok(false) };
+        let pending = self.aws.secrets.get_secret_value(name, Version::Id(&token)).await?;
+        if pending.is_none_or(|pending| pending.document.is_none()) {
+            return Ok(false);
+        }
+        match self.rotate(name, &token).all().await {
+            Ok(()) => Ok(true),
+            Err(RotateError::Aws(error)) => Err(error.into()),
+            // What cannot be brought to its end must not stand in the way of every deployment.
+            Err(error) => {
+                tracing::warn!(secret = %name, %error, "a rotation under way could not be ended and is broken off");
+                Ok(false)
+            }
+        }
+    }
+
+    async fn rotation_under_way(&self, name: &SecretName) -> Result<Option<String>, StepError> {
+        let described = self.aws.secrets.describe_secret(name).await?;
+        let pending = |labels: &BTreeSet<String>| labels.contains(AWSPENDING) && !labels.contains(AWSCURRENT);
+        let versions = described.map(|described| described.versions).unwrap_or_default();
+        Ok(versions.into_iter().find(|(_, labels)| pending(labels)).map(|(id, _)| id))
+    }
+
+    fn rotate<'r>(&'r self, secret: &'r SecretName, token: &'r str) -> Rotate<'r, Steady<'r, U>, Steady<'r, S>, T> {
+        let Aws { pools, secrets, tokens, deadline, .. } = self.aws;
+        Rotate { clients: pools, secrets, tokens, deadline: *deadline, secret, token }
+    }
+
+    /// Secrets Manager moves AWSPREVIOUS along with the new version. Where it stood on the credentials
+    /// before these, which Cognito still takes, the next rotation must find them by another label.
+    async fn keep_former(
+        &self,
+        name: &SecretName,
+        current: &SecretVersion,
+        document: &SecretDocument,
+    ) -> Result<(), StepError> {
+        let secrets = &self.aws.secrets;
+        let Some(previous) = secrets.get_secret_value(name, Version::Stage(AWSPREVIOUS)).await? else { return Ok(()) };
+        let is_former = previous.document.as_ref().is_some_and(|former| {
+            former.client_id == document.client_id && former.client_secret != document.client_secret
+        });
+        // Not where somebody has moved AWSCURRENT back by hand: then these are the newer ones.
+        if !is_former || !is_older(&previous, current) {
+            return Ok(());
+        }
+        let described = secrets.describe_secret(name).await?;
+        let holder = described.and_then(|described| {
+            described.versions.into_iter().find(|(_, labels)| labels.contains(FORMER)).map(|(id, _)| id)
+        });
+        if holder.as_ref() != Some(&previous.id) {
+            secrets.update_secret_version_stage(name, FORMER, holder.as_deref(), Some(&previous.id)).await?;
+        }
+        Ok(())
+    }
+
+    /// The next rotation must know the credentials before the present ones, which Cognito still takes;
+    /// so the secret with the new name gets them too, before the one with the old name goes.
+    async fn hand_over(&self, name: &SecretName, heir: &SecretName) -> Result<(), StepError> {
+        let secrets = &self.aws.secrets;
+        let current = secrets.get_secret_value(heir, Version::Stage(AWSCURRENT)).await?;
+        let Some(current) = current.and_then(|version| version.document) else { return Ok(()) };
+        let Some(old) = secrets.get_secret_value(name, Version::Stage(AWSCURRENT)).await? else { return Ok(()) };
+        for stage in [AWSPREVIOUS, FORMER] {
+            let Some(version) = secrets.get_secret_value(name, Version::Stage(stage)).await? else { continue };
+            let is_former = |former: &SecretDocument| {
+                former.client_id == current.client_id && former.client_secret != current.client_secret
+            };
+            if stage == AWSPREVIOUS && !is_older(&version, &old) {
+                continue;
+            }
+            if let Some(former) = version.document.filter(is_former) {
+                let parts = format!("{heir}\n{FORMER}\n{}", version.id);
+                let token = Uuid::new_v5(&Uuid::NAMESPACE_URL, parts.as_bytes()).to_string();
+                return Ok(secrets.put_secret_value(heir, &former, &token, FORMER).await?);
+            }
+        }
+        Ok(())
+    }
+
+    /// The four steps at once. A rotation that Secrets Manager has under way is brought to its end
+    /// instead: a client has room for two secrets, not for three.
+    async fn rotate_secret(&self, name: &SecretName, description: &str) -> Result<(), StepError> {
+        let Aws { secrets, request_id, .. } = self.aws;
+        let own = || Uuid::new_v5(&Uuid::NAMESPACE_URL, format!("{name}\n{request_id}").as_bytes()).to_string();
+        let token = self.rotation_under_way(name).await?.unwrap_or_else(own);
+        self.rotate(name, &token).all().await.map_err(|error| match error {
+            RotateError::Aws(error) => StepError::Aws(error),
+            error => StepError::Other(Error::Rotation { secret: name.clone(), reason: error.to_string() }),
+        })?;
+        let change = SecretChange { description: Some(description.to_owned()), kms_key_id: None };
+        Ok(secrets.update_secret(name, &change).await?)
     }
 
     /// Asks for a token until the endpoint can be reached.

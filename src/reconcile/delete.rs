@@ -16,7 +16,7 @@ use crate::{
         observed::{ObservedClient, Ownership, RemainingPool, Remains},
     },
     plan::{NOTE_KEPT_FOR_DAYS, plan_delete},
-    ports::{AwsError, ErrorKind, NewSecret, Secrets, TokenEndpoint, UserPoolDescription, UserPools},
+    ports::{AwsError, ErrorKind, NewSecret, SecretVersions, Secrets, TokenEndpoint, UserPoolDescription, UserPools},
 };
 
 /// What is to be removed.

@@ -13,7 +13,7 @@ use std::{
 pub use delete::{Departed, delete, deleted_while_creating, note_delete};
 
 use crate::{
-    deadline::{Deadline, now, wait},
+    deadline::{Deadline, millis, now, wait},
     model::{ClientId, ClientName, Desired, PoolId, SecretName, Violations},
     plan::{Plan, Refusal, Step, plan},
     ports::{AwsError, ErrorKind, Secrets, TokenEndpoint, UserPools},
@@ -28,6 +28,8 @@ pub struct Aws<'a, U, S, T> {
     pub tokens: &'a T,
     pub deadline: Deadline,
     pub progress: &'a Progress,
+    /// The same for each delivery of one event, and for no other event.
+    pub request_id: &'a str,
 }
 
 /// Which pool is meant.
@@ -100,6 +102,10 @@ pub enum Error {
              Remove the client from the template, deploy, add it again and deploy"
     )]
     SecretLost { client: ClientName, secret: SecretName },
+    #[error(
+        "Rotating secret {secret} failed: {reason}. Its consumers go on with what they have; correct the cause and deploy again"
+    )]
+    Rotation { secret: SecretName, reason: String },
     #[error("Internal error: {0}. Nothing is lost; deploy again, and report it")]
     Internal(&'static str),
     #[error("Time ran out {}. Deploy again: the work goes on from where it stopped", before(steps))]
@@ -295,8 +301,4 @@ async fn reconcile_once<U: UserPools, S: Secrets, T: TokenEndpoint>(
 
 fn log_plan(plan: &Plan, observed_in: Duration) {
     tracing::info!(plan = %plan, steps = plan.steps().count(), observed_in_ms = millis(observed_in), "planned");
-}
-
-pub(crate) fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

@@ -10,7 +10,10 @@ use crate::{
         ClientId, Desired, Domain, Owner, PoolId, ResourceServer, SecretName, Tags,
         observed::{Observed, ObservedClient, ObservedPool, ObservedSecret, Ownership},
     },
-    ports::{AwsError, DomainDescription, Page, SecretVersion, Secrets, TokenEndpoint, UserPoolDescription, UserPools},
+    ports::{
+        AWSCURRENT, AwsError, DomainDescription, Page, SecretVersion, SecretVersions, Secrets, TokenEndpoint,
+        UserPoolDescription, UserPools, Version,
+    },
     redact::Secret,
 };
 
@@ -234,7 +237,7 @@ async fn read_secrets<U: Sync, S: Secrets, T: Sync>(
         let Some(described) = aws.secrets.describe_secret(&name).await? else { return Ok(None) };
         let ownership = Ownership::of(&described.tags, described.scheduled, owner);
         let version = if ownership == Ownership::Ours && !described.scheduled {
-            aws.secrets.get_secret_value(&name).await?
+            aws.secrets.get_secret_value(&name, Version::Stage(AWSCURRENT)).await?
         } else {
             None
         };
@@ -244,7 +247,7 @@ async fn read_secrets<U: Sync, S: Secrets, T: Sync>(
     let mut all = FoundSecrets::default();
     for (name, described, ownership, version) in read.into_iter().flatten() {
         let mut document = None;
-        if let Some(SecretVersion { id, document: found }) = version {
+        if let Some(SecretVersion { id, created: _, document: found }) = version {
             all.versions.insert(name.clone(), id);
             document = found.as_ref().map(super::super::ports::SecretDocument::observed);
             all.recorded.extend(found.map(|found| (found.client_id, found.client_secret)));
@@ -255,6 +258,8 @@ async fn read_secrets<U: Sync, S: Secrets, T: Sync>(
             scheduled: described.scheduled,
             tags: described.tags,
             kms_key_id: described.kms_key_id,
+            description: described.description,
+            rotation: described.rotation,
             document,
         };
         all.found.insert(name, secret);
@@ -295,7 +300,7 @@ pub(super) async fn is_orphan<U: UserPools, S: Secrets, T: Sync>(
     if scheduled || !Owner::made_by_this_program(tags) || !clients.iter().any(ours) {
         return Ok(false);
     }
-    match aws.secrets.get_secret_value(name).await? {
+    match aws.secrets.get_secret_value(name, Version::Stage(AWSCURRENT)).await? {
         Some(SecretVersion { document: Some(document), .. })
             if document.facts.user_pool_id.region() == pool.region() =>
         {

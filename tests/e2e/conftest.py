@@ -102,7 +102,7 @@ class Provider:
         self.log_group = platform.physical_id("ProviderLogGroup")
 
     def log(self):
-        return self.cloud.provider_log(self.log_group)
+        return self.cloud.log_of(self.log_group)
 
     @contextlib.contextmanager
     def denied(self, *actions):

@@ -11,11 +11,10 @@ every secret that has passed the proxy, and what the case has made is removed.
 
 import contextlib
 import dataclasses
-import http.client
-import http.server
 import itertools
 import json
 import os
+import random
 import re
 import socket
 import struct
@@ -25,32 +24,28 @@ import threading
 import time
 import urllib.parse
 import uuid
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from botocore.exceptions import ClientError
-from cloud import BUILD, REGION, ROOT_KEY
+from cloud import BUILD, REGION, ROOT_KEY, http
 
 BINARY = BUILD / "ProviderFunction" / "bootstrap"
 ARN = "arn:aws:lambda:us-east-1:000000000000:function:provider"
 TOKEN, KEYS = "token", "keys"  # the two requests that are no AWS operation
 LAMBDA_TIMEOUT = 300  # the template's
-POLL = 0.005
+POLL = 0.05  # for the end of a process; everything else wakes its waiter
 _numbers = itertools.count(1)
 
 
-def at_most(seconds, event):
-    """Waits for a threading.Event, and never for good."""
-    return event.wait(seconds)
-
-
-class Server(http.server.ThreadingHTTPServer):
+class Server(ThreadingHTTPServer):
     """A server on a free port of this machine; `handle(handler)` gets every request, on a thread of its own."""
 
     daemon_threads = True
     request_queue_size = 128
 
     def __init__(self, handle):
-        class Handler(http.server.BaseHTTPRequestHandler):
+        class Handler(BaseHTTPRequestHandler):
             wbufsize = -1  # headers and body in one packet
 
             def answer(self, status, body=b"", headers=None):
@@ -111,13 +106,15 @@ class Exchange:
 
     def __init__(self, proxy, handler, call):
         self.proxy, self.handler, self.call = proxy, handler, call
+        self.forwarded = None
         self.over = False
 
     def forward(self):
-        """Sends the request on; AWS does what it asks for. Returns the answer, which the provider has not got yet."""
-        answer = self.proxy.forward(self.handler)
-        self.proxy.note("forwarded", self.call)
-        return answer
+        """Sends the request on, once; AWS does what it asks for. The provider does not get the answer yet."""
+        if self.forwarded is None:
+            self.forwarded = self.proxy.forward(self.handler)
+            self.proxy.note(self.proxy.forwarded, self.call)
+        return self.forwarded
 
     def answer(self, status, body, headers=None):
         self.over = True
@@ -152,14 +149,14 @@ class Proxy:
         exchange = Exchange(self, handler, call)
         fault = self.plan(call)
         if fault:
-            self.note("faulted", call)
+            self.note(self.faulted, call)
             fault(exchange)
         if not exchange.over:
             exchange.answer(*exchange.forward())
 
     def note(self, log, call):
         with self.lock:
-            getattr(self, log).append(call)
+            log.append(call)
 
     @staticmethod
     def operation(handler):
@@ -169,7 +166,7 @@ class Proxy:
         return TOKEN if handler.path == "/oauth2/token" else KEYS
 
     def forward(self, handler):
-        connection = http.client.HTTPConnection(self.endpoint.hostname, self.endpoint.port, timeout=30)
+        connection = HTTPConnection(self.endpoint.hostname, self.endpoint.port, timeout=30)
         try:
             # The headers as they are, Host too: it is signed.
             connection.putrequest(handler.command, handler.path, skip_host=True, skip_accept_encoding=True)
@@ -189,20 +186,22 @@ class Proxy:
     def collect_authorization(self, header):
         """The header as it is, and the credential in it: a signature, or a client's id and secret."""
         found = {header, header.rpartition("Signature=")[2], header.removeprefix("Basic ")} - {""}
-        with self.lock:
-            self.secrets |= found
+        self.add_secrets(found)
 
     def collect_secrets(self, body):
         """The values that AWS has handed out; a secret's document is JSON within JSON."""
         text = body.decode(errors="replace").replace('\\"', '"')
         found = re.findall(r'"(?:ClientSecret|client_secret|access_token)": ?"([^"]+)"', text)
-        with self.lock:
-            self.secrets |= set(found)
+        self.add_secrets(found)
 
-    def count(self, operation, log="forwarded"):
+    def add_secrets(self, found):
+        with self.lock:
+            self.secrets.update(found)
+
+    def count(self, operation):
         """How often AWS has been asked for an operation."""
         with self.lock:
-            return sum(call.operation == operation for call in getattr(self, log))
+            return sum(call.operation == operation for call in self.forwarded)
 
     def most_in_a_second(self, operation):
         """The most calls of one operation that arrived within any second."""
@@ -220,11 +219,11 @@ def throttling(exchange):
         return exchange.answer(429, b"{}")
     cognito = "Cognito" in exchange.handler.headers["X-Amz-Target"]
     code = "TooManyRequestsException" if cognito else "ThrottlingException"
-    return exchange.answer(400, *_error(code, "Rate exceeded"))
+    return exchange.answer(400, *refusal(code, "Rate exceeded"))
 
 
 def internal_error(exchange):
-    exchange.answer(500, *_error("InternalErrorException", "Something went wrong"))
+    exchange.answer(500, *refusal("InternalErrorException", "Something went wrong"))
 
 
 def reset(exchange):
@@ -233,12 +232,17 @@ def reset(exchange):
 
 def hang(exchange):
     """No answer, until the case is over."""
-    at_most(60, exchange.proxy.closing)
+    exchange.proxy.closing.wait(60)
     exchange.reset()
 
 
 def latency(seconds):
-    return lambda exchange: time.sleep(seconds)
+    return lambda _exchange: time.sleep(seconds)
+
+
+def before(fault):
+    """The fault meets the request: AWS does not get it, unless the fault lets it through."""
+    return fault
 
 
 def after(fault):
@@ -264,16 +268,13 @@ def kill(run):
 class Hold:
     """Keeps a call waiting until `release`; then it goes on as if nothing had been."""
 
-    def __init__(self, when):
-        self.when = when
+    def __init__(self):
         self.reached, self.released = threading.Event(), threading.Event()
         self.release = self.released.set
 
-    def __call__(self, exchange):
-        answer = exchange.forward() if self.when is after else None
+    def __call__(self, _exchange):
         self.reached.set()
-        at_most(14, self.released)
-        exchange.answer(*(answer or exchange.forward()))
+        self.released.wait(14)  # the provider gives up on an answer a little later
 
 
 def meeting(processes, seconds):
@@ -297,7 +298,20 @@ def always(operation, fault):
     return lambda arrived: fault if arrived.operation == operation else None
 
 
-def _error(code, message):
+def jitter(seed, most):
+    """A plan: every call takes another time, up to so many seconds."""
+    dice = random.Random(seed)
+    return lambda _arrived: latency(dice.random() * most)
+
+
+def every_fifth_call(first, fault, otherwise=None):
+    """A plan: this fault at a fifth of all calls, in the order in which they come."""
+    turn = itertools.count(-first)
+    return lambda _arrived: otherwise if next(turn) % 5 else fault
+
+
+def refusal(code, message):
+    """An error in the form that the services have for it."""
     headers = {"Content-Type": "application/x-amz-json-1.1", "x-amzn-ErrorType": code}
     return json.dumps({"__type": code, "message": message}).encode(), headers
 
@@ -323,8 +337,8 @@ class Bucket:
         else:
             handler.answer(status)
 
-    def url(self, event_id, canary):
-        signed_at = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    def url(self, event_id, canary, age):
+        signed_at = (datetime.now(UTC) - timedelta(seconds=age)).strftime("%Y%m%dT%H%M%SZ")
         query = f"X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Date={signed_at}&X-Amz-Expires=7200&X-Amz-Signature={canary}"
         return f"http://{self.server.address}/{event_id}?{query}"
 
@@ -358,7 +372,7 @@ class Run:
             self.asked += 1
             if self.asked > 1:
                 self.idle.set()
-                at_most(LAMBDA_TIMEOUT, self.closing)
+                self.closing.wait(LAMBDA_TIMEOUT)
                 return handler.reset()
             headers = {
                 "Content-Type": "application/json",
@@ -452,12 +466,12 @@ class Wire:
                 run.output.close()
             self.aws.remove(self)
 
-    def event(self, request_type, physical_id=None, **properties):
-        """An event of this case's resource, as CloudFormation makes it."""
+    def event(self, request_type, physical_id=None, age=0, **properties):
+        """An event of this case's resource, as CloudFormation made it so many seconds ago."""
         request_id = str(uuid.uuid4())
         return {
             "RequestType": request_type,
-            "ResponseURL": self.bucket.url(request_id, self.canaries["signature"]),
+            "ResponseURL": self.bucket.url(request_id, self.canaries["signature"], age),
             "StackId": self.stack_id,
             "RequestId": request_id,
             "ResourceType": "Custom::CognitoM2M",
@@ -527,50 +541,71 @@ class Wire:
 
 
 class Aws:
-    """What the local AWS holds, seen from beside the proxy."""
+    """What the local AWS holds, seen from beside the proxy. Without boto3, whose calls cost more than all the rest."""
+
+    SERVICES = {"cognito-idp": "AWSCognitoIdentityProviderService", "secretsmanager": "secretsmanager"}
 
     def __init__(self, cloud):
         self.endpoint = cloud.endpoint
-        self.cognito = cloud.client("cognito-idp")
-        self.secrets = cloud.client("secretsmanager")
+
+    def call(self, service, operation, **arguments):
+        """The answer of an operation; where it is refused, the error's own fields."""
+        headers = {
+            "Authorization": f"AWS4-HMAC-SHA256 Credential={ROOT_KEY}/20260101/{REGION}/{service}/aws4_request, "
+            "SignedHeaders=host, Signature=none",
+            "Content-Type": "application/x-amz-json-1.1",
+            "X-Amz-Target": f"{self.SERVICES[service]}.{operation}",
+        }
+        return json.loads(http("POST", self.endpoint, json.dumps(arguments).encode(), headers)[1] or b"{}")
+
+    def cognito(self, operation, **arguments):
+        return self.call("cognito-idp", operation, **arguments)
+
+    def secrets(self, operation, **arguments):
+        return self.call("secretsmanager", operation, **arguments)
 
     def pools(self, wire):
-        listed = self.cognito.get_paginator("list_user_pools").paginate(MaxResults=60)
-        return [pool["Id"] for page in listed for pool in page["UserPools"] if pool["Name"] == wire.pool_name]
+        """The ids of the pools of the case's name."""
+        found = self.cognito("ListUserPools", MaxResults=60)
+        assert "NextToken" not in found, "more pools than these tests should make"
+        return [pool["Id"] for pool in found["UserPools"] if pool["Name"] == wire.pool_name]
 
     def clients(self, pool):
-        return self.cognito.list_user_pool_clients(UserPoolId=pool, MaxResults=60)["UserPoolClients"]
+        found = self.cognito("ListUserPoolClients", UserPoolId=pool, MaxResults=60)["UserPoolClients"]
+        return [client["ClientId"] for client in found]
 
     def live_secrets(self, wire):
         """Live ones with the mark of the case's stack; one that is scheduled for deletion is not listed."""
-        listed = self.secrets.get_paginator("list_secrets").paginate(MaxResults=100)
+        found = self.secrets("ListSecrets", MaxResults=100)
+        assert "NextToken" not in found, "more secrets than these tests should make"
         mark = {"Key": "cognito-m2m:stack-id", "Value": wire.stack_id}
-        return [secret["Name"] for page in listed for secret in page["SecretList"] if mark in secret.get("Tags", [])]
+        return [secret["Name"] for secret in found["SecretList"] if mark in secret.get("Tags", [])]
+
+    def document(self, arn):
+        return json.loads(self.secrets("GetSecretValue", SecretId=arn)["SecretString"])
 
     def domain_owner(self, wire):
-        return self.cognito.describe_user_pool_domain(Domain=wire.domain)["DomainDescription"].get("UserPoolId")
+        return self.cognito("DescribeUserPoolDomain", Domain=wire.domain)["DomainDescription"].get("UserPoolId")
 
     def check_one_of_everything(self, wire, data):
         """One pool, one client, one secret, one domain; the ones that the answer names; and the secret is right."""
         pools = self.pools(wire)
-        assert pools == [data["UserPoolId"]], f"{pools} and not only {data['UserPoolId']}"
-        described = self.cognito.describe_user_pool(UserPoolId=pools[0])["UserPool"]
-        assert described["UserPoolTags"]["cognito-m2m:stack-id"] == wire.stack_id
-        clients = self.clients(pools[0])
-        assert [client["ClientId"] for client in clients] == [data["ClientId"]], clients
-        assert self.domain_owner(wire) == pools[0]
-        servers = self.cognito.list_resource_servers(UserPoolId=pools[0], MaxResults=50)["ResourceServers"]
-        assert [server["Identifier"] for server in servers] == ["m2m-client"], servers
-        names = self.live_secrets(wire)
-        assert names == [f"{wire.pool_name}/{wire.pool_name}-client"], names
-        document = json.loads(self.secrets.get_secret_value(SecretId=data["ClientSecretArn"])["SecretString"])
-        client = self.cognito.describe_user_pool_client(UserPoolId=pools[0], ClientId=data["ClientId"])
+        assert pools == [data["UserPoolId"]]
+        [pool] = pools
+        tags = self.cognito("DescribeUserPool", UserPoolId=pool)["UserPool"]["UserPoolTags"]
+        assert tags["cognito-m2m:stack-id"] == wire.stack_id
+        assert self.clients(pool) == [data["ClientId"]]
+        assert self.domain_owner(wire) == pool
+        servers = self.cognito("ListResourceServers", UserPoolId=pool, MaxResults=50)["ResourceServers"]
+        assert [server["Identifier"] for server in servers] == ["m2m-client"]
+        assert self.live_secrets(wire) == [f"{wire.pool_name}/{wire.pool_name}-client"]
+        document = self.document(data["ClientSecretArn"])
+        client = self.cognito("DescribeUserPoolClient", UserPoolId=pool, ClientId=data["ClientId"])["UserPoolClient"]
         assert document["client_id"] == data["ClientId"]
-        assert document["client_secret"] == client["UserPoolClient"]["ClientSecret"]
+        assert document["client_secret"] == client["ClientSecret"]
         # The address that is configured for Cognito is the proxy's.
         assert document["token_endpoint"] == data["TokenEndpoint"] == f"{wire.proxy.url}/oauth2/token"
-        with wire.proxy.lock:
-            wire.proxy.secrets.add(document["client_secret"])
+        wire.proxy.add_secrets([document["client_secret"]])
 
     def check_nothing(self, wire):
         """Nothing of the case's stack lives."""
@@ -580,12 +615,8 @@ class Aws:
 
     def remove(self, wire):
         """Takes away what a case leaves, so that the next one finds little to list."""
-        with contextlib.suppress(ClientError):
-            if owner := self.domain_owner(wire):
-                self.cognito.delete_user_pool_domain(UserPoolId=owner, Domain=wire.domain)
         for pool in self.pools(wire):
-            with contextlib.suppress(ClientError):
-                self.cognito.delete_user_pool(UserPoolId=pool)
+            self.cognito("DeleteUserPoolDomain", UserPoolId=pool, Domain=wire.domain)
+            self.cognito("DeleteUserPool", UserPoolId=pool)
         for name in self.live_secrets(wire):
-            with contextlib.suppress(ClientError):
-                self.secrets.delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True)
+            self.secrets("DeleteSecret", SecretId=name, ForceDeleteWithoutRecovery=True)

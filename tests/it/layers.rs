@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 /// What each module may import of the crate, besides itself and what everybody may: `deadline` (the
 /// clock) and `redact` (secrets).
-const ALLOWED: [(&str, &[&str]); 10] = [
+const ALLOWED: [(&str, &[&str]); 11] = [
     ("deadline", &[]),
     ("redact", &[]),
     ("telemetry", &[]),
@@ -14,10 +14,11 @@ const ALLOWED: [(&str, &[&str]); 10] = [
     ("ports", &["model"]),
     ("steady", &["model", "ports"]),
     ("aws", &["model", "ports"]),
-    ("reconcile", &["model", "plan", "ports", "steady"]),
+    ("rotate", &["model", "ports"]),
+    ("reconcile", &["model", "plan", "ports", "rotate", "steady"]),
 ];
 /// A use case sees everything but the SDK.
-const USE_CASES: [&str; 1] = ["provider"];
+const USE_CASES: [&str; 2] = ["provider", "rotation"];
 
 /// The top module that a file belongs to, and the crate's modules that it names outside comments.
 fn imports(path: &Path) -> (String, Vec<String>) {

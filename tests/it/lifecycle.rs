@@ -5,7 +5,7 @@ use std::time::Duration;
 use cognito_m2m::model::{Owner, SecretName, Tags};
 use serde_json::{Value, json};
 
-use crate::support::{Stack, assert_is, assert_nothing_left, create, fake_aws::TokenMood};
+use crate::support::{Fault, Stack, assert_is, assert_nothing_left, create, event, fake_aws::TokenMood};
 
 /// Three clients, two servers.
 pub fn large() -> Value {
@@ -377,6 +377,43 @@ async fn a_new_domain_that_cannot_be_had_gives_the_old_one_back() {
     assert_eq!(stack.world().writes().len(), writes);
     assert_eq!(refused.physical_id(), pool);
     assert_is(&stack, &old);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_domain_that_is_lost_at_the_last_moment_gives_the_old_one_back_before_any_rollback() {
+    let (old, new) = (json!({ "DomainPrefix": "first" }), json!({ "DomainPrefix": "second" }));
+    let account = || async {
+        let stack = create();
+        let created = stack.create(&old).await;
+        let update = event("Update", &stack, Some(created.physical_id()), &new, Some(&old));
+        stack.world().calls.clear();
+        (stack, update)
+    };
+    let (stack, update) = account().await;
+    assert!(stack.send(&update).await.succeeded());
+    let call = stack.world().calls.iter().position(|call| call.operation == "CreateUserPoolDomain").unwrap();
+
+    // Refused outright, and taken by somebody else between the look and the call.
+    let (stack, update) = account().await;
+    let refused = stack.send_with(&update, [(call, Fault::Before)]).await;
+    let (raced, update) = account().await;
+    let world = std::sync::Arc::clone(&raced.world);
+    let taken = Fault::Meanwhile(std::sync::Arc::new(move || {
+        world.lock().unwrap().add_foreign_pool("theirs", "second-dev");
+        Box::pin(async {})
+    }));
+    let lost = raced.send_with(&update, [(call, taken)]).await;
+    for (stack, answer) in [(stack, refused), (raced, lost)] {
+        assert!(!answer.succeeded());
+        assert!(
+            answer.reason().contains("second-dev") && answer.reason().contains("first-dev is back"),
+            "{}",
+            answer.reason()
+        );
+        let world = stack.world();
+        let pool = &world.pools[&answer.physical_id().into()];
+        assert_eq!(pool.domain.as_ref().map(|held| held.domain.prefix.as_str()), Some("first-dev"));
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -19,5 +19,6 @@ mod lifecycle;
 mod pace;
 mod protocol;
 mod redaction;
+mod rotation;
 mod support;
 mod template;

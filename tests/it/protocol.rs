@@ -11,7 +11,6 @@ use std::{
 use cognito_m2m::{
     cfn::{Deliver, ResponseUrl},
     deadline::Deadline,
-    model::Endpoints,
     provider::{HandlerError, Provider, handle},
 };
 use serde_json::{Value, json};
@@ -59,7 +58,7 @@ async fn handle_with(
         pools: session.clone(),
         secrets: session.clone(),
         tokens: session.clone(),
-        endpoints: Endpoints::new("us-east-1", None),
+        surroundings: crate::support::cloudformation::surroundings(),
     };
     handle(event, Deadline::after(timeout), provider, bucket).await
 }

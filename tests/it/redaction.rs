@@ -120,7 +120,7 @@ fn nothing_public_debugs_to_a_secret() {
     };
     let document =
         SecretDocument { client_id: ClientId::from("id"), client_secret: Secret::new(CANARY.to_owned()), facts };
-    let version = SecretVersion { id: "v".to_owned(), document: Some(document.clone()) };
+    let version = SecretVersion { id: "v".to_owned(), created: None, document: Some(document.clone()) };
     for shown in [
         format!("{document:?}"),
         format!("{version:#?}"),

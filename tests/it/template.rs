@@ -23,21 +23,45 @@ fn operations(source: &str) -> BTreeSet<String> {
     joined.split("self.sdk.").skip(1).map(|rest| camel(&name(rest))).collect()
 }
 
-fn role() -> String {
+/// One impl block of a file.
+fn block(source: &str, header: &str) -> String {
+    let start = source.find(header).unwrap_or_else(|| panic!("there is no {header:?}"));
+    let end = source[start..].find("\n}\n").unwrap();
+    source[start..start + end].to_owned()
+}
+
+/// A role of the template, without its comments, which may speak of other actions.
+fn role(name: &str) -> String {
     let template = read("template.yaml");
-    let start = template.find("\n  ProviderRole:").unwrap();
-    let end = template[start..].find("\n  ProviderLogGroup:").unwrap();
-    // Comments may speak of other actions.
-    let lines = template[start..start + end].lines();
-    lines
-        .map(|line| line.split(" #").next().unwrap())
-        .filter(|line| !line.trim_start().starts_with('#'))
-        .collect::<Vec<_>>()
-        .join("\n")
+    let start = template.find(&format!("\n  {name}:\n")).unwrap() + 1;
+    let mut lines = template[start..].lines();
+    let own = lines.next().unwrap();
+    let rest = lines.take_while(|line| line.is_empty() || line.starts_with("    ") || line.starts_with("  #"));
+    let code = rest.map(|line| line.split(" #").next().unwrap()).filter(|line| !line.trim_start().starts_with('#'));
+    std::iter::once(own).chain(code).collect::<Vec<_>>().join("\n")
+}
+
+/// Every action that a role allows, each line of an `Action`.
+fn allowed(role: &str) -> BTreeSet<String> {
+    let statements = role.split_once("Policies:").unwrap().1;
+    let mut all = BTreeSet::new();
+    let mut in_actions = false;
+    for line in statements.lines() {
+        let line = line.trim();
+        if let Some(single) = line.strip_prefix("Action:") {
+            in_actions = single.is_empty();
+            all.extend((!in_actions).then(|| single.trim().to_owned()));
+        } else if let (true, Some(action)) = (in_actions, line.strip_prefix("- ")) {
+            all.insert(action.to_owned());
+        } else {
+            in_actions = false;
+        }
+    }
+    all
 }
 
 #[test]
-fn the_role_holds_exactly_the_operations_that_the_adapter_calls() {
+fn the_providers_role_holds_exactly_the_operations_that_the_adapter_calls() {
     for (file, prefix, implied) in [
         // CreateUserPool with tags is also authorized as TagResource, which is never called by itself.
         ("src/aws/user_pools.rs", "cognito-idp:", Some("TagResource")),
@@ -46,17 +70,78 @@ fn the_role_holds_exactly_the_operations_that_the_adapter_calls() {
         let mut called = operations(&read(file));
         assert!(called.len() >= 10, "{file} calls {called:?}");
         called.extend(implied.map(ToOwned::to_owned));
-        assert_eq!(actions(&role(), prefix), called, "{prefix} in template.yaml and {file}");
+        assert_eq!(actions(&role("ProviderRole"), prefix), called, "{prefix} in template.yaml and {file}");
     }
 }
 
 #[test]
+fn the_rotations_role_holds_exactly_the_operations_that_a_rotation_calls() {
+    for (file, header, prefix, calls) in [
+        ("src/aws/user_pools.rs", "impl ClientSecrets for Cognito {", "cognito-idp:", 3),
+        ("src/aws/secrets.rs", "impl SecretVersions for SecretsManager {", "secretsmanager:", 4),
+    ] {
+        let called = operations(&block(&read(file), header));
+        assert_eq!(called.len(), calls, "{file} calls {called:?}");
+        assert_eq!(actions(&role("RotationRole"), prefix), called, "{prefix} in template.yaml and {file}");
+    }
+}
+
+#[test]
+fn the_rotations_role_can_neither_make_nor_remove_a_pool_a_client_or_a_secret() {
+    let known = [
+        "cognito-idp:AddUserPoolClientSecret",
+        "cognito-idp:DeleteUserPoolClientSecret",
+        "cognito-idp:ListUserPoolClientSecrets",
+        "secretsmanager:DescribeSecret",
+        "secretsmanager:GetSecretValue",
+        "secretsmanager:PutSecretValue",
+        "secretsmanager:UpdateSecretVersionStage",
+        "kms:Decrypt",
+        "kms:Encrypt",
+        "kms:GenerateDataKey",
+        "logs:CreateLogStream",
+        "logs:PutLogEvents",
+    ];
+    let role = role("RotationRole");
+    // No wildcard among them, no policy from elsewhere, and no way to deny by exception.
+    assert_eq!(allowed(&role), known.iter().map(ToString::to_string).collect());
+    for other in ["ManagedPolicyArns", "NotAction", "NotResource"] {
+        assert!(!role.contains(other), "{other}");
+    }
+    // What it changes is tagged; only the local cloud and the keys and logs are told otherwise.
+    let statements: Vec<_> = role.split("- Sid: ").skip(1).collect();
+    assert_eq!(statements.len(), 5, "{role}");
+    for statement in statements {
+        let name = statement.lines().next().unwrap();
+        let tagged = statement.contains("StringEquals: {\"aws:ResourceTag/ManagedBy\": cognito-m2m}");
+        let by_name = ["ChangeSecretsOfClientsInLocalCloud", "EncryptSecrets", "WriteLogs"].contains(&name);
+        assert!(tagged != by_name, "{statement}");
+    }
+}
+
+#[test]
+fn the_provider_may_call_the_rotation_function_and_no_other() {
+    let role = role("ProviderRole");
+    assert_eq!(actions(&role, "lambda:"), BTreeSet::from(["InvokeFunction".to_owned()]));
+    let statement = role.split("- Sid: NameRotationFunction").nth(1).unwrap().split("- Sid: ").next().unwrap();
+    assert!(statement.contains("Resource: !GetAtt RotationFunction.Arn"), "{statement}");
+}
+
+#[test]
 fn the_local_cloud_is_given_no_action_that_aws_is_not() {
-    let role = role();
-    let (aws, local) = role.split_once("ManageUserPoolsInLocalCloud").unwrap();
-    let local = local.split_once("AWS::NoValue").unwrap().0;
-    assert!(actions(local, "cognito-idp:").is_subset(&actions(aws, "cognito-idp:")));
-    assert!(role.contains("- InLocalCloud"), "and only under its condition");
+    for (name, sid) in
+        [("ProviderRole", "ManageUserPoolsInLocalCloud"), ("RotationRole", "ChangeSecretsOfClientsInLocalCloud")]
+    {
+        let role = role(name);
+        let (before, rest) = role.split_once(sid).unwrap();
+        let (local, after) = rest.split_once("AWS::NoValue").unwrap();
+        let aws = format!("{before}{after}");
+        assert!(actions(local, "cognito-idp:").is_subset(&actions(&aws, "cognito-idp:")), "{name}");
+        assert!(
+            before.trim_end().ends_with("- InLocalCloud\n                  - Sid:"),
+            "{name}: only under its condition"
+        );
+    }
 }
 
 #[test]

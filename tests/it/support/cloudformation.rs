@@ -9,7 +9,7 @@ use std::{
 use cognito_m2m::{
     cfn::{Deliver, ResponseUrl},
     deadline::Deadline,
-    model::{Desired, Endpoints, Owner},
+    model::{Desired, Endpoints, Owner, Surroundings},
     provider::{HandlerError, Provider, handle},
 };
 use serde_json::{Value, json};
@@ -63,6 +63,13 @@ pub struct Stack {
     /// What the function's timeout leaves of each invocation.
     pub timeout: Duration,
 }
+
+/// What the function's settings say.
+pub fn surroundings() -> Surroundings {
+    Surroundings { endpoints: Endpoints::new("us-east-1", None), rotation_function: Some(ROTATION_FUNCTION.to_owned()) }
+}
+
+pub const ROTATION_FUNCTION: &str = "arn:aws:lambda:us-east-1:111122223333:function:rotation";
 
 /// How an invocation ended.
 #[derive(Debug)]
@@ -127,7 +134,7 @@ impl Stack {
             pools: session.clone(),
             secrets: session.clone(),
             tokens: session.clone(),
-            endpoints: Endpoints::new("us-east-1", None),
+            surroundings: surroundings(),
         };
         let work = handle(event, Deadline::after(self.timeout), provider, &bucket);
         let killed = tokio::select! {
@@ -185,7 +192,7 @@ impl Stack {
 /// What the properties declare for this stack.
 pub fn desired(stack: &Stack, properties: &Value) -> Desired {
     let owner = Owner { stack_id: stack.id.clone(), logical_id: stack.logical_id.clone() };
-    Desired::from_properties(properties, owner, Endpoints::new("us-east-1", None)).unwrap()
+    Desired::from_properties(properties, owner, &surroundings()).unwrap()
 }
 
 /// Holds the account against the properties: exactly what they declare is there, once, whole and
@@ -216,7 +223,10 @@ pub fn assert_is(stack: &Stack, properties: &Value) {
         assert_eq!((&secret.tags, &secret.kms_key_id), (&desired.pool.tags, &desired.secret_kms_key_id));
         let document = world.document(client.secret_name.as_str());
         assert_eq!(&document.client_id, client_id, "the secret speaks of the client");
-        assert!(document.client_secret == found.secret, "the secret holds the client's secret");
+        assert!(found.takes(&document.client_secret), "the secret holds a secret of the client");
+        let mark = cognito_m2m::model::RotateMark::parse(&secret.description).unwrap();
+        assert!(!mark.asks_to_rotate(&desired.rotate_secrets), "{}", secret.description);
+        assert_eq!(secret.rotation, desired.rotation);
         assert_eq!(document.facts, desired.secret_facts(client, id));
     }
     let ours = world

@@ -18,13 +18,14 @@ use std::{
 
 use cognito_m2m::{
     model::{
-        Client, ClientId, ClientName, Domain, Endpoints, Owner, PoolId, ResourceServer, SecretName, Tags, Tier,
-        UserPool, observed::ObservedClient,
+        Client, ClientId, ClientName, Domain, Endpoints, Owner, PoolId, ResourceServer, Rotation, SecretName, Tags,
+        Tier, UserPool, observed::ObservedClient,
     },
     ports::{
-        AwsError, ClientDescription, DomainDescription, ErrorKind, ExpectedToken, NewSecret, Page, Result,
-        SecretDescription, SecretDocument, SecretVersion, Secrets, TokenEndpoint, TokenError, UserPoolDescription,
-        UserPools,
+        AWSCURRENT, AWSPENDING, AWSPREVIOUS, AwsError, ClientDescription, ClientSecretDescription, ClientSecrets,
+        DomainDescription, ErrorKind, ExpectedToken, NewSecret, Page, Result, SecretChange, SecretDescription,
+        SecretDocument, SecretVersion, SecretVersions, Secrets, TokenEndpoint, TokenError, UserPoolDescription,
+        UserPools, Version,
     },
     redact::Secret,
 };
@@ -50,6 +51,12 @@ pub struct World {
     /// Scopes that a client of this name may not lose at any moment.
     pub granted_for_good: BTreeMap<ClientName, BTreeSet<String>>,
     pub broken_promises: Vec<String>,
+    /// Whether consumers are asking for tokens all the while.
+    pub consumers: bool,
+    /// What a consumer holds that read each secret before the last rotation.
+    read_before: BTreeMap<SecretName, (SecretDocument, Option<SecretDocument>)>,
+    /// DescribeUserPoolClient shows nothing once there are two secrets, or else the oldest.
+    pub describe_hides_secrets: bool,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -80,7 +87,21 @@ pub struct FakeDomain {
 pub struct FakeClient {
     pub client: Client,
     pub strict: bool,
-    pub secret: Secret<String>,
+    /// At most two, the oldest first. All of them are good at the token endpoint.
+    pub secrets: Vec<FakeClientSecret>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct FakeClientSecret {
+    pub id: String,
+    pub value: Secret<String>,
+    pub created: Duration,
+}
+
+impl FakeClient {
+    pub fn takes(&self, value: &Secret<String>) -> bool {
+        self.secrets.iter().any(|secret| secret.value == *value)
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -89,9 +110,36 @@ pub struct FakeSecret {
     pub tags: Tags,
     pub kms_key_id: Option<String>,
     pub scheduled: bool,
-    pub versions: BTreeMap<String, SecretDocument>,
-    pub current: Option<String>,
+    pub description: String,
+    pub rotation: Option<Rotation>,
+    pub versions: BTreeMap<String, FakeVersion>,
     created: Option<Instant>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct FakeVersion {
+    /// Secrets Manager makes a version without a value when a rotation begins.
+    pub document: Option<SecretDocument>,
+    pub stages: BTreeSet<String>,
+    pub created: Duration,
+}
+
+impl FakeSecret {
+    pub fn staged(&self, stage: &str) -> Option<(&String, &FakeVersion)> {
+        self.versions.iter().find(|(_, version)| version.stages.contains(stage))
+    }
+
+    /// Puts a label on a version. AWSPREVIOUS follows AWSCURRENT.
+    fn label(&mut self, stage: &str, to: &str) {
+        let from = self.staged(stage).map(|(id, _)| id.clone());
+        for version in self.versions.values_mut() {
+            version.stages.remove(stage);
+        }
+        self.versions.get_mut(to).unwrap().stages.insert(stage.to_owned());
+        if let Some(from) = from.filter(|from| stage == AWSCURRENT && from != to) {
+            self.label(AWSPREVIOUS, &from);
+        }
+    }
 }
 
 /// One call, as the service's own log would show it.
@@ -285,8 +333,23 @@ impl World {
         }
     }
 
+    /// A secret by its name or its ARN.
+    fn key(&self, name: &SecretName) -> SecretName {
+        let by_arn = self.secrets.iter().find(|(_, secret)| secret.arn == name.as_str()).map(|(key, _)| key.clone());
+        by_arn.unwrap_or_else(|| name.clone())
+    }
+
+    fn secret(&self, name: &SecretName) -> Option<&FakeSecret> {
+        self.secrets.get(&self.key(name))
+    }
+
+    fn client(&mut self, operation: &'static str, pool: &PoolId, id: &ClientId) -> Result<&mut FakeClient> {
+        self.pool(operation, pool)?.clients.get_mut(id).map_or_else(|| not_found(operation), Ok)
+    }
+
     fn live_secret(&mut self, operation: &'static str, name: &SecretName) -> Result<&mut FakeSecret> {
-        match self.secrets.get_mut(name) {
+        let key = self.key(name);
+        match self.secrets.get_mut(&key) {
             None => not_found(operation),
             Some(secret) if secret.scheduled => changed(
                 operation,
@@ -304,6 +367,7 @@ impl World {
     }
 
     fn keep_watch(&mut self, operation: &str) {
+        self.keep_consumers(operation);
         for (name, scopes) in &self.granted_for_good {
             let still = self.pools.values().any(|pool| {
                 pool.clients.values().any(|client| {
@@ -314,6 +378,40 @@ impl World {
                 self.broken_promises.push(format!("{operation} took a scope from {name} that both versions grant"));
             }
         }
+    }
+
+    /// Whoever reads AWSCURRENT now is not refused, nor is whoever read it before the last rotation,
+    /// unless the next one has begun.
+    fn keep_consumers(&mut self, operation: &str) {
+        if !self.consumers {
+            return;
+        }
+        let mut broken = Vec::new();
+        for (name, secret) in self.secrets.iter().filter(|(_, secret)| !secret.scheduled) {
+            let Some(document) = secret.staged(AWSCURRENT).and_then(|(_, version)| version.document.clone()) else {
+                continue;
+            };
+            let Some(client) =
+                self.pools.get(&document.facts.user_pool_id).and_then(|pool| pool.clients.get(&document.client_id))
+            else {
+                continue;
+            };
+            if !client.takes(&document.client_secret) {
+                broken.push(format!("{operation}: AWSCURRENT of {name} is refused"));
+            }
+            let read = self.read_before.entry(name.clone()).or_insert_with(|| (document.clone(), None));
+            if read.0.client_secret != document.client_secret {
+                *read = (document.clone(), Some(read.0.clone()));
+            }
+            let next_has_begun = secret.staged(AWSPENDING).is_some_and(|(_, version)| {
+                version.document.as_ref().is_some_and(|pending| pending.client_secret != document.client_secret)
+            });
+            let former = read.1.as_ref().filter(|former| former.client_id == document.client_id);
+            if former.is_some_and(|former| !next_has_begun && !client.takes(&former.client_secret)) {
+                broken.push(format!("{operation}: what {name} said before the last rotation is refused"));
+            }
+        }
+        self.broken_promises.extend(broken);
     }
 
     pub fn writes(&self) -> Vec<&'static str> {
@@ -346,8 +444,9 @@ impl World {
             tags,
             kms_key_id: None,
             scheduled,
+            description: String::new(),
+            rotation: None,
             versions: BTreeMap::new(),
-            current: None,
             created: None,
         };
         self.secrets.insert(SecretName::from(name), secret);
@@ -357,7 +456,7 @@ impl World {
     pub fn document(&self, name: &str) -> &SecretDocument {
         let secret = &self.secrets[&SecretName::from(name)];
         assert!(!secret.scheduled, "{name} is scheduled for deletion");
-        &secret.versions[secret.current.as_ref().unwrap()]
+        secret.staged(AWSCURRENT).unwrap().1.document.as_ref().unwrap()
     }
 }
 
@@ -624,6 +723,7 @@ impl UserPools for Session {
 
     async fn describe_user_pool_client(&self, pool: &PoolId, id: &ClientId) -> Result<Option<ClientDescription>> {
         self.call("DescribeUserPoolClient", |world| {
+            let hides = world.describe_hides_secrets;
             let pool = world.pool("DescribeUserPoolClient", pool)?;
             Ok(pool.clients.get(id).map(|found| ClientDescription {
                 observed: ObservedClient {
@@ -633,7 +733,11 @@ impl UserPools for Session {
                     access_token_validity_minutes: found.client.access_token_validity_minutes,
                     strict: found.strict,
                 },
-                secret: Some(found.secret.clone()),
+                secret: found
+                    .secrets
+                    .first()
+                    .filter(|_| !hides || found.secrets.len() < 2)
+                    .map(|secret| secret.value.clone()),
             }))
         })
         .await
@@ -647,8 +751,12 @@ impl UserPools for Session {
             pool.check_scopes(OPERATION, client)?;
             let id = ClientId(format!("client{:04x}{number}", (number * 40_503) % 65_536));
             let secret = Secret::new(format!("{CANARY}{number}"));
-            pool.clients
-                .insert(id.clone(), FakeClient { client: client.clone(), strict: true, secret: secret.clone() });
+            let first = FakeClientSecret {
+                id: format!("{id}--{number}"),
+                value: secret.clone(),
+                created: Duration::from_secs(number),
+            };
+            pool.clients.insert(id.clone(), FakeClient { client: client.clone(), strict: true, secrets: vec![first] });
             Ok((id, secret))
         })
         .await
@@ -685,6 +793,161 @@ impl UserPools for Session {
 /// How long ListSecrets may lag behind.
 const LAG: Duration = Duration::from_mins(5);
 
+impl SecretVersions for Session {
+    async fn describe_secret(&self, name: &SecretName) -> Result<Option<SecretDescription>> {
+        self.call("DescribeSecret", |world| {
+            Ok(world.secret(name).map(|secret| SecretDescription {
+                arn: secret.arn.clone(),
+                description: secret.description.clone(),
+                tags: secret.tags.clone(),
+                kms_key_id: secret.kms_key_id.clone(),
+                scheduled: secret.scheduled,
+                rotation: secret.rotation.clone(),
+                versions: secret
+                    .versions
+                    .iter()
+                    .filter(|(_, version)| !version.stages.is_empty())
+                    .map(|(id, version)| (id.clone(), version.stages.clone()))
+                    .collect(),
+            }))
+        })
+        .await
+    }
+
+    async fn get_secret_value(&self, name: &SecretName, version: Version<'_>) -> Result<Option<SecretVersion>> {
+        self.call("GetSecretValue", |world| {
+            if world.secret(name).is_none() {
+                return Ok(None);
+            }
+            let secret = world.live_secret("GetSecretValue", name)?;
+            let found = match version {
+                Version::Stage(stage) => secret.staged(stage),
+                Version::Id(id) => secret.versions.get_key_value(id),
+            };
+            Ok(found.filter(|(_, version)| version.document.is_some()).map(|(id, version)| SecretVersion {
+                id: id.clone(),
+                created: Some(version.created),
+                document: version.document.clone(),
+            }))
+        })
+        .await
+    }
+
+    async fn put_secret_value(
+        &self,
+        name: &SecretName,
+        document: &SecretDocument,
+        token: &str,
+        stage: &str,
+    ) -> Result<()> {
+        const OPERATION: &str = "PutSecretValue";
+        self.call(OPERATION, |world| {
+            let created = Duration::from_secs(world.next());
+            let secret = world.live_secret(OPERATION, name)?;
+            match secret.versions.get(token).map(|version| &version.document) {
+                // The request is ignored: the version keeps the stages that it has.
+                Some(Some(same)) if same == document => Ok(()),
+                Some(Some(_)) => {
+                    changed(OPERATION, "ResourceExistsException", "a version with this token has another value")
+                }
+                Some(None) | None => {
+                    let version = FakeVersion { document: Some(document.clone()), stages: BTreeSet::new(), created };
+                    secret.versions.insert(token.to_owned(), version);
+                    secret.label(stage, token);
+                    Ok(())
+                }
+            }
+        })
+        .await
+    }
+
+    async fn update_secret_version_stage(
+        &self,
+        name: &SecretName,
+        stage: &str,
+        from: Option<&str>,
+        to: Option<&str>,
+    ) -> Result<()> {
+        const OPERATION: &str = "UpdateSecretVersionStage";
+        self.call(OPERATION, |world| {
+            let secret = world.live_secret(OPERATION, name)?;
+            let holder = secret.staged(stage).map(|(id, _)| id.clone());
+            // "If the label is attached and you either do not specify this parameter, or the version ID
+            // does not match, then the operation fails."
+            if holder.is_some() && holder.as_deref() != from {
+                return changed(OPERATION, "InvalidParameterException", "the label is on another version");
+            }
+            match to {
+                Some(to) if secret.versions.contains_key(to) => secret.label(stage, to),
+                Some(_) => return not_found(OPERATION),
+                None => {
+                    for version in secret.versions.values_mut() {
+                        version.stages.remove(stage);
+                    }
+                }
+            }
+            Ok(())
+        })
+        .await
+    }
+}
+
+impl ClientSecrets for Session {
+    async fn list_user_pool_client_secrets(
+        &self,
+        pool: &PoolId,
+        client: &ClientId,
+        _next: Option<&str>,
+    ) -> Result<Page<ClientSecretDescription>> {
+        const OPERATION: &str = "ListUserPoolClientSecrets";
+        self.call(OPERATION, |world| {
+            let client = world.client(OPERATION, pool, client)?;
+            let shown =
+                |secret: &FakeClientSecret| ClientSecretDescription { id: secret.id.clone(), created: secret.created };
+            // In no order.
+            Ok(Page { items: client.secrets.iter().rev().map(shown).collect(), next: None })
+        })
+        .await
+    }
+
+    async fn add_user_pool_client_secret(
+        &self,
+        pool: &PoolId,
+        client: &ClientId,
+        value: &Secret<String>,
+    ) -> Result<()> {
+        const OPERATION: &str = "AddUserPoolClientSecret";
+        self.call(OPERATION, |world| {
+            let number = world.next();
+            let found = world.client(OPERATION, pool, client)?;
+            if !(24..=64).contains(&value.expose().len()) || !value.expose().bytes().all(|b| b.is_ascii_alphanumeric())
+            {
+                return refused(OPERATION, "InvalidParameterException", "24 to 64 of [\\w+]");
+            }
+            if found.secrets.len() == 2 {
+                return Err(error(OPERATION, ErrorKind::Quota, "LimitExceededException", "at most two secrets"));
+            }
+            let id = format!("{client}--{number}");
+            found.secrets.push(FakeClientSecret { id, value: value.clone(), created: Duration::from_secs(number) });
+            Ok(())
+        })
+        .await
+    }
+
+    async fn delete_user_pool_client_secret(&self, pool: &PoolId, client: &ClientId, id: &str) -> Result<()> {
+        const OPERATION: &str = "DeleteUserPoolClientSecret";
+        self.call(OPERATION, |world| {
+            let Ok(found) = world.client(OPERATION, pool, client) else { return Ok(()) };
+            if found.secrets.len() == 1 && found.secrets[0].id == id {
+                return refused(OPERATION, "InvalidParameterException", "the last secret stays");
+            }
+            found.secrets.retain(|secret| secret.id != id);
+            Ok(())
+        })
+        .await
+    }
+}
+
 impl Secrets for Session {
     async fn list_secrets(&self, owner: &Owner, next: Option<&str>) -> Result<Page<SecretName>> {
         let next = next.map(ToOwned::to_owned);
@@ -700,34 +963,10 @@ impl Secrets for Session {
         .await
     }
 
-    async fn describe_secret(&self, name: &SecretName) -> Result<Option<SecretDescription>> {
-        self.call("DescribeSecret", |world| {
-            Ok(world.secrets.get(name).map(|secret| SecretDescription {
-                arn: secret.arn.clone(),
-                tags: secret.tags.clone(),
-                kms_key_id: secret.kms_key_id.clone(),
-                scheduled: secret.scheduled,
-            }))
-        })
-        .await
-    }
-
-    async fn get_secret_value(&self, name: &SecretName) -> Result<Option<SecretVersion>> {
-        self.call("GetSecretValue", |world| {
-            if !world.secrets.contains_key(name) {
-                return Ok(None);
-            }
-            let secret = world.live_secret("GetSecretValue", name)?;
-            let version = |id: &String| SecretVersion { id: id.clone(), document: secret.versions.get(id).cloned() };
-            Ok(secret.current.as_ref().map(version))
-        })
-        .await
-    }
-
     async fn create_secret(&self, secret: &NewSecret<'_>) -> Result<String> {
         const OPERATION: &str = "CreateSecret";
         self.call(OPERATION, |world| {
-            let NewSecret { name, tags, kms_key_id, description: _, document, token } = secret;
+            let NewSecret { name, tags, kms_key_id, description, document, token } = secret;
             let number = world.next();
             if let Some(found) = world.secrets.get(*name) {
                 if found.scheduled {
@@ -737,21 +976,28 @@ impl Secrets for Session {
                         "a secret with this name is already scheduled for deletion.",
                     );
                 }
-                return if found.versions.get(*token) == *document && document.is_some() {
+                let same = found.versions.get(*token).and_then(|version| version.document.as_ref()) == *document;
+                return if same && document.is_some() {
                     Ok(found.arn.clone())
                 } else {
                     changed(OPERATION, "ResourceExistsException", "the secret already exists.")
                 };
             }
             let arn = format!("arn:aws:secretsmanager:us-east-1:111122223333:secret:{name}-{number:06}");
-            let versions = document.map(|document| ((*token).to_owned(), document.clone())).into_iter().collect();
+            let first = |document: &SecretDocument| {
+                let stages = [AWSCURRENT.to_owned()].into();
+                let version =
+                    FakeVersion { document: Some(document.clone()), stages, created: Duration::from_secs(number) };
+                ((*token).to_owned(), version)
+            };
             let new = FakeSecret {
                 arn: arn.clone(),
                 tags: (*tags).clone(),
                 kms_key_id: kms_key_id.map(ToOwned::to_owned),
                 scheduled: false,
-                versions,
-                current: document.map(|_| (*token).to_owned()),
+                description: (*description).to_owned(),
+                rotation: None,
+                versions: document.map(first).into_iter().collect(),
                 created: Some(Instant::now()),
             };
             world.secrets.insert((*name).clone(), new);
@@ -760,27 +1006,32 @@ impl Secrets for Session {
         .await
     }
 
-    async fn put_secret_value(&self, name: &SecretName, document: &SecretDocument, token: &str) -> Result<()> {
-        const OPERATION: &str = "PutSecretValue";
-        self.call(OPERATION, |world| {
-            let secret = world.live_secret(OPERATION, name)?;
-            match secret.versions.get(token) {
-                // The request is ignored: the version keeps the stages that it has.
-                Some(same) if same == document => Ok(()),
-                Some(_) => changed(OPERATION, "ResourceExistsException", "a version with this token has another value"),
-                None => {
-                    secret.versions.insert(token.to_owned(), document.clone());
-                    secret.current = Some(token.to_owned());
-                    Ok(())
-                }
+    async fn update_secret(&self, name: &SecretName, change: &SecretChange) -> Result<()> {
+        self.call("UpdateSecret", |world| {
+            let SecretChange { description, kms_key_id } = change;
+            let secret = world.live_secret("UpdateSecret", name)?;
+            if let Some(description) = description {
+                secret.description.clone_from(description);
             }
+            if let Some(key) = kms_key_id {
+                secret.kms_key_id.clone_from(key);
+            }
+            Ok(())
         })
         .await
     }
 
-    async fn update_secret(&self, name: &SecretName, kms_key_id: Option<&str>) -> Result<()> {
-        self.call("UpdateSecret", |world| {
-            world.live_secret("UpdateSecret", name)?.kms_key_id = kms_key_id.map(ToOwned::to_owned);
+    async fn rotate_secret(&self, name: &SecretName, rotation: &Rotation) -> Result<()> {
+        self.call("RotateSecret", |world| {
+            world.live_secret("RotateSecret", name)?.rotation = Some(rotation.clone());
+            Ok(())
+        })
+        .await
+    }
+
+    async fn cancel_rotate_secret(&self, name: &SecretName) -> Result<()> {
+        self.call("CancelRotateSecret", |world| {
+            world.live_secret("CancelRotateSecret", name)?.rotation = None;
             Ok(())
         })
         .await
@@ -827,6 +1078,22 @@ impl Secrets for Session {
 }
 
 impl TokenEndpoint for Session {
+    async fn accepts(&self, expected: &ExpectedToken, secret: &Secret<String>) -> Result<bool, TokenError> {
+        let answer = self
+            .call("VerifyToken", |world| {
+                let facts = &expected.facts;
+                let endpoints = Endpoints::new("us-east-1", None);
+                let domain = world.pools.get(&facts.user_pool_id).and_then(|pool| pool.domain.as_ref());
+                if domain.map(|held| endpoints.token_endpoint(&held.domain)).as_ref() != Some(&facts.token_endpoint) {
+                    return Ok(Err(TokenError::Unreachable("no such host".to_owned())));
+                }
+                let client = world.client("token", &facts.user_pool_id, &expected.client_id);
+                Ok(Ok(client.is_ok_and(|client| client.takes(secret))))
+            })
+            .await;
+        answer.unwrap_or_else(|error| Err(TokenError::Unreachable(error.to_string())))
+    }
+
     async fn verify(&self, expected: &ExpectedToken, secret: &Secret<String>) -> Result<(), TokenError> {
         let endpoints = Endpoints::new("us-east-1", None);
         let answer = self
@@ -841,7 +1108,7 @@ impl TokenEndpoint for Session {
                             let wanted: BTreeSet<String> =
                                 expected.facts.scope.split(' ').map(ToOwned::to_owned).collect();
                             let good = endpoints.token_endpoint(domain) == expected.facts.token_endpoint
-                                && client.secret == *secret
+                                && client.takes(secret)
                                 && World::effective_scopes(pool, client) == wanted;
                             good.then_some(())
                         });

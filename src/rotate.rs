@@ -1,0 +1,353 @@
+//! The four steps that give a client a new secret while its consumers go on working.
+//!
+//! Cognito keeps two secrets of a client, and both are good. The new value is added beside
+//! AWSCURRENT's before AWSCURRENT moves to it, and AWSCURRENT's stays until the next rotation, which
+//! takes it away first thing. So whoever reads AWSCURRENT is never refused, and whoever read it before
+//! the last rotation is not refused either.
+//!
+//! <https://docs.aws.amazon.com/secretsmanager/latest/userguide/rotate-secrets_lambda-functions.html>
+
+use std::{cmp::Ordering, time::Duration};
+
+use uuid::Uuid;
+
+use crate::{
+    deadline::{Deadline, now, wait},
+    model::{ClientId, ClientName, PoolId, SecretName},
+    ports::{
+        AWSCURRENT, AWSPENDING, AWSPREVIOUS, AwsError, ClientSecretDescription, ClientSecrets, ErrorKind,
+        ExpectedToken, FORMER, NEXT, SecretDocument, SecretVersion, SecretVersions, TokenEndpoint, TokenError, Version,
+    },
+    redact::Secret,
+};
+
+/// One secret being rotated, and the version that this rotation makes.
+pub struct Rotate<'a, C, S, T> {
+    pub clients: &'a C,
+    pub secrets: &'a S,
+    pub tokens: &'a T,
+    pub deadline: Deadline,
+    pub secret: &'a SecretName,
+    /// The ClientRequestToken, which is the new version's id.
+    pub token: &'a str,
+}
+
+/// Why a step changed nothing more.
+#[derive(Debug, thiserror::Error)]
+pub enum RotateError {
+    #[error(transparent)]
+    Aws(#[from] AwsError),
+    #[error(
+        "the version {0} holds no client's document; put the JSON with its eight keys back, or deploy the stack again"
+    )]
+    NoDocument(String),
+    #[error("the pending version speaks of another client than AWSCURRENT; start a new rotation")]
+    AnotherClient,
+    #[error(
+        "client {client} has two secrets ({}), and which of them is neither AWSCURRENT's nor AWSPENDING's cannot be told \
+         for certain: {why}. Nothing was changed. If the next try fails too, find out who added the other one; when nobody needs it, run: aws cognito-idp \
+         delete-user-pool-client-secret --user-pool-id {pool} --client-id {client} --client-secret-id ID",
+        list(secrets)
+    )]
+    UnknownSecret { pool: PoolId, client: ClientId, secrets: Vec<ClientSecretDescription>, why: &'static str },
+    #[error("the pending secret of client {client} does not get a good token: {reason}. AWSCURRENT was not moved")]
+    Token { client: ClientName, reason: String },
+    #[error("the token endpoint could not be asked which secret is good: {0}. Nothing was changed")]
+    Unasked(String),
+    #[error("the client secret's random value could not be made: {0}")]
+    Random(String),
+}
+
+fn list(secrets: &[ClientSecretDescription]) -> String {
+    let shown = secrets.iter().map(|secret| format!("{} of epoch second {}", secret.id, secret.created.as_secs()));
+    shown.collect::<Vec<_>>().join(", ")
+}
+
+/// The longest that Cognito takes: 24 to 64 of `[\w+]`.
+const LENGTH: usize = 64;
+const ALPHABET: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+
+/// A new secret may take a moment to be known at the token endpoint.
+const ASK_AGAIN_AFTER: Duration = Duration::from_secs(2);
+/// How long `testSecret` goes on asking, within the function's timeout.
+const KNOWN_WITHIN: Duration = Duration::from_mins(1);
+/// How often a lost answer to AddUserPoolClientSecret is looked into.
+const TRIES: usize = 3;
+
+impl<C: ClientSecrets, S: SecretVersions, T: TokenEndpoint> Rotate<'_, C, S, T> {
+    /// All four steps, one after the other.
+    ///
+    /// # Errors
+    /// As each of them. Called again with the same token it goes on from there.
+    pub async fn all(&self) -> Result<(), RotateError> {
+        self.create_secret().await?;
+        self.set_secret().await?;
+        self.test_secret().await?;
+        self.finish_secret().await
+    }
+
+    /// Writes a new random value as AWSPENDING, with the other keys kept; nothing if that version
+    /// has one.
+    ///
+    /// # Errors
+    /// Where AWSCURRENT is no client's document, or AWS refuses.
+    pub async fn create_secret(&self) -> Result<(), RotateError> {
+        if self.has_value().await? {
+            return Ok(());
+        }
+        let pending = SecretDocument { client_secret: random_secret()?, ..self.current().await?.1 };
+        match self.secrets.put_secret_value(self.secret, &pending, self.token, AWSPENDING).await {
+            // A lost answer: the version has the value of the first try, which is as good.
+            Err(error) if error.kind == ErrorKind::Changed && self.has_value().await? => Ok(()),
+            result => Ok(result?),
+        }
+    }
+
+    /// Gives the pending value to Cognito.
+    ///
+    /// # Guarantees
+    /// - AWSCURRENT's secret is never deleted, nor one that this secret's versions do not know.
+    ///
+    /// # Errors
+    /// Where there are two secrets and it cannot be told which is which.
+    pub async fn set_secret(&self) -> Result<(), RotateError> {
+        let (pending_version, pending) = self.pending().await?;
+        let (current_version, current) = self.current().await?;
+        if pending.client_id != current.client_id {
+            return Err(RotateError::AnotherClient);
+        }
+        if pending.client_secret == current.client_secret {
+            // Secrets Manager's own test of a new schedule works with a copy of AWSCURRENT.
+            return Ok(());
+        }
+        let (pool, client) = (&current.facts.user_pool_id, &current.client_id);
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let found = self.client_secrets(pool, client).await?;
+            if found.len() >= 2 {
+                if self.is_accepted(&pending, &current).await? {
+                    return Ok(());
+                }
+                let may_be_pending = |secret: &ClientSecretDescription| {
+                    pending_version.created.is_some_and(|made| secret.created > made)
+                };
+                if tries > 1 || found.iter().any(may_be_pending) {
+                    return Err(unknown(&current, &found, "one of them may be the pending one, not yet known there"));
+                }
+                let former = self.former_of(&found, &current_version, &current, &pending).await?;
+                self.clients.delete_user_pool_client_secret(pool, client, &former).await?;
+            }
+            match self.clients.add_user_pool_client_secret(pool, client, &pending.client_secret).await {
+                // It may have been added: the list says whether there are two, the endpoint whether
+                // it is this one.
+                Err(error) if error.kind == ErrorKind::Lost && tries < TRIES => wait(ASK_AGAIN_AFTER).await,
+                result => return Ok(result?),
+            }
+        }
+    }
+
+    /// Gets a token with the pending secret and checks it.
+    ///
+    /// # Errors
+    /// Where there is no good token within a minute or the function's timeout.
+    pub async fn test_secret(&self) -> Result<(), RotateError> {
+        // What the version holds that Secrets Manager makes to try a new schedule out is not
+        // documented; without a value of its own it is AWSCURRENT that is tried.
+        let (_, current) = self.current().await?;
+        let tried = self.version(Version::Id(self.token)).await?.and_then(|version| version.document);
+        let document = tried.unwrap_or_else(|| current.clone());
+        // What AWSCURRENT says is true now: the stack may have been updated since the version was made.
+        let expected = ExpectedToken { client_id: document.client_id.clone(), facts: current.facts };
+        let within = KNOWN_WITHIN.min(self.deadline.left().saturating_sub(ASK_AGAIN_AFTER));
+        let started = now();
+        loop {
+            let left = within.saturating_sub(started.elapsed());
+            let answer = tokio::time::timeout(left, self.tokens.verify(&expected, &document.client_secret)).await;
+            let reason = match answer {
+                Ok(Ok(())) => return Ok(()),
+                Ok(Err(TokenError::Refused(reason) | TokenError::Unreachable(reason))) => reason,
+                Err(_) => "no answer in time".to_owned(),
+            };
+            if started.elapsed() + ASK_AGAIN_AFTER >= within {
+                return Err(RotateError::Token { client: document.facts.client_name, reason });
+            }
+            wait(ASK_AGAIN_AFTER).await;
+        }
+    }
+
+    /// Moves AWSCURRENT to the pending version. The former secret stays good until the next rotation.
+    ///
+    /// # Errors
+    /// Where the pending version has no value, or AWS refuses.
+    pub async fn finish_secret(&self) -> Result<(), RotateError> {
+        let (_, pending) = self.pending().await?;
+        let (current_version, current) = self.current().await?;
+        let secrets = self.secrets;
+        let from = current_version.id.as_str();
+        if current.client_secret != pending.client_secret {
+            if current.facts == pending.facts {
+                secrets.update_secret_version_stage(self.secret, AWSCURRENT, Some(from), Some(self.token)).await?;
+            } else {
+                // The stack was updated since the pending version was written: what it says beside
+                // the secret is out of date, and a version cannot be changed.
+                let fresh = SecretDocument { client_secret: pending.client_secret, ..current };
+                let token = Uuid::new_v5(&Uuid::NAMESPACE_URL, format!("{}\n{from}", self.token).as_bytes());
+                replace_current(secrets, self.secret, &fresh, &token.to_string(), from).await?;
+            }
+        }
+        // A pending version that is not the current one counts as a rotation under way.
+        let versions = secrets.describe_secret(self.secret).await?.map(|found| found.versions).unwrap_or_default();
+        if versions.get(self.token).is_some_and(|labels| labels.contains(AWSPENDING)) {
+            secrets.update_secret_version_stage(self.secret, AWSPENDING, Some(self.token), None).await?;
+        }
+        Ok(())
+    }
+
+    /// The id of the secret that was AWSCURRENT's before the last rotation.
+    ///
+    /// Cognito shows ids and dates and never values, so the endpoint is asked. If it takes AWSCURRENT's
+    /// value and the one before, the two secrets are these two, and the older one is the one before.
+    async fn former_of(
+        &self,
+        found: &[ClientSecretDescription],
+        current_version: &SecretVersion,
+        current: &SecretDocument,
+        pending: &SecretDocument,
+    ) -> Result<String, RotateError> {
+        let unknown = |why| unknown(current, found, why);
+        let [one, two] = found else { return Err(unknown("there are more than two")) };
+        let mut former = None;
+        for stage in [AWSPREVIOUS, FORMER] {
+            let Some(version) = self.version(Version::Stage(stage)).await? else { continue };
+            let Some(document) = &version.document else { continue };
+            let other = document.client_id == current.client_id
+                && document.client_secret != current.client_secret
+                && document.client_secret != pending.client_secret;
+            if other && self.is_accepted(document, current).await? {
+                former = Some((stage, version));
+                break;
+            }
+        }
+        let (stage, former) = former.ok_or_else(|| unknown("no version of this secret holds the other one"))?;
+        if !self.is_accepted(current, current).await? {
+            return Err(unknown("AWSCURRENT's is not among them"));
+        }
+        if stage == AWSPREVIOUS && !is_older(&former, current_version) {
+            return Err(unknown("AWSCURRENT was moved back to an older version by hand"));
+        }
+        match age(one).cmp(&age(two)) {
+            Ordering::Less => Ok(one.id.clone()),
+            Ordering::Greater => Ok(two.id.clone()),
+            Ordering::Equal => Err(unknown("both are of the same age")),
+        }
+    }
+
+    async fn client_secrets(
+        &self,
+        pool: &PoolId,
+        client: &ClientId,
+    ) -> Result<Vec<ClientSecretDescription>, RotateError> {
+        let mut all = Vec::new();
+        let mut next: Option<String> = None;
+        loop {
+            let page = self.clients.list_user_pool_client_secrets(pool, client, next.as_deref()).await?;
+            all.extend(page.items);
+            next = page.next;
+            if next.is_none() {
+                return Ok(all);
+            }
+        }
+    }
+
+    /// Asked where AWSCURRENT says, for an older version may speak of a domain that is gone.
+    async fn is_accepted(&self, document: &SecretDocument, current: &SecretDocument) -> Result<bool, RotateError> {
+        let expected = ExpectedToken { client_id: document.client_id.clone(), facts: current.facts.clone() };
+        let asked = self.tokens.accepts(&expected, &document.client_secret).await;
+        asked.map_err(|error| RotateError::Unasked(error.to_string()))
+    }
+
+    async fn has_value(&self) -> Result<bool, RotateError> {
+        Ok(self.version(Version::Id(self.token)).await?.is_some_and(|version| version.document.is_some()))
+    }
+
+    async fn pending(&self) -> Result<(SecretVersion, SecretDocument), RotateError> {
+        self.document(Version::Id(self.token), AWSPENDING).await
+    }
+
+    async fn current(&self) -> Result<(SecretVersion, SecretDocument), RotateError> {
+        self.document(Version::Stage(AWSCURRENT), AWSCURRENT).await
+    }
+
+    async fn document(&self, version: Version<'_>, name: &str) -> Result<(SecretVersion, SecretDocument), RotateError> {
+        let version = self.version(version).await?;
+        let document = version.as_ref().and_then(|version| version.document.clone());
+        version.zip(document).ok_or_else(|| RotateError::NoDocument(name.to_owned()))
+    }
+
+    async fn version(&self, version: Version<'_>) -> Result<Option<SecretVersion>, RotateError> {
+        Ok(self.secrets.get_secret_value(self.secret, version).await?)
+    }
+}
+
+fn unknown(current: &SecretDocument, found: &[ClientSecretDescription], why: &'static str) -> RotateError {
+    RotateError::UnknownSecret {
+        pool: current.facts.user_pool_id.clone(),
+        client: current.client_id.clone(),
+        secrets: found.to_vec(),
+        why,
+    }
+}
+
+/// Writes AWSCURRENT anew, unless it has moved on from the version `from`: Secrets Manager takes a label
+/// from the version that is named or from none.
+pub async fn replace_current<S: SecretVersions>(
+    secrets: &S,
+    secret: &SecretName,
+    document: &SecretDocument,
+    token: &str,
+    from: &str,
+) -> Result<(), AwsError> {
+    secrets.put_secret_value(secret, document, token, NEXT).await?;
+    secrets.update_secret_version_stage(secret, AWSCURRENT, Some(from), Some(token)).await
+}
+
+/// Whether a version was written before another.
+#[must_use]
+pub fn is_older(version: &SecretVersion, than: &SecretVersion) -> bool {
+    // Where dates are not known, nothing speaks against it.
+    version.created.zip(than.created).is_none_or(|(one, other)| one <= other)
+}
+
+/// By date; two of one second by the number that ends their ids (`<client-id>--<epoch>`).
+fn age(secret: &ClientSecretDescription) -> (Duration, Option<u64>) {
+    let digits = secret.id.bytes().rev().take_while(u8::is_ascii_digit).count();
+    (secret.created, secret.id[secret.id.len() - digits..].parse().ok())
+}
+
+fn random_secret() -> Result<Secret<String>, RotateError> {
+    let mut value = String::with_capacity(LENGTH);
+    while value.len() < LENGTH {
+        let mut bytes = [0; LENGTH];
+        getrandom::fill(&mut bytes).map_err(|error| RotateError::Random(error.to_string()))?;
+        // Of 256 values, 248 fall evenly on the alphabet; the others are drawn again.
+        let even = bytes.into_iter().filter(|byte| usize::from(*byte) < ALPHABET.len() * 4);
+        value.extend(
+            even.map(|byte| char::from(ALPHABET[usize::from(byte) % ALPHABET.len()])).take(LENGTH - value.len()),
+        );
+    }
+    Ok(Secret::new(value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_random_secret_is_what_cognito_takes_and_never_twice_the_same() {
+        let (one, two) = (random_secret().unwrap(), random_secret().unwrap());
+        assert_eq!(one.expose().len(), LENGTH);
+        assert!(one.expose().bytes().all(|b| b.is_ascii_alphanumeric()));
+        assert!(one != two);
+    }
+}
