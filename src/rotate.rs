@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use crate::{
     deadline::{Deadline, now, wait},
-    model::{ClientId, ClientName, PoolId, SecretName},
+    model::{ClientId, ClientName, PoolId, SecretName, desired::SecretFacts},
     ports::{
         AWSCURRENT, AWSPENDING, AWSPREVIOUS, AwsError, ClientSecretDescription, ClientSecrets, ErrorKind,
         ExpectedToken, FORMER, NEXT, SecretDocument, SecretVersion, SecretVersions, TokenEndpoint, TokenError, Version,
@@ -30,6 +30,8 @@ pub struct Rotate<'a, C, S, T> {
     pub secret: &'a SecretName,
     /// The ClientRequestToken, which is the new version's id.
     pub token: &'a str,
+    /// What is true of the client now, where AWSCURRENT does not say so yet: in the middle of an Update.
+    pub facts: Option<&'a SecretFacts>,
 }
 
 /// Why a step changed nothing more.
@@ -157,8 +159,7 @@ impl<C: ClientSecrets, S: SecretVersions, T: TokenEndpoint> Rotate<'_, C, S, T> 
         let (_, current) = self.current().await?;
         let tried = self.version(Version::Id(self.token)).await?.and_then(|version| version.document);
         let document = tried.unwrap_or_else(|| current.clone());
-        // What AWSCURRENT says is true now: the stack may have been updated since the version was made.
-        let expected = ExpectedToken { client_id: document.client_id.clone(), facts: current.facts };
+        let expected = self.expected(&document, &current);
         let within = KNOWN_WITHIN.min(self.deadline.left().saturating_sub(ASK_AGAIN_AFTER));
         let started = now();
         loop {
@@ -262,9 +263,16 @@ impl<C: ClientSecrets, S: SecretVersions, T: TokenEndpoint> Rotate<'_, C, S, T> 
 
     /// Asked where AWSCURRENT says, for an older version may speak of a domain that is gone.
     async fn is_accepted(&self, document: &SecretDocument, current: &SecretDocument) -> Result<bool, RotateError> {
-        let expected = ExpectedToken { client_id: document.client_id.clone(), facts: current.facts.clone() };
+        let expected = self.expected(document, current);
         let asked = self.tokens.accepts(&expected, &document.client_secret).await;
         asked.map_err(|error| RotateError::Unasked(error.to_string()))
+    }
+
+    /// What a token of the document's client must be. What AWSCURRENT says is true now, unless the
+    /// caller knows better; the stack may have been updated since an older version was made.
+    fn expected(&self, document: &SecretDocument, current: &SecretDocument) -> ExpectedToken {
+        let facts = self.facts.unwrap_or(&current.facts);
+        ExpectedToken { client_id: document.client_id.clone(), facts: facts.clone() }
     }
 
     async fn has_value(&self) -> Result<bool, RotateError> {

@@ -105,7 +105,7 @@ async fn run<C: ClientSecrets, S: SecretVersions, T: TokenEndpoint>(
         let not_staged = || RotationError::NotStaged { secret: secret.clone(), version: token.to_owned() };
         return if finished { Ok(()) } else { Err(not_staged()) };
     }
-    let rotate = Rotate { clients, secrets, tokens, deadline, secret, token };
+    let rotate = Rotate { clients, secrets, tokens, deadline, secret, token, facts: None };
     let result = match step {
         "createSecret" => rotate.create_secret().await,
         "setSecret" => rotate.set_secret().await,

@@ -363,20 +363,20 @@ impl<U: UserPools, S: Secrets, T: TokenEndpoint> Applying<'_, U, S, T> {
         }
         // A new version would break a rotation off whose secret Cognito may already have. At its end
         // there is another secret to write, so this run observes again.
-        if self.end_rotation_under_way(name).await? {
+        if self.end_rotation_under_way(name, &document.facts).await? {
             return Err(already_written(name));
         }
         Ok(replace_current(secrets, name, document, &token, &current.id).await?)
     }
 
     /// Brings a rotation that Secrets Manager has under way to its end, and says whether it did.
-    async fn end_rotation_under_way(&self, name: &SecretName) -> Result<bool, StepError> {
+    async fn end_rotation_under_way(&self, name: &SecretName, facts: &SecretFacts) -> Result<bool, StepError> {
         let Some(token) = self.rotation_under_way(name).await? else { return Ok(false) };
         let pending = self.aws.secrets.get_secret_value(name, Version::Id(&token)).await?;
         if pending.is_none_or(|pending| pending.document.is_none()) {
             return Ok(false);
         }
-        match self.rotate(name, &token).all().await {
+        match self.rotate(name, &token, Some(facts)).all().await {
             Ok(()) => Ok(true),
             Err(RotateError::Aws(error)) => Err(error.into()),
             // What cannot be brought to its end must not stand in the way of every deployment.
@@ -394,9 +394,14 @@ impl<U: UserPools, S: Secrets, T: TokenEndpoint> Applying<'_, U, S, T> {
         Ok(versions.into_iter().find(|(_, labels)| pending(labels)).map(|(id, _)| id))
     }
 
-    fn rotate<'r>(&'r self, secret: &'r SecretName, token: &'r str) -> Rotate<'r, Steady<'r, U>, Steady<'r, S>, T> {
+    fn rotate<'r>(
+        &'r self,
+        secret: &'r SecretName,
+        token: &'r str,
+        facts: Option<&'r SecretFacts>,
+    ) -> Rotate<'r, Steady<'r, U>, Steady<'r, S>, T> {
         let Aws { pools, secrets, tokens, deadline, .. } = self.aws;
-        Rotate { clients: pools, secrets, tokens, deadline: *deadline, secret, token }
+        Rotate { clients: pools, secrets, tokens, deadline: *deadline, secret, token, facts }
     }
 
     /// Secrets Manager moves AWSPREVIOUS along with the new version. Where it stood on the credentials
@@ -456,7 +461,7 @@ impl<U: UserPools, S: Secrets, T: TokenEndpoint> Applying<'_, U, S, T> {
         let Aws { secrets, request_id, .. } = self.aws;
         let own = || Uuid::new_v5(&Uuid::NAMESPACE_URL, format!("{name}\n{request_id}").as_bytes()).to_string();
         let token = self.rotation_under_way(name).await?.unwrap_or_else(own);
-        self.rotate(name, &token).all().await.map_err(|error| match error {
+        self.rotate(name, &token, None).all().await.map_err(|error| match error {
             RotateError::Aws(error) => StepError::Aws(error),
             error => StepError::Other(Error::Rotation { secret: name.clone(), reason: error.to_string() }),
         })?;

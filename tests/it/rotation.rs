@@ -216,8 +216,9 @@ async fn an_update_after_a_rotation_never_writes_an_older_value() {
 
 #[tokio::test(start_paused = true)]
 async fn an_update_in_the_middle_of_a_rotation_is_not_undone_by_its_end() {
-    for (done, days) in (1..4).flat_map(|done| [(done, 0), (done, 30)]) {
-        let (old, new) = (with(large(), "RotationDays", days), with(large_changed_in_scopes(), "RotationDays", days));
+    let moved = with(large_changed_in_scopes(), "DomainPrefix", "moved");
+    for (done, new) in (1..4).flat_map(|done| [(done, large_changed_in_scopes()), (done, moved.clone())]) {
+        let (old, new) = (with(large(), "RotationDays", 30), with(new, "RotationDays", 30));
         let (stack, id) = made(&old).await;
         rotate(&stack, "web", "earlier").await;
         let before = document(&stack, "web");
@@ -228,6 +229,7 @@ async fn an_update_in_the_middle_of_a_rotation_is_not_undone_by_its_end() {
         }
         let updated = stack.update(&id, &new, &old).await;
         assert!(updated.succeeded(), "{}", updated.reason());
+        // The Update has brought it to its end; what is called late has nothing left to do.
         for name in ["setSecret", "testSecret", "finishSecret", "finishSecret"] {
             step(&stack, &session, "web", name, "token").await.unwrap().unwrap();
         }
@@ -253,6 +255,7 @@ async fn a_rotation_that_ends_between_any_two_calls_of_an_update_is_not_written_
     let (stack, update) = account().await;
     let session = Session::new(&stack.world);
     assert!(matches!(stack.invoke(&session, &update).await, Ok(End::Answered(answer)) if answer.succeeded()));
+    let mut given_up = 0;
     for k in 0..session.calls_made() {
         let (stack, update) = account().await;
         let before = document(&stack, "web");
@@ -279,17 +282,27 @@ async fn a_rotation_that_ends_between_any_two_calls_of_an_update_is_not_written_
         }));
         let answer = stack.send_with(&update, [(k, whole)]).await;
         assert!(answer.succeeded(), "call {k}: {}", answer.reason());
-        let session = Session::new(&stack.world);
-        for name in STEPS {
-            step(&stack, &session, "web", name, "token").await.unwrap().unwrap();
-        }
+        let promises = std::mem::take(&mut stack.world().broken_promises);
         assert_is(&stack, &new);
+        let session = Session::new(&stack.world);
+        let mut ended = true;
+        for name in STEPS {
+            ended &= step(&stack, &session, "web", name, "token").await.unwrap().is_ok();
+        }
+        if !ended {
+            // It began in the one moment between the Update's look and its write, and Secrets Manager
+            // has given it up: setSecret had taken the former secret away already, but AWSCURRENT is good.
+            assert!(promises.iter().all(|promise| !promise.contains("AWSCURRENT")), "call {k}: {promises:?}");
+            given_up += 1;
+            continue;
+        }
+        assert_eq!(promises, Vec::<String>::new(), "call {k}");
         let after = document(&stack, "web");
         assert!(after.client_secret != before.client_secret, "call {k}: an older value was written back");
-        assert_eq!(stack.world().broken_promises, Vec::<String>::new(), "call {k}");
         rotate(&stack, "web", "next").await;
         assert_rotated(&stack, "web", &after);
     }
+    assert!(given_up <= 2, "{given_up} rotations were given up");
 }
 
 #[tokio::test(start_paused = true)]

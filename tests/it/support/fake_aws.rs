@@ -23,7 +23,7 @@ use cognito_m2m::{
     },
     ports::{
         AWSCURRENT, AWSPENDING, AWSPREVIOUS, AwsError, ClientDescription, ClientSecretDescription, ClientSecrets,
-        DomainDescription, ErrorKind, ExpectedToken, NewSecret, Page, Result, SecretChange, SecretDescription,
+        DomainDescription, ErrorKind, ExpectedToken, NEXT, NewSecret, Page, Result, SecretChange, SecretDescription,
         SecretDocument, SecretVersion, SecretVersions, Secrets, TokenEndpoint, TokenError, UserPoolDescription,
         UserPools, Version,
     },
@@ -403,10 +403,16 @@ impl World {
             if read.0.client_secret != document.client_secret {
                 *read = (document.clone(), Some(read.0.clone()));
             }
-            let next_has_begun = secret.staged(AWSPENDING).is_some_and(|(_, version)| {
+            let former = read.1.as_ref().filter(|former| former.client_id == document.client_id);
+            let next_is_pending = secret.staged(AWSPENDING).is_some_and(|(_, version)| {
                 version.document.as_ref().is_some_and(|pending| pending.client_secret != document.client_secret)
             });
-            let former = read.1.as_ref().filter(|former| former.client_id == document.client_id);
+            // Or it is on the client already, whatever has become of its label.
+            let next_is_there = client.secrets.iter().any(|secret| {
+                let known = former.is_some_and(|former| former.client_secret == secret.value);
+                secret.value != document.client_secret && !known
+            });
+            let next_has_begun = next_is_pending || next_is_there;
             if former.is_some_and(|former| !next_has_begun && !client.takes(&former.client_secret)) {
                 broken.push(format!("{operation}: what {name} said before the last rotation is refused"));
             }
@@ -854,6 +860,12 @@ impl SecretVersions for Session {
                     let version = FakeVersion { document: Some(document.clone()), stages: BTreeSet::new(), created };
                     secret.versions.insert(token.to_owned(), version);
                     secret.label(stage, token);
+                    if stage == AWSCURRENT || stage == NEXT {
+                        // "RotationAbandoned": a version made in the middle of a rotation ends it.
+                        for version in secret.versions.values_mut() {
+                            version.stages.remove(AWSPENDING);
+                        }
+                    }
                     Ok(())
                 }
             }
