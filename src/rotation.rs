@@ -101,7 +101,9 @@ async fn run<C: ClientSecrets, S: SecretVersions, T: TokenEndpoint>(
     let staged = |label: &str| described.versions.get(token).is_some_and(|labels| labels.contains(label));
     if !staged(AWSPENDING) {
         // A step that is repeated after the end has nothing left to do.
-        let finished = staged(AWSCURRENT) || has_become_current(secrets, secret, token).await?;
+        // The last step may be called again after its version has lost every label.
+        let known = described.versions.contains_key(token) || step == "finishSecret";
+        let finished = staged(AWSCURRENT) || (known && has_become_current(secrets, secret, token).await?);
         let not_staged = || RotationError::NotStaged { secret: secret.clone(), version: token.to_owned() };
         return if finished { Ok(()) } else { Err(not_staged()) };
     }

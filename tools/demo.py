@@ -118,7 +118,7 @@ def show_rotation(cloud, secret):
     )
     check(rotation_step(cloud, function, "testSecret", arn, token) is None, "testSecret got a token and checked it")
     manager.update_secret_version_stage(SecretId=arn, VersionStage="AWSPENDING", RemoveFromVersionId=token)
-    error = rotation_step(cloud, function, "setSecret", arn, token)
+    error = rotation_step(cloud, function, "setSecret", arn, str(uuid.uuid4()))
     check(error is not None, "a step for a version that is not staged is an error and changes nothing:")
     say(f"    {error}")
     say("NOT SHOWN: a new client secret. This local AWS has none of Cognito's calls for a second secret, and its")
