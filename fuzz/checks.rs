@@ -14,7 +14,8 @@ use serde_json::Value;
 pub fn event(bytes: &[u8]) {
     let Ok(event) = serde_json::from_slice::<Value>(bytes) else { return };
     let envelope = Envelope::of(&event);
-    assert!(!format!("{envelope:?}").contains("X-Amz-Signature"), "a signature is shown");
+    // Any other field may hold anything, this text too.
+    assert!(!format!("{:?}", envelope.response_url).contains("X-Amz-Signature"), "a signature is shown");
     let outcome = match Request::parse(&event, &envelope) {
         Ok(_) => Ok(Data::default()),
         Err(error) => Err(error.to_string()),
