@@ -114,6 +114,16 @@ pub enum Step {
     },
 }
 
+/// What a step does to the thing that it names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    Create,
+    Update,
+    Delete,
+    /// Nothing is written.
+    Verify,
+}
+
 /// What of a secret changes; the parts in the order in which they are carried out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SecretUpdate {
@@ -143,14 +153,43 @@ pub enum Refusal {
     )]
     SecretTaken { name: SecretName, scheduled: bool },
     #[error(
-        "Deletion protection is in force on user pool {pool}. Nothing was removed. Set DeletionProtection to INACTIVE and \
-         deploy that, or switch it off on the pool's settings page in the Cognito console; then delete again"
+        "Deletion protection is in force on user pool {pool}. Nothing was removed. Switch it off on the pool's \
+         settings page in the Cognito console, or, while the stack can still be updated, set DeletionProtection to INACTIVE \
+         and deploy that; then delete again"
     )]
     DeletionProtected { pool: PoolId },
 }
 
 fn scheduled_note(scheduled: bool) -> &'static str {
     if scheduled { " (it is scheduled for deletion and keeps its name until then)" } else { "" }
+}
+
+impl Step {
+    #[must_use]
+    pub fn action(&self) -> Action {
+        match self {
+            Self::CreateUserPool { .. }
+            | Self::CreateUserPoolDomain { .. }
+            | Self::CreateResourceServer { .. }
+            | Self::CreateUserPoolClient { .. }
+            | Self::CreateSecret { .. } => Action::Create,
+            Self::UpdateUserPool { .. }
+            | Self::UpdateUserPoolDomain { .. }
+            | Self::ReplaceUserPoolDomain { .. }
+            | Self::UpdateResourceServer { .. }
+            | Self::UpdateUserPoolClient { .. }
+            | Self::UpdateSecret { .. }
+            | Self::RotateSecret { .. }
+            | Self::ScheduleRotation { .. }
+            | Self::CancelRotation { .. } => Action::Update,
+            Self::DeleteUserPool { .. }
+            | Self::DeleteUserPoolDomain { .. }
+            | Self::DeleteResourceServer { .. }
+            | Self::DeleteUserPoolClient { .. }
+            | Self::DeleteSecret { .. } => Action::Delete,
+            Self::VerifyToken { .. } => Action::Verify,
+        }
+    }
 }
 
 impl Plan {
@@ -213,6 +252,9 @@ pub fn plan(desired: &Desired, observed: &Observed, also_verify: &BTreeSet<Clien
         .any(|step| matches!(step, Step::UpdateUserPoolDomain { domain: to } | Step::ReplaceUserPoolDomain { to, .. } if to.managed_login_version == 1));
     let (domain_before_pool, domain_after_pool) = if downgrade { (domain, Vec::new()) } else { (Vec::new(), domain) };
     let domain_and_widen = domain_after_pool.into_iter().chain(widen).collect();
+    // A token needs its client and the domain, and only where a rotation is due the secret as well.
+    let (verify, verify_rotated) = if rotate.is_empty() { (verify, Vec::new()) } else { (Vec::new(), verify) };
+    let secrets_and_verify = secrets.into_iter().chain(verify).collect();
 
     Ok(Plan::of([
         domain_before_pool,
@@ -220,10 +262,10 @@ pub fn plan(desired: &Desired, observed: &Observed, also_verify: &BTreeSet<Clien
         make_room,
         domain_and_widen,
         clients,
-        secrets,
+        secrets_and_verify,
         rotate,
         // Before anything is taken away: a failed check leaves the old state easy to restore.
-        verify,
+        verify_rotated,
         // Secrets Manager tries a new schedule out, for which the token endpoint must be there.
         schedule,
         stale_secrets(desired, observed),
@@ -746,7 +788,6 @@ mod tests {
         CreateUserPoolClient machine-to-machine-dev-client: m2m-client/read m2m-client/write (60 minutes)
         ---
         CreateSecret machine-to-machine-dev/machine-to-machine-dev-client
-        ---
         VerifyToken machine-to-machine-dev-client
         ---
         UpdateUserPool machine-to-machine-dev: deletion protection on
@@ -783,7 +824,6 @@ mod tests {
         ---
         UpdateSecret machine-to-machine-dev/one: tags +t, token_endpoint, scope
         CreateSecret machine-to-machine-dev/three
-        ---
         VerifyToken one
         VerifyToken three
         ---
@@ -841,7 +881,7 @@ mod tests {
         DeleteUserPool us-east-1_Pool
         ");
         let protected = Remains { pools: vec![RemainingPool { deletion_protection: true, ..pool }], ..remains };
-        assert_snapshot!(plan_delete(&protected, 0).unwrap_err(), @"Deletion protection is in force on user pool us-east-1_Pool. Nothing was removed. Set DeletionProtection to INACTIVE and deploy that, or switch it off on the pool's settings page in the Cognito console; then delete again");
+        assert_snapshot!(plan_delete(&protected, 0).unwrap_err(), @"Deletion protection is in force on user pool us-east-1_Pool. Nothing was removed. Switch it off on the pool's settings page in the Cognito console, or, while the stack can still be updated, set DeletionProtection to INACTIVE and deploy that; then delete again");
     }
 
     #[test]

@@ -2,12 +2,12 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{StreamExt, TryStreamExt, future, stream};
 use uuid::Uuid;
 
 use super::{
     Aws, Error, FIRST_WAIT, ROUNDS, Rounds, apply,
-    observe::{SIDE_BY_SIDE, is_orphan, our_pools, pages},
+    observe::{SIDE_BY_SIDE, is_orphan, our_pools, pages, secrets_of},
 };
 use crate::{
     deadline::{wait, wall_clock},
@@ -16,7 +16,10 @@ use crate::{
         observed::{ObservedClient, Ownership, RemainingPool, Remains},
     },
     plan::{NOTE_KEPT_FOR_DAYS, plan_delete},
-    ports::{AwsError, ErrorKind, NewSecret, SecretVersions, Secrets, TokenEndpoint, UserPoolDescription, UserPools},
+    ports::{
+        AwsError, ErrorKind, NewSecret, SecretDescription, SecretVersions, Secrets, TokenEndpoint, UserPoolDescription,
+        UserPools,
+    },
 };
 
 /// What is to be removed.
@@ -83,36 +86,11 @@ async fn observe_remains<U: UserPools, S: Secrets, T: Sync>(
     aws: &Aws<'_, U, S, T>,
     departed: &Departed<'_>,
 ) -> Result<(Remains, Vec<UserPoolDescription>), AwsError> {
-    let Departed { owner, physical_id, pool_name, .. } = departed;
-    let mut pools = our_pools(aws, owner, *pool_name).await?;
-    if let Some(id) = PoolId::parse(physical_id)
-        && !pools.iter().any(|pool| pool.id == id)
-    {
-        match aws.pools.describe_user_pool(&id).await? {
-            Some(pool) if owner.owns(&pool.state.tags) => pools.push(pool),
-            // Somebody else's pool, and not a word about ours: the mark decides.
-            Some(_) => {}
-            // This very pool is gone, and the resource lives on in another one: the event is a late
-            // second delivery, and what is there now is not what it was sent for.
-            None if !pools.is_empty() => {
-                tracing::warn!(pool = %id, "the pool is gone and the resource has another one; nothing to do");
-                return Ok((Remains::default(), Vec::new()));
-            }
-            None => {}
-        }
-    }
-
-    let mut names = departed.secrets.clone();
-    names.extend(pages(async |next| aws.secrets.list_secrets(owner, next.as_deref()).await).await?);
-    let described: Vec<_> = stream::iter(names.into_iter().map(async |name| {
-        let described = aws.secrets.describe_secret(&name).await?;
-        Ok::<_, AwsError>(described.map(|described| (name, described)))
-    }))
-    .buffer_unordered(SIDE_BY_SIDE)
-    .try_collect()
-    .await?;
+    let (pools, described) = future::try_join(remaining_pools(aws, departed), described_secrets(aws, departed)).await?;
+    let Some(pools) = pools else { return Ok((Remains::default(), Vec::new())) };
+    let owner = departed.owner;
     let mut secrets = Vec::new();
-    for (name, described) in described.into_iter().flatten().filter(|(_, described)| !described.scheduled) {
+    for (name, described) in described.into_iter().filter(|(_, described)| !described.scheduled) {
         let ours = match Ownership::of(&described.tags, described.scheduled, owner) {
             Ownership::Ours => true,
             Ownership::GivenUp => false,
@@ -131,6 +109,49 @@ async fn observe_remains<U: UserPools, S: Secrets, T: Sync>(
         deletion_protection: pool.state.deletion_protection && !departed.lift_protection,
     });
     Ok((Remains { pools: remaining.collect(), secrets, note }, pools))
+}
+
+/// Every pool of the owner's; `None` where the event is too late to mean any of them.
+async fn remaining_pools<U: UserPools, S: Sync, T: Sync>(
+    aws: &Aws<'_, U, S, T>,
+    departed: &Departed<'_>,
+) -> Result<Option<Vec<UserPoolDescription>>, AwsError> {
+    let Departed { owner, physical_id, pool_name, .. } = departed;
+    let mut pools = our_pools(aws, owner, *pool_name).await?;
+    if let Some(id) = PoolId::parse(physical_id)
+        && !pools.iter().any(|pool| pool.id == id)
+    {
+        match aws.pools.describe_user_pool(&id).await? {
+            Some(pool) if owner.owns(&pool.state.tags) => pools.push(pool),
+            // Somebody else's pool, and not a word about ours: the mark decides.
+            Some(_) => {}
+            // This very pool is gone, and the resource lives on in another one: the event is a late
+            // second delivery, and what is there now is not what it was sent for.
+            None if !pools.is_empty() => {
+                tracing::warn!(pool = %id, "the pool is gone and the resource has another one; nothing to do");
+                return Ok(None);
+            }
+            None => {}
+        }
+    }
+    Ok(Some(pools))
+}
+
+/// The secrets that may be the owner's: those that the properties name and those that are listed.
+async fn described_secrets<U: Sync, S: Secrets, T: Sync>(
+    aws: &Aws<'_, U, S, T>,
+    departed: &Departed<'_>,
+) -> Result<Vec<(SecretName, SecretDescription)>, AwsError> {
+    let mut names = departed.secrets.clone();
+    names.extend(secrets_of(aws, departed.owner).await?);
+    let described: Vec<_> = stream::iter(names.into_iter().map(async |name| {
+        let described = aws.secrets.describe_secret(&name).await?;
+        Ok::<_, AwsError>(described.map(|described| (name, described)))
+    }))
+    .buffer_unordered(SIDE_BY_SIDE)
+    .try_collect()
+    .await?;
+    Ok(described.into_iter().flatten().collect())
 }
 
 async fn is_our_orphan<U: UserPools, S: Secrets, T: Sync>(
