@@ -23,25 +23,28 @@ test-format: ## Check the formatting of the Rust code
 	cargo fmt --check
 
 test-clippy: ## Run clippy, warnings denied
-	cargo clippy --locked --all-targets -- -D warnings
+	cargo clippy --locked --all-targets --all-features -- -D warnings
 
 test-rust: ## Run the unit and integration tests
-	cargo test --locked --no-fail-fast -- --show-output
+	cargo test --locked --all-features --no-fail-fast -- --show-output
 
 test-templates: lint
-lint: tools ## Check the templates
-	$(TOOLS)/sam/bin/cfn-lint template.yaml examples/*.yaml
-	@for template in template.yaml examples/*.yaml; do \
+lint: tools ## Check the templates and the documents
+	python3 tools/check_docs.py
+	$(TOOLS)/sam/bin/cfn-lint template.yaml examples/*.yaml examples/*/template.yaml
+	@for template in template.yaml examples/*.yaml examples/*/template.yaml; do \
 	  echo "sam validate --lint --template $$template"; \
 	  $(WITH_TOOLS) sam validate --lint --region us-east-1 --template "$$template" || exit; \
 	done
 
-test-e2e: build ## Run the end-to-end tests: the built provider in a local AWS
+test-e2e: build ## Run the end-to-end tests: the built functions and m2mctl in a local AWS
+	@# As `make test-rust` builds it, so that nothing is built twice.
+	cargo test --quiet --locked --all-features --no-run --test m2mctl
 	exec $(TOOLS)/sam/bin/python -m pytest -p no:cacheprovider -q $(PYTEST_ARGS) tests/e2e
 
-build: tools ## Build the functions with sam build
+build: tools ## Build the functions with sam build; ARCHITECTURE=arm64 for Graviton
 	@echo "Building the functions with sam build (several minutes the first time) ..."
-	$(WITH_TOOLS) sam build
+	$(WITH_TOOLS) sam build $(if $(ARCHITECTURE),--parameter-overrides Architecture=$(ARCHITECTURE))
 
 tools:
 	@tools/install

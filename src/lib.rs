@@ -23,6 +23,8 @@
 //! | [`rotate`] | the four steps that give a client a new secret |
 //! | [`provider`] | use case 1: CloudFormation's event in, an answer out |
 //! | [`rotation`] | use case 2: one step of Secrets Manager's rotation |
+//! | [`cli`], [`preview`], [`doctor`] | use case 3: the command line `m2mctl`; with the feature `cli` alone |
+//! | [`template`] | what a template's properties will be, without a deploy; pure |
 //! | [`deadline`], [`redact`], [`telemetry`] | the clock, secrets, logs |
 //!
 //! Imports point one way: `bin -> use case -> reconcile -> plan -> model`, `aws -> ports -> model`;
@@ -30,10 +32,16 @@
 
 pub mod aws;
 pub mod cfn;
+#[cfg(feature = "cli")]
+pub mod cli;
 pub mod deadline;
+#[cfg(feature = "cli")]
+pub mod doctor;
 pub mod model;
 pub mod plan;
 pub mod ports;
+#[cfg(feature = "cli")]
+pub mod preview;
 pub mod provider;
 pub mod reconcile;
 pub mod redact;
@@ -41,3 +49,5 @@ pub mod rotate;
 pub mod rotation;
 pub mod steady;
 pub mod telemetry;
+#[cfg(feature = "cli")]
+pub mod template;

@@ -9,6 +9,8 @@ use std::{
     time::Duration,
 };
 
+use serde_json::Value;
+
 use crate::{
     model::{
         Client, ClientId, ClientName, Domain, Owner, PoolId, ResourceServer, Rotation, SecretName, Tags, UserPool,
@@ -349,6 +351,85 @@ pub trait TokenEndpoint: Sync {
         expected: &ExpectedToken,
         secret: &Secret<String>,
     ) -> impl Future<Output = Result<(), TokenError>> + Send;
+}
+
+/// A token as the endpoint gives it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccessToken {
+    pub token: Secret<String>,
+    /// Such as `Bearer`.
+    pub token_type: String,
+    /// Seconds.
+    pub expires_in: u64,
+}
+
+/// The token endpoint as a consumer uses it.
+pub trait Tokens: TokenEndpoint {
+    /// Asks for one token with some of the client's scopes; with all of them where none is named.
+    fn request(
+        &self,
+        expected: &ExpectedToken,
+        secret: &Secret<String>,
+        scopes: &[String],
+    ) -> impl Future<Output = Result<AccessToken, TokenError>> + Send;
+    /// Checks a token's signature and claims, and gives the claims.
+    fn claims(
+        &self,
+        expected: &ExpectedToken,
+        token: &Secret<String>,
+    ) -> impl Future<Output = Result<Value, TokenError>> + Send;
+}
+
+/// A stack as DescribeStacks shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StackDescription {
+    pub id: String,
+    pub name: String,
+    pub status: String,
+    pub status_reason: String,
+    /// The values that it was deployed with last.
+    pub parameters: BTreeMap<String, String>,
+    pub outputs: BTreeMap<String, String>,
+}
+
+/// A resource as ListStackResources shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StackResource {
+    pub logical_id: String,
+    pub resource_type: String,
+    /// Empty while it is being created.
+    pub physical_id: String,
+}
+
+/// Whose credentials these are, as GetCallerIdentity shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    pub account: String,
+    pub arn: String,
+}
+
+/// The account around one machine-to-machine stack: its CloudFormation stacks, and who may do what.
+/// For people's tools; the functions need none of it.
+/// <https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_Operations.html>
+pub trait Account: Sync {
+    /// `None` where there is no such stack, or no more.
+    fn describe_stacks(&self, name: &str) -> impl Future<Output = Result<Option<StackDescription>>> + Send;
+    fn list_stack_resources(
+        &self,
+        name: &str,
+        next: Option<&str>,
+    ) -> impl Future<Output = Result<Page<StackResource>>> + Send;
+    /// The template that the stack was deployed with last, after its transforms.
+    fn get_template(&self, name: &str) -> impl Future<Output = Result<String>> + Send;
+    fn get_caller_identity(&self) -> impl Future<Output = Result<Caller>> + Send;
+    /// The ARN of a role. An assumed role's session does not tell its path.
+    fn get_role(&self, name: &str) -> impl Future<Output = Result<String>> + Send;
+    /// Those of the actions that a user's or role's policies do not allow on every resource.
+    fn simulate_principal_policy(
+        &self,
+        principal: &str,
+        actions: &[&str],
+    ) -> impl Future<Output = Result<Vec<String>>> + Send;
 }
 
 impl AwsError {

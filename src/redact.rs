@@ -2,11 +2,14 @@
 
 use std::fmt;
 
+use serde::Deserialize;
+
 /// A value that must never be printed: `Debug` shows `***` and there is no `Display`.
 ///
 /// Made on the first line that sees the value; taken out, by [`expose`](Self::expose), on the line
 /// that hands it to AWS.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
 pub struct Secret<T>(T);
 
 impl<T> Secret<T> {

@@ -95,7 +95,7 @@ async fn run<C: ClientSecrets, S: SecretVersions, T: TokenEndpoint>(
     let described = described.map_err(|source| RotationError::Aws { secret: secret.clone(), source })?;
     let described =
         described.filter(|found| !found.scheduled).ok_or_else(|| RotationError::NoSecret(secret.clone()))?;
-    if !Owner::made_by_this_program(&described.tags) || !Owner::names_a_resource(&described.tags) {
+    if Owner::of(&described.tags).is_none() {
         return Err(RotationError::NotOurs(secret.clone()));
     }
     let staged = |label: &str| described.versions.get(token).is_some_and(|labels| labels.contains(label));

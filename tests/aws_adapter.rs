@@ -354,8 +354,11 @@ fn every_operation_of_the_ports_is_called_here() {
             (head.split(':').next().unwrap().trim(), methods.collect())
         })
         .collect();
-    // OAuth is no service of the SDK's; both of its methods have tests of their own below.
+    // OAuth is no service of the SDK's; its methods have tests of their own below, or in `m2mctl.rs`.
     assert_eq!(traits.remove("TokenEndpoint").unwrap(), ["accepts", "verify"]);
+    assert_eq!(traits.remove("Tokens").unwrap(), ["request", "claims"]);
+    // The command line's; `m2mctl.rs` tests each of them.
+    assert!(traits.remove("Account").is_some());
     assert_eq!(traits.keys().copied().collect::<Vec<_>>(), ["ClientSecrets", "SecretVersions", "Secrets", "UserPools"]);
     let declared: BTreeSet<_> = traits.into_values().flatten().map(pascal).collect();
     assert_eq!(declared, OPERATIONS.map(ToOwned::to_owned).into());

@@ -1,5 +1,7 @@
 //! The ports over the AWS SDK: the only place that names it.
 
+#[cfg(feature = "cli")]
+mod account;
 mod error;
 mod oauth;
 mod secrets;
@@ -9,6 +11,8 @@ use std::time::Duration;
 
 use aws_config::{BehaviorVersion, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
 
+#[cfg(feature = "cli")]
+pub use account::{AwsAccount, people_config};
 pub use oauth::OAuth;
 pub use secrets::SecretsManager;
 pub use user_pools::Cognito;

@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header, jwk::JwkSet};
 use reqwest::{Response, StatusCode};
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::{
-    ports::{ExpectedToken, TokenEndpoint, TokenError},
+    ports::{AccessToken, ExpectedToken, TokenEndpoint, TokenError, Tokens},
     redact::{self, Secret},
 };
 
@@ -20,7 +21,11 @@ pub struct OAuth {
 /// <https://docs.aws.amazon.com/cognito/latest/developerguide/token-endpoint.html>
 #[derive(Deserialize)]
 struct Granted {
-    access_token: String,
+    access_token: Secret<String>,
+    #[serde(default)]
+    token_type: String,
+    #[serde(default)]
+    expires_in: u64,
 }
 
 #[derive(Deserialize)]
@@ -31,7 +36,7 @@ struct Denied {
 
 /// <https://docs.aws.amazon.com/cognito/latest/developerguide/amazon-cognito-user-pools-using-the-access-token.html>
 #[derive(Deserialize)]
-struct Claims {
+struct AccessClaims {
     client_id: String,
     token_use: String,
     #[serde(default)]
@@ -44,20 +49,26 @@ impl OAuth {
         Self { http }
     }
 
-    /// One token by the client credentials grant, with every scope that the client is allowed.
-    async fn token(&self, expected: &ExpectedToken, secret: &Secret<String>) -> Result<Secret<String>, TokenError> {
+    /// One token by the client credentials grant.
+    async fn token(
+        &self,
+        expected: &ExpectedToken,
+        secret: &Secret<String>,
+        scopes: &[String],
+    ) -> Result<AccessToken, TokenError> {
         let url = &expected.facts.token_endpoint;
-        let request = self
-            .http
-            .post(url)
-            .basic_auth(expected.client_id.as_str(), Some(secret.expose()))
-            .form(&[("grant_type", "client_credentials")]);
+        let mut form = vec![("grant_type", "client_credentials".to_owned())];
+        if !scopes.is_empty() {
+            form.push(("scope", scopes.join(" ")));
+        }
+        let request = self.http.post(url).basic_auth(expected.client_id.as_str(), Some(secret.expose())).form(&form);
         let response = request.send().await.map_err(|error| unreachable(url, &redact::causes(&error.without_url())))?;
         let (status, body) = read(url, response).await?;
         if status.is_success() {
             let granted: Granted = serde_json::from_str(body.expose())
                 .map_err(|_| unreachable(url, "it answers something else than a token"))?;
-            return Ok(Secret::new(granted.access_token));
+            let Granted { access_token: token, token_type, expires_in } = granted;
+            return Ok(AccessToken { token, token_type, expires_in });
         }
         // A domain that is not live yet answers with pages of its own; only an OAuth error is the
         // endpoint's word. RFC 6749, section 5.2.
@@ -86,7 +97,7 @@ impl OAuth {
 
 impl TokenEndpoint for OAuth {
     async fn accepts(&self, expected: &ExpectedToken, secret: &Secret<String>) -> Result<bool, TokenError> {
-        match self.token(expected, secret).await {
+        match self.token(expected, secret, &[]).await {
             Ok(_) => Ok(true),
             Err(TokenError::Refused(_)) => Ok(false),
             Err(error) => Err(error),
@@ -95,14 +106,31 @@ impl TokenEndpoint for OAuth {
 
     async fn verify(&self, expected: &ExpectedToken, secret: &Secret<String>) -> Result<(), TokenError> {
         let (token, keys) =
-            futures::future::join(self.token(expected, secret), self.keys(&expected.facts.jwks_uri)).await;
+            futures::future::join(self.token(expected, secret, &[]), self.keys(&expected.facts.jwks_uri)).await;
         // The token first: its refusal is final, also where the keys cannot be had.
-        check(expected, &token?, &keys?).map_err(TokenError::Refused)
+        check(expected, &token?.token, &keys?).map_err(TokenError::Refused)?;
+        Ok(())
     }
 }
 
-/// Signature, `iss`, `exp`, `client_id`, `token_use` and the exact scopes.
-fn check(expected: &ExpectedToken, token: &Secret<String>, keys: &JwkSet) -> Result<(), String> {
+impl Tokens for OAuth {
+    async fn request(
+        &self,
+        expected: &ExpectedToken,
+        secret: &Secret<String>,
+        scopes: &[String],
+    ) -> Result<AccessToken, TokenError> {
+        self.token(expected, secret, scopes).await
+    }
+
+    async fn claims(&self, expected: &ExpectedToken, token: &Secret<String>) -> Result<Value, TokenError> {
+        let keys = self.keys(&expected.facts.jwks_uri).await?;
+        check(expected, token, &keys).map_err(TokenError::Refused)
+    }
+}
+
+/// Signature, `iss`, `exp`, `client_id`, `token_use` and the exact scopes. Gives all the claims.
+fn check(expected: &ExpectedToken, token: &Secret<String>, keys: &JwkSet) -> Result<Value, String> {
     let jwks_uri = &expected.facts.jwks_uri;
     let header = decode_header(token.expose()).map_err(|error| format!("the access token is not a JWT: {error}"))?;
     if header.alg != Algorithm::RS256 {
@@ -119,9 +147,11 @@ fn check(expected: &ExpectedToken, token: &Secret<String>, keys: &JwkSet) -> Res
     validation.set_issuer(&[&expected.facts.issuer]);
     // An access token for a client has no audience.
     validation.validate_aud = false;
-    let claims: Claims = decode(token.expose(), &key, &validation)
+    let all: Value = decode(token.expose(), &key, &validation)
         .map_err(|error| format!("the access token does not hold against {jwks_uri}: {error}"))?
         .claims;
+    let claims = AccessClaims::deserialize(&all)
+        .map_err(|error| format!("the access token does not hold against {jwks_uri}: {error}"))?;
     if claims.client_id != expected.client_id.as_str() {
         return Err("client_id is another client's".to_owned());
     }
@@ -133,7 +163,7 @@ fn check(expected: &ExpectedToken, token: &Secret<String>, keys: &JwkSet) -> Res
     if granted != wanted {
         return Err(format!("the scopes are {:?} and not {:?}", claims.scope, expected.facts.scope));
     }
-    Ok(())
+    Ok(all)
 }
 
 async fn read(url: &str, response: Response) -> Result<(StatusCode, Secret<String>), TokenError> {

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::{
     ClientName, Endpoints, MANAGED_BY, Owner, PoolId, SecretName, Tags, Violations, is_our_tag_key,
-    properties::{Reader, TextRule, join, quoted},
+    properties::{NumberRule, Reader, Regex, TextRule, join, quoted},
 };
 
 /// The whole stack that one `Custom::CognitoM2M` resource declares.
@@ -70,7 +70,7 @@ pub enum Tier {
 
 impl Tier {
     #[must_use]
-    pub fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Lite => "LITE",
             Self::Essentials => "ESSENTIALS",
@@ -164,7 +164,7 @@ pub fn secret_recovery_window_in_days(properties: &Value) -> u8 {
     read_recovery_window(&mut reader, properties.get("SecretRecoveryWindowInDays"))
 }
 
-const PROPERTIES: [&str; 16] = [
+pub(super) const PROPERTIES: [&str; 16] = [
     "EnvironmentName",
     "UserPoolNamePrefix",
     "DomainPrefix",
@@ -183,90 +183,162 @@ const PROPERTIES: [&str; 16] = [
     "VerifyToken",
 ];
 
-const MOST_TAGS: usize = 50;
+pub(super) const SERVER_PROPERTIES: [&str; 3] = ["Identifier", "Name", "Scopes"];
+pub(super) const SCOPE_PROPERTIES: [&str; 2] = ["ScopeName", "ScopeDescription"];
+pub(super) const CLIENT_PROPERTIES: [&str; 3] = ["ClientName", "AllowedOAuthScopes", "AccessTokenValidityMinutes"];
+
+pub(super) const MOST_TAGS: usize = 50;
+/// The owner's three, `Environment` and `Project`.
+pub(super) const OUR_TAGS: usize = 5;
 pub const MOST_SERVERS: usize = 25;
 pub const MOST_SCOPES_A_SERVER: usize = 100;
-const MOST_SCOPES_A_CLIENT: usize = 50;
-const MOST_CLIENTS: usize = 100;
-const DEFAULT_RECOVERY_WINDOW_IN_DAYS: u8 = 7;
+pub(super) const MOST_SCOPES_A_CLIENT: usize = 50;
+pub(super) const MOST_CLIENTS: usize = 100;
 
-const ENVIRONMENT_NAME: TextRule =
-    TextRule { min: 1, max: 32, pattern: "[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?", matches: |text| inner_hyphens(text) };
+pub(super) const DEFAULT_ENVIRONMENT_NAME: &str = "dev";
+pub(super) const DEFAULT_POOL_NAME_PREFIX: &str = "machine-to-machine";
+pub(super) const DEFAULT_DOMAIN_PREFIX: &str = "m2m-rubicon";
+pub(super) const DEFAULT_PROJECT_TAG: &str = "m2m-auth";
+/// The end of the default client's name, which begins with the pool's.
+pub(super) const DEFAULT_CLIENT_SUFFIX: &str = "-client";
+pub(super) const DEFAULT_VALIDITY_IN_MINUTES: u32 = 60;
+pub(super) const DEFAULT_TIER: Tier = Tier::Essentials;
+pub(super) const DEFAULT_MANAGED_LOGIN_VERSION: u8 = 2;
+pub(super) const DEFAULT_RECOVERY_WINDOW_IN_DAYS: u8 = 7;
+pub(super) const NO_ROTATION: u32 = 0;
+pub(super) const DEFAULT_VERIFY_TOKEN: bool = true;
+
+pub(super) const TIERS: [Tier; 3] = [Tier::Lite, Tier::Essentials, Tier::Plus];
+pub(super) const PROTECTED: &str = "ACTIVE";
+pub(super) const UNPROTECTED: &str = "INACTIVE";
+
+pub(super) const VALIDITY_IN_MINUTES: NumberRule = NumberRule { says: "5 to 1440", ranges: &[5..=1440] };
+pub(super) const MANAGED_LOGIN_VERSION: NumberRule = NumberRule { says: "1 or 2", ranges: &[1..=2] };
+/// The lesser tier knows the classic pages alone.
+pub(super) const LITE_LOGIN_VERSION: NumberRule = NumberRule { says: "1", ranges: &[1..=1] };
+pub(super) const RECOVERY_WINDOW_IN_DAYS: NumberRule =
+    NumberRule { says: "0 (delete at once) or 7 to 30", ranges: &[0..=0, 7..=30] };
+pub(super) const ROTATION_DAYS: NumberRule = NumberRule { says: "0 (off) or 1 to 1000", ranges: &[0..=1000] };
+
+/// As [`is_name_char`] has it.
+const NAME_CHARS: Regex = Regex::Other(r"[A-Za-z0-9_\x09-\x0D +=,.@-]+");
+/// As [`is_tag_char`] has it.
+const TAG_CHARS: Regex = Regex::Other(r"[\p{Alphabetic}\p{N}\p{Z}_.:/=+@-]*");
+
+pub(super) const ENVIRONMENT_NAME: TextRule = TextRule {
+    min: 1,
+    max: 32,
+    pattern: "[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?",
+    regex: Regex::Printed,
+    matches: |text| inner_hyphens(text),
+};
 /// <https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_CreateUserPool.html>
-const POOL_NAME: TextRule =
-    TextRule { min: 1, max: 128, pattern: r"[\w\s+=,.@-]+", matches: |text| text.chars().all(is_name_char) };
+pub(super) const POOL_NAME: TextRule = TextRule {
+    min: 1,
+    max: 128,
+    pattern: r"[\w\s+=,.@-]+",
+    regex: NAME_CHARS,
+    matches: |text| text.chars().all(is_name_char),
+};
 /// <https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_CreateUserPoolDomain.html>
-const DOMAIN: TextRule = TextRule {
+pub(super) const DOMAIN: TextRule = TextRule {
     min: 1,
     max: 63,
     pattern: "^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$",
+    regex: Regex::Printed,
     matches: |text| inner_hyphens(text),
 };
-const RESERVED_DOMAIN_WORDS: [&str; 3] = ["aws", "amazon", "cognito"];
+pub(super) const RESERVED_DOMAIN_WORDS: [&str; 3] = ["aws", "amazon", "cognito"];
 /// <https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html>
-const TAG_KEY: TextRule = TextRule {
+pub(super) const TAG_KEY: TextRule = TextRule {
     min: 1,
     max: 128,
     pattern: r"[\p{L}\p{Z}\p{N}_.:/=+\-@]*",
+    regex: TAG_CHARS,
     matches: |text| text.chars().all(is_tag_char),
 };
-const TAG_VALUE: TextRule = TextRule {
+/// In capitals too.
+pub(super) const AWS_TAG_PREFIX: &str = "aws:";
+pub(super) const TAG_VALUE: TextRule = TextRule {
     min: 0,
     max: 256,
     pattern: r"[\p{L}\p{Z}\p{N}_.:/=+\-@]*",
+    regex: TAG_CHARS,
     matches: |text| text.chars().all(is_tag_char),
 };
 /// <https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_CreateResourceServer.html>
-const SERVER_IDENTIFIER: TextRule = TextRule {
+pub(super) const SERVER_IDENTIFIER: TextRule = TextRule {
     min: 1,
     max: 256,
     pattern: r"[\x21\x23-\x5B\x5D-\x7E]+",
+    regex: Regex::Printed,
     matches: |text| text.chars().all(|c| c.is_ascii_graphic() && c != '"' && c != '\\'),
 };
-const SERVER_NAME: TextRule =
-    TextRule { min: 1, max: 256, pattern: r"[\w\s+=,.@-]+", matches: |text| text.chars().all(is_name_char) };
+pub(super) const SERVER_NAME: TextRule = TextRule {
+    min: 1,
+    max: 256,
+    pattern: r"[\w\s+=,.@-]+",
+    regex: NAME_CHARS,
+    matches: |text| text.chars().all(is_name_char),
+};
 /// <https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_ResourceServerScopeType.html>
-const SCOPE_NAME: TextRule = TextRule {
+pub(super) const SCOPE_NAME: TextRule = TextRule {
     min: 1,
     max: 256,
     pattern: r"[\x21\x23-\x2E\x30-\x5B\x5D-\x7E]+",
+    regex: Regex::Printed,
     matches: |text| text.chars().all(|c| c.is_ascii_graphic() && !matches!(c, '"' | '\\' | '/')),
 };
-const SCOPE_DESCRIPTION: TextRule = TextRule { min: 1, max: 256, pattern: ".+", matches: |_| true };
-const CLIENT_NAME: TextRule = TextRule {
+pub(super) const SCOPE_DESCRIPTION: TextRule =
+    TextRule { min: 1, max: 256, pattern: ".+", regex: Regex::Any, matches: |_| true };
+pub(super) const CLIENT_NAME: TextRule = TextRule {
     min: 1,
     max: 128,
     pattern: "[A-Za-z0-9_+=.@-]{1,128}",
+    regex: Regex::Printed,
     matches: |text| text.chars().all(|c| c.is_ascii_alphanumeric() || "_+=.@-".contains(c)),
 };
 /// <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html>
-const SECRET_NAME: TextRule = TextRule {
+pub(super) const SECRET_NAME: TextRule = TextRule {
     min: 1,
     max: 512,
     pattern: "[A-Za-z0-9/_+=.@-]+",
+    regex: Regex::Printed,
     matches: |text| text.chars().all(|c| c.is_ascii_alphanumeric() || "/_+=.@-".contains(c)),
 };
-const KMS_KEY_ID: TextRule =
-    TextRule { min: 1, max: 2048, pattern: "a key id, a key ARN or alias/<name>", matches: is_kms_key };
-const ROTATE_SECRETS: TextRule = TextRule { min: 0, max: 128, pattern: ".*", matches: |_| true };
+pub(super) const KMS_KEY_ID: TextRule = TextRule {
+    min: 1,
+    max: 2048,
+    pattern: "a key id, a key ARN or alias/<name>",
+    regex: Regex::Other(concat!(
+        "(?:[A-Za-z0-9-]+|alias/[A-Za-z0-9/_-]+|",
+        "arn:[A-Za-z0-9-]+:kms:[A-Za-z0-9-]+:[A-Za-z0-9]+:(?:key/[A-Za-z0-9-]+|alias/[A-Za-z0-9/_-]+))"
+    )),
+    matches: is_kms_key,
+};
+pub(super) const ROTATE_SECRETS: TextRule =
+    TextRule { min: 0, max: 128, pattern: ".*", regex: Regex::Any, matches: |_| true };
 
 fn read(reader: &mut Reader, properties: &Value, owner: Owner, surroundings: &Surroundings) -> Option<Desired> {
     let map = reader.object("", properties, &PROPERTIES)?;
 
     // A name built from a broken part would be reported twice; the default stands in for it.
     let environment = match map.get("EnvironmentName") {
-        None => "dev".to_owned(),
-        given => reader.ruled_text("EnvironmentName", given, &ENVIRONMENT_NAME).unwrap_or_else(|| "dev".to_owned()),
+        None => DEFAULT_ENVIRONMENT_NAME.to_owned(),
+        given => reader
+            .ruled_text("EnvironmentName", given, &ENVIRONMENT_NAME)
+            .unwrap_or_else(|| DEFAULT_ENVIRONMENT_NAME.to_owned()),
     };
     let pool_name = read_derived(
         reader,
         map.get("UserPoolNamePrefix"),
         "UserPoolNamePrefix",
-        "machine-to-machine",
+        DEFAULT_POOL_NAME_PREFIX,
         &environment,
         &POOL_NAME,
     );
-    let prefix = read_derived(reader, map.get("DomainPrefix"), "DomainPrefix", "m2m-rubicon", &environment, &DOMAIN);
+    let prefix =
+        read_derived(reader, map.get("DomainPrefix"), "DomainPrefix", DEFAULT_DOMAIN_PREFIX, &environment, &DOMAIN);
     for word in RESERVED_DOMAIN_WORDS {
         if prefix.contains(word) {
             reader.refuse(
@@ -277,28 +349,22 @@ fn read(reader: &mut Reader, properties: &Value, owner: Owner, surroundings: &Su
     }
     let tags = read_tags(reader, map.get("Tags"), map.get("ProjectTag"), &environment, &owner);
 
-    let tier = match reader.word("UserPoolTier", map.get("UserPoolTier"), &["LITE", "ESSENTIALS", "PLUS"]) {
-        Some("LITE") => Tier::Lite,
-        Some("PLUS") => Tier::Plus,
-        _ => Tier::Essentials,
-    };
-    let managed_login_version = match reader.number(
-        "ManagedLoginVersion",
-        map.get("ManagedLoginVersion"),
-        "1 or 2",
-        |n| (1..=2).contains(&n),
-    ) {
-        Some(1) => 1,
-        _ => 2,
-    };
-    if managed_login_version == 2 && tier == Tier::Lite {
+    let tier = reader
+        .word("UserPoolTier", map.get("UserPoolTier"), &TIERS.map(Tier::as_str))
+        .and_then(|word| TIERS.into_iter().find(|tier| tier.as_str() == word))
+        .unwrap_or(DEFAULT_TIER);
+    let managed_login_version = reader
+        .number("ManagedLoginVersion", map.get("ManagedLoginVersion"), &MANAGED_LOGIN_VERSION)
+        .and_then(|version| u8::try_from(version).ok())
+        .unwrap_or(DEFAULT_MANAGED_LOGIN_VERSION);
+    if tier == Tier::Lite && !LITE_LOGIN_VERSION.holds(managed_login_version.into()) {
         reader.refuse(
             "ManagedLoginVersion",
             "2 (the default) needs a UserPoolTier other than LITE; set it to 1 or change the tier",
         );
     }
     let deletion_protection =
-        reader.word("DeletionProtection", map.get("DeletionProtection"), &["ACTIVE", "INACTIVE"]) == Some("ACTIVE");
+        reader.word("DeletionProtection", map.get("DeletionProtection"), &[PROTECTED, UNPROTECTED]) == Some(PROTECTED);
 
     let resource_servers = match map.get("ResourceServers") {
         None => default_resource_servers(),
@@ -312,7 +378,7 @@ fn read(reader: &mut Reader, properties: &Value, owner: Owner, surroundings: &Su
     let rotation = read_rotation(reader, map.get("RotationDays"), surroundings);
     let rotate_secrets =
         reader.ruled_text("RotateSecrets", map.get("RotateSecrets"), &ROTATE_SECRETS).unwrap_or_default();
-    let verify_token = reader.flag("VerifyToken", map.get("VerifyToken")).unwrap_or(true);
+    let verify_token = reader.flag("VerifyToken", map.get("VerifyToken")).unwrap_or(DEFAULT_VERIFY_TOKEN);
 
     Some(Desired {
         owner,
@@ -330,7 +396,7 @@ fn read(reader: &mut Reader, properties: &Value, owner: Owner, surroundings: &Su
 }
 
 fn read_rotation(reader: &mut Reader, given: Option<&Value>, surroundings: &Surroundings) -> Option<Rotation> {
-    let days = reader.number("RotationDays", given, "0 (off) or 1 to 1000", |n| n <= 1000).filter(|days| *days != 0)?;
+    let days = reader.number("RotationDays", given, &ROTATION_DAYS).filter(|days| *days != NO_ROTATION)?;
     let Some(function_arn) = surroundings.rotation_function.clone() else {
         reader.refuse(
             "RotationDays",
@@ -376,7 +442,7 @@ fn read_tags(
     owner: &Owner,
 ) -> Tags {
     let project = match project {
-        None => "m2m-auth".to_owned(),
+        None => DEFAULT_PROJECT_TAG.to_owned(),
         given => reader.ruled_text("ProjectTag", given, &TAG_VALUE).unwrap_or_default(),
     };
     let mut tags = owner.tags();
@@ -384,21 +450,21 @@ fn read_tags(
     tags.insert("Project".to_owned(), project);
     debug_assert!(tags.keys().all(|key| is_our_tag_key(key)) && tags.contains_key(MANAGED_BY.0));
 
-    let ours = tags.len();
+    debug_assert_eq!(tags.len(), OUR_TAGS);
     let Some(given) = given else { return tags };
     let Some(map) = given.as_object() else {
         reader.refuse("Tags", "must be a map of strings");
         return tags;
     };
-    if map.len() + ours > MOST_TAGS {
+    if map.len() > MOST_TAGS - OUR_TAGS {
         reader.refuse(
             "Tags",
-            format!("may have at most {} entries beside our {ours}, but has {}", MOST_TAGS - ours, map.len()),
+            format!("may have at most {} entries beside our {OUR_TAGS}, but has {}", MOST_TAGS - OUR_TAGS, map.len()),
         );
     }
     for (key, value) in map {
         let path = join("Tags", key);
-        if key.to_ascii_lowercase().starts_with("aws:") {
+        if key.to_ascii_lowercase().starts_with(AWS_TAG_PREFIX) {
             reader.refuse(&path, "the prefix aws: is reserved by AWS");
         } else if is_our_tag_key(key) {
             reader.refuse(
@@ -415,7 +481,7 @@ fn read_tags(
     tags
 }
 
-fn default_resource_servers() -> Vec<ResourceServer> {
+pub(super) fn default_resource_servers() -> Vec<ResourceServer> {
     let scope = |name: &str| Scope { name: name.to_owned(), description: name.to_owned() };
     vec![ResourceServer {
         identifier: "m2m-client".to_owned(),
@@ -430,7 +496,7 @@ fn read_resource_servers(reader: &mut Reader, given: Option<&Value>) -> Vec<Reso
     let list = reader.list("ResourceServers", given, 1, MOST_SERVERS).unwrap_or_default();
     for (index, entry) in list.iter().enumerate() {
         let path = format!("ResourceServers[{index}]");
-        let Some(map) = reader.object(&path, entry, &["Identifier", "Name", "Scopes"]) else { continue };
+        let Some(map) = reader.object(&path, entry, &SERVER_PROPERTIES) else { continue };
         let identifier_path = join(&path, "Identifier");
         if !map.contains_key("Identifier") {
             reader.refuse(&identifier_path, "is required");
@@ -481,7 +547,7 @@ fn read_scopes(reader: &mut Reader, path: &str, given: Option<&Value>) -> Vec<Sc
     let list = reader.list(path, given, 1, MOST_SCOPES_A_SERVER).unwrap_or_default();
     for (index, entry) in list.iter().enumerate() {
         let path = format!("{path}[{index}]");
-        let Some(map) = reader.object(&path, entry, &["ScopeName", "ScopeDescription"]) else { continue };
+        let Some(map) = reader.object(&path, entry, &SCOPE_PROPERTIES) else { continue };
         let name_path = join(&path, "ScopeName");
         if !map.contains_key("ScopeName") {
             reader.refuse(&name_path, "is required");
@@ -529,7 +595,7 @@ fn read_clients(
     servers: &[ResourceServer],
 ) -> Vec<Client> {
     let declared: Vec<String> = declared_scopes(servers).collect();
-    let default_name = format!("{pool_name}-client");
+    let default_name = format!("{pool_name}{DEFAULT_CLIENT_SUFFIX}");
     let default = serde_json::json!([{ "ClientName": default_name }]);
     if given.is_none() && !CLIENT_NAME.holds(&default_name) {
         // A pool name that breaks its own rule has been reported.
@@ -551,9 +617,7 @@ fn read_clients(
     let mut clients = Vec::new();
     for (index, entry) in list.iter().enumerate() {
         let path = format!("Clients[{index}]");
-        let Some(map) =
-            reader.object(&path, entry, &["ClientName", "AllowedOAuthScopes", "AccessTokenValidityMinutes"])
-        else {
+        let Some(map) = reader.object(&path, entry, &CLIENT_PROPERTIES) else {
             continue;
         };
         let name_path = join(&path, "ClientName");
@@ -572,10 +636,9 @@ fn read_clients(
             .number(
                 &join(&path, "AccessTokenValidityMinutes"),
                 map.get("AccessTokenValidityMinutes"),
-                "5 to 1440",
-                |n| (5..=1440).contains(&n),
+                &VALIDITY_IN_MINUTES,
             )
-            .unwrap_or(60);
+            .unwrap_or(DEFAULT_VALIDITY_IN_MINUTES);
         let (Some(name), Some(prefix)) = (name, secret_prefix) else { continue };
         let secret_name = format!("{prefix}/{name}");
         if secret_name.len() > SECRET_NAME.max {
@@ -626,14 +689,12 @@ fn read_client_scopes(reader: &mut Reader, path: &str, given: Option<&Value>, de
 
 fn read_recovery_window(reader: &mut Reader, given: Option<&Value>) -> u8 {
     reader
-        .number("SecretRecoveryWindowInDays", given, "0 (delete at once) or 7 to 30", |n| {
-            n == 0 || (7..=30).contains(&n)
-        })
+        .number("SecretRecoveryWindowInDays", given, &RECOVERY_WINDOW_IN_DAYS)
         .and_then(|days| u8::try_from(days).ok())
         .unwrap_or(DEFAULT_RECOVERY_WINDOW_IN_DAYS)
 }
 
-fn declared_scopes(servers: &[ResourceServer]) -> impl Iterator<Item = String> + '_ {
+pub(super) fn declared_scopes(servers: &[ResourceServer]) -> impl Iterator<Item = String> + '_ {
     servers.iter().flat_map(|server| server.scopes.iter().map(|scope| format!("{}/{}", server.identifier, scope.name)))
 }
 

@@ -5,6 +5,7 @@ pub mod endpoints;
 pub mod mark;
 pub mod observed;
 pub mod properties;
+pub mod schema;
 
 use std::{collections::BTreeMap, fmt};
 
@@ -22,6 +23,9 @@ pub type Tags = BTreeMap<String, String>;
 pub const MANAGED_BY: (&str, &str) = ("ManagedBy", "cognito-m2m");
 const STACK_ID: &str = "cognito-m2m:stack-id";
 const LOGICAL_ID: &str = "cognito-m2m:logical-id";
+/// Tags that a user may not set, because this program does; so it does all that begin with the prefix.
+const OUR_TAG_KEYS: [&str; 3] = ["Environment", "Project", MANAGED_BY.0];
+const OUR_TAG_PREFIX: &str = "cognito-m2m:";
 
 macro_rules! name_type {
     ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {$(
@@ -106,10 +110,11 @@ impl Owner {
         tags.get(STACK_ID) == Some(&self.stack_id) && tags.get(LOGICAL_ID) == Some(&self.logical_id)
     }
 
-    /// Whether some resource owns the thing, whichever it is.
+    /// The resource that owns a thing made by this program.
     #[must_use]
-    pub fn names_a_resource(tags: &Tags) -> bool {
-        tags.contains_key(STACK_ID) && tags.contains_key(LOGICAL_ID)
+    pub fn of(tags: &Tags) -> Option<Self> {
+        let (stack_id, logical_id) = (tags.get(STACK_ID)?.clone(), tags.get(LOGICAL_ID)?.clone());
+        Self::made_by_this_program(tags).then_some(Self { stack_id, logical_id })
     }
 
     /// A short name for the owner, the same every time.
@@ -127,7 +132,7 @@ impl Owner {
 
 /// Whether a user may not set this tag, because this program does.
 fn is_our_tag_key(key: &str) -> bool {
-    matches!(key, "Environment" | "Project" | "ManagedBy") || key.starts_with("cognito-m2m:")
+    OUR_TAG_KEYS.contains(&key) || key.starts_with(OUR_TAG_PREFIX)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! CloudFormation hands every scalar over as a string, so `"60"` and `60` read alike. Every reader
 //! notes what is wrong and goes on, so that one deploy reports everything.
 
-use std::fmt;
+use std::{fmt, ops::RangeInclusive};
 
 use serde_json::{Map, Value};
 
@@ -40,6 +40,8 @@ impl fmt::Display for Violations {
     }
 }
 
+pub(super) const FLAGS: [&str; 2] = ["true", "false"];
+
 /// Collects violations while the properties are read.
 #[derive(Debug, Default)]
 pub(super) struct Reader {
@@ -47,7 +49,7 @@ pub(super) struct Reader {
 }
 
 /// CloudFormation adds these to the properties of every custom resource.
-const NOT_OURS: [&str; 2] = ["ServiceToken", "ServiceTimeout"];
+pub(super) const NOT_OURS: [&str; 2] = ["ServiceToken", "ServiceTimeout"];
 
 impl Reader {
     pub(super) fn refuse(&mut self, path: impl Into<String>, rule: impl Into<String>) {
@@ -141,25 +143,19 @@ impl Reader {
         found
     }
 
-    /// A whole number for which `allowed` holds; `range` says which those are.
-    pub(super) fn number(
-        &mut self,
-        path: &str,
-        value: Option<&Value>,
-        range: &str,
-        allowed: impl Fn(u32) -> bool,
-    ) -> Option<u32> {
+    /// A whole number that the rule holds for.
+    pub(super) fn number(&mut self, path: &str, value: Option<&Value>, rule: &NumberRule) -> Option<u32> {
         let text = self.text(path, value)?;
         let plain = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-        let number = text.parse::<u32>().ok().filter(|number| plain && allowed(*number));
+        let number = text.parse::<u32>().ok().filter(|number| plain && rule.holds(*number));
         if number.is_none() {
-            self.refuse(path, format!("must be a whole number, {range}, but is {}", quoted(&text)));
+            self.refuse(path, format!("must be a whole number, {}, but is {}", rule.says, quoted(&text)));
         }
         number
     }
 
     pub(super) fn flag(&mut self, path: &str, value: Option<&Value>) -> Option<bool> {
-        self.word(path, value, &["true", "false"]).map(|word| word == "true")
+        self.word(path, value, &FLAGS).map(|word| word == "true")
     }
 }
 
@@ -169,7 +165,20 @@ pub(super) struct TextRule {
     pub(super) max: usize,
     /// The pattern as the API's page prints it.
     pub(super) pattern: &'static str,
+    /// What `matches` says, for those who have no Rust.
+    pub(super) regex: Regex,
     pub(super) matches: fn(&str) -> bool,
+}
+
+/// The regular expression of a [`TextRule`], which leaves its length out. It has no anchors, and is
+/// written so that the dialects that JSON Schema is read with agree on it.
+pub(super) enum Regex {
+    /// The pattern as it is printed.
+    Printed,
+    /// Where the printed pattern is prose, or dialects disagree on it (`\s`, `\w`).
+    Other(&'static str),
+    /// Any character will do.
+    Any,
 }
 
 impl TextRule {
@@ -178,8 +187,31 @@ impl TextRule {
     }
 
     fn says(&self) -> String {
-        let Self { min, max, pattern, matches: _ } = self;
+        let Self { min, max, pattern, regex: _, matches: _ } = self;
         format!("must be {min} to {max} characters matching {pattern},")
+    }
+
+    /// `None` where any character will do.
+    pub(super) fn regex(&self) -> Option<&'static str> {
+        match self.regex {
+            Regex::Printed => Some(self.pattern),
+            Regex::Other(regex) => Some(regex),
+            Regex::Any => None,
+        }
+    }
+}
+
+/// A rule for whole numbers.
+pub(super) struct NumberRule {
+    /// The ranges in words.
+    pub(super) says: &'static str,
+    /// In rising order.
+    pub(super) ranges: &'static [RangeInclusive<u32>],
+}
+
+impl NumberRule {
+    pub(super) fn holds(&self, number: u32) -> bool {
+        self.ranges.iter().any(|range| range.contains(&number))
     }
 }
 

@@ -11,12 +11,13 @@ use std::{
 };
 
 pub use delete::{Departed, delete, deleted_while_creating, note_delete};
+pub use observe::secrets_of;
 
 use crate::{
     deadline::{Deadline, millis, now, wait},
-    model::{ClientId, ClientName, Desired, PoolId, SecretName, Violations},
+    model::{ClientId, ClientName, Desired, PoolId, SecretName, Violations, observed::Observed},
     plan::{Plan, Refusal, Step, plan},
-    ports::{AwsError, ErrorKind, Secrets, TokenEndpoint, UserPools},
+    ports::{AwsError, ErrorKind, Secrets, TokenEndpoint, UserPoolDescription, UserPools},
     redact::Secret,
     steady::Steady,
 };
@@ -269,6 +270,30 @@ pub async fn reconcile<U: UserPools, S: Secrets, T: TokenEndpoint>(
             return Err(Error::DeletedMeanwhile);
         }
     }
+}
+
+/// What a Create or an Update of `desired` would begin with. Changes nothing.
+///
+/// # Errors
+/// A call that failed, or a pool that is gone or not the owner's.
+pub async fn look<U: UserPools, S: Secrets, T: TokenEndpoint>(
+    aws: &Aws<'_, U, S, T>,
+    desired: &Desired,
+    target: &Target,
+) -> Result<Observed, Error> {
+    let (observed, _) = observe::observe(aws, desired, target, &BTreeSet::new()).await?;
+    Ok(observed)
+}
+
+/// The pools of a name, whoever owns them.
+///
+/// # Errors
+/// A call that failed.
+pub async fn pools_of_name<U: UserPools, S: Sync, T: Sync>(
+    aws: &Aws<'_, U, S, T>,
+    name: &str,
+) -> Result<Vec<UserPoolDescription>, Error> {
+    observe::pools_of_name(aws, Some(name)).await.map_err(Error::Observe)
 }
 
 async fn reconcile_once<U: UserPools, S: Secrets, T: TokenEndpoint>(

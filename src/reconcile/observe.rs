@@ -105,13 +105,22 @@ pub(super) async fn our_pools<U: UserPools, S: Sync, T: Sync>(
     owner: &Owner,
     name: Option<&str>,
 ) -> Result<Vec<UserPoolDescription>, AwsError> {
+    let pools = pools_of_name(aws, name).await?;
+    Ok(pools.into_iter().filter(|pool| owner.owns(&pool.state.tags)).collect())
+}
+
+/// Every pool of a name, or all.
+pub(super) async fn pools_of_name<U: UserPools, S: Sync, T: Sync>(
+    aws: &Aws<'_, U, S, T>,
+    name: Option<&str>,
+) -> Result<Vec<UserPoolDescription>, AwsError> {
     let listed = pages(async |next| aws.pools.list_user_pools(next.as_deref()).await).await?;
     let candidates = listed.into_iter().filter(|(_, found)| name.is_none_or(|name| name == found)).map(|(id, _)| id);
     let described: Vec<_> = stream::iter(candidates.map(async |id| aws.pools.describe_user_pool(&id).await))
         .buffer_unordered(SIDE_BY_SIDE)
         .try_collect()
         .await?;
-    Ok(described.into_iter().flatten().filter(|pool| owner.owns(&pool.state.tags)).collect())
+    Ok(described.into_iter().flatten().collect())
 }
 
 /// The pool that holds the prefix may be ours and younger than the listing: a second delivery of
@@ -210,8 +219,7 @@ async fn observe_secrets<U: Sync, S: Secrets, T: Sync>(
         let names: BTreeSet<_> = match target {
             Target::Create => BTreeSet::new(),
             Target::Update(_) => {
-                let listed =
-                    pages(async |next| aws.secrets.list_secrets(&desired.owner, next.as_deref()).await).await?;
+                let listed = secrets_of(aws, &desired.owner).await?;
                 former.iter().cloned().chain(listed).filter(|name| !wanted.contains(name)).collect()
             }
         };
@@ -308,6 +316,17 @@ pub(super) async fn is_orphan<U: UserPools, S: Secrets, T: Sync>(
         }
         _ => Ok(false),
     }
+}
+
+/// The names of the owner's secrets, as far as the listing has them: it lags behind by minutes.
+///
+/// # Errors
+/// A call that failed.
+pub async fn secrets_of<U: Sync, S: Secrets, T: Sync>(
+    aws: &Aws<'_, U, S, T>,
+    owner: &Owner,
+) -> Result<Vec<SecretName>, AwsError> {
+    pages(async |next| aws.secrets.list_secrets(owner, next.as_deref()).await).await
 }
 
 /// All pages of a listing.

@@ -9,19 +9,19 @@ use crate::support::{
     create,
 };
 
-fn x(count: usize) -> String {
+pub fn x(count: usize) -> String {
     "x".repeat(count)
 }
 
-fn scopes(count: usize) -> Value {
+pub fn scopes(count: usize) -> Value {
     (0..count).map(|n| json!({ "ScopeName": format!("s{n}") })).collect()
 }
 
-fn servers(count: usize) -> Value {
+pub fn servers(count: usize) -> Value {
     (0..count).map(|n| json!({ "Identifier": format!("i{n}"), "Scopes": [{ "ScopeName": "s" }] })).collect()
 }
 
-fn clients(count: usize) -> Value {
+pub fn clients(count: usize) -> Value {
     (0..count).map(|n| json!({ "ClientName": format!("c{n}") })).collect()
 }
 
@@ -45,7 +45,7 @@ fn client(name: &str, value: Value) -> Value {
 }
 
 /// Properties, the path that the message must name, and a word of the rule.
-fn properties() -> Vec<(Value, &'static str, &'static str)> {
+pub fn properties() -> Vec<(Value, &'static str, &'static str)> {
     vec![
         (json!([]), "ResourceProperties", "map"),
         (json!("text"), "ResourceProperties", "map"),
@@ -271,9 +271,9 @@ async fn all_that_is_wrong_is_reported_at_once() {
     assert!(answer.reason().contains("7 properties"), "{}", answer.reason());
 }
 
-#[tokio::test(start_paused = true)]
-async fn what_is_right_in_an_unusual_way_is_accepted() {
-    for properties in [
+/// Properties that are right, and do not look it.
+pub fn unusual() -> Vec<Value> {
+    vec![
         json!({ "VerifyToken": true, "ManagedLoginVersion": "2", "SecretRecoveryWindowInDays": 0, "RotationDays": "0", "RotateSecrets": "" }),
         json!({ "EnvironmentName": 7, "ProjectTag": "", "Tags": {} }),
         json!({ "EnvironmentName": "0", "UserPoolNamePrefix": "a b,c", "SecretNamePrefix": "/x", "Clients": [{ "ClientName": "A_b+=.@-" }] }),
@@ -284,7 +284,12 @@ async fn what_is_right_in_an_unusual_way_is_accepted() {
         json!({ "SecretKmsKeyId": "mrk-1234abcd12ab34cd56ef1234567890ab" }),
         json!({ "ServiceToken": "arn", "ServiceTimeout": 60, "Clients": [{ "ClientName": "a", "ServiceToken": "x" }] }),
         json!({ "Tags": { "Kosten stelle": "Größe 😀".replace('😀', "x"), "cost:center": "a/b" } }),
-    ] {
+    ]
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_right_in_an_unusual_way_is_accepted() {
+    for properties in unusual() {
         let stack = create();
         let answer = stack.create(&properties).await;
         assert!(answer.succeeded(), "{properties}: {}", answer.reason());

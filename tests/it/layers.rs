@@ -4,10 +4,11 @@ use std::{fs, path::Path};
 
 /// What each module may import of the crate, besides itself and what everybody may: `deadline` (the
 /// clock) and `redact` (secrets).
-const ALLOWED: [(&str, &[&str]); 11] = [
+const ALLOWED: [(&str, &[&str]); 12] = [
     ("deadline", &[]),
     ("redact", &[]),
     ("telemetry", &[]),
+    ("template", &[]),
     ("cfn", &[]),
     ("model", &[]),
     ("plan", &["model"]),
@@ -18,7 +19,7 @@ const ALLOWED: [(&str, &[&str]); 11] = [
     ("reconcile", &["model", "plan", "ports", "rotate", "steady"]),
 ];
 /// A use case sees everything but the SDK.
-const USE_CASES: [&str; 2] = ["provider", "rotation"];
+const USE_CASES: [&str; 5] = ["cli", "doctor", "preview", "provider", "rotation"];
 
 /// The top module that a file belongs to, and the crate's modules that it names outside comments.
 fn imports(path: &Path) -> (String, Vec<String>) {

@@ -10,6 +10,8 @@
 )]
 
 mod bad_input;
+#[cfg(feature = "cli")]
+mod command_line;
 mod concurrency;
 mod convergence;
 mod corpus;
@@ -20,5 +22,6 @@ mod pace;
 mod protocol;
 mod redaction;
 mod rotation;
+mod schema;
 mod support;
 mod template;

@@ -151,3 +151,9 @@ fn a_panic_can_be_caught_in_what_is_deployed() {
     let release = manifest.split("[profile.release]").nth(1).unwrap().split("\n[").next().unwrap();
     assert!(release.contains("\npanic = \"unwind\""), "{release}");
 }
+
+#[test]
+fn the_published_version_is_the_crate_s() {
+    let published = format!("    SemanticVersion: {}\n", env!("CARGO_PKG_VERSION"));
+    assert!(read("template.yaml").contains(&published), "{published}");
+}

@@ -217,6 +217,15 @@ impl Session {
         }
     }
 
+    /// All the scopes that the token of a client carries.
+    #[cfg(feature = "cli")]
+    pub fn world_scopes(&self, expected: &ExpectedToken) -> String {
+        let world = self.world.lock().unwrap();
+        let pool = &world.pools[&expected.facts.user_pool_id];
+        let scopes = World::effective_scopes(pool, &pool.clients[&expected.client_id]);
+        scopes.into_iter().collect::<Vec<_>>().join(" ")
+    }
+
     pub fn calls_made(&self) -> usize {
         self.count.load(Ordering::SeqCst)
     }
