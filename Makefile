@@ -39,7 +39,7 @@ lint: tools ## Check the templates and the documents
 
 test-e2e: build ## Run the end-to-end tests: the built functions and m2mctl in a local AWS
 	@# As `make test-rust` builds it, so that nothing is built twice.
-	cargo test --quiet --locked --all-features --no-run --test m2mctl
+	cargo test --quiet --locked --all-features --no-run --test m2mctl --example consumer
 	exec $(TOOLS)/sam/bin/python -m pytest -p no:cacheprovider -q $(PYTEST_ARGS) tests/e2e
 
 build: tools ## Build the functions with sam build; ARCHITECTURE=arm64 for Graviton
