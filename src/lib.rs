@@ -25,7 +25,7 @@
 //! | [`rotation`] | use case 2: one step of Secrets Manager's rotation |
 //! | [`cli`], [`preview`], [`doctor`] | use case 3: the command line `m2mctl`; with the feature `cli` alone |
 //! | [`template`] | what a template's properties will be, without a deploy; pure |
-//! | [`deadline`], [`redact`], [`telemetry`] | the clock, secrets, logs |
+//! | [`deadline`], [`http`], [`redact`], [`telemetry`] | the clock, HTTP, secrets, logs |
 //!
 //! Imports point one way: `bin -> use case -> reconcile -> plan -> model`, `aws -> ports -> model`;
 //! `cfn` imports no model, and only `bin` sees both `aws` and a use case. A test keeps it so.
@@ -37,6 +37,7 @@ pub mod cli;
 pub mod deadline;
 #[cfg(feature = "cli")]
 pub mod doctor;
+pub mod http;
 pub mod model;
 pub mod plan;
 pub mod ports;

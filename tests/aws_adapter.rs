@@ -20,6 +20,7 @@ use cognito_m2m::{
     aws::{self, Cognito, OAuth, SecretsManager},
     cfn::{Deliver, DeliveryError, ResponseUrl, ResponseUrlClient, deliver::deliver},
     deadline::{Deadline, now, wall_clock},
+    http::Http,
     model::{
         Client, ClientId, ClientName, Domain, Endpoints, Owner, PoolId, ResourceServer, Rotation, Scope, SecretName,
         Tags, Tier, UserPool, desired::SecretFacts,
@@ -1516,7 +1517,7 @@ const TOKEN_PATH: &str = "/oauth2/token";
 const JWKS_PATH: &str = "/us-east-1_AbCdEfGhI/.well-known/jwks.json";
 
 fn oauth() -> OAuth {
-    OAuth::new(aws::http_client().unwrap())
+    OAuth::new(Http::default())
 }
 
 fn expected_at(token_uri: &str, jwks_uri: &str) -> ExpectedToken {
@@ -1859,7 +1860,7 @@ fn response_url(base: &str) -> ResponseUrl {
 }
 
 fn http() -> ResponseUrlClient {
-    ResponseUrlClient(aws::http_client().unwrap())
+    ResponseUrlClient(Http::default())
 }
 
 /// Longer than any of these tests takes.
@@ -2072,7 +2073,7 @@ async fn with_environment(expected: &str, settings: &[(&str, &str)]) {
 
 /// What the child does.
 async fn is_child(expected: &str) {
-    let config = aws::config().await;
+    let config = aws::config(&Http::default()).await;
     let (token_endpoint, ..) = shown(&aws::endpoints(&config));
     assert_eq!(token_endpoint, expected);
     let local = expected.starts_with("http://127.0.0.1");

@@ -1,6 +1,6 @@
 //! `m2mctl` as a person runs it: the real binary against a local HTTP server that answers as AWS does.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "support/signing.rs"]
 mod signing;

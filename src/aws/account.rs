@@ -1,20 +1,21 @@
 //! CloudFormation, IAM and STS, for people's tools.
 
-use aws_config::{BehaviorVersion, Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_config::{BehaviorVersion, Region, SdkConfig, retry::RetryConfig};
 use aws_sdk_cloudformation::{self as cloudformation, types::TemplateStage};
 use aws_sdk_iam::{self as iam, types::PolicyEvaluationDecisionType};
 use aws_sdk_sts as sts;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
-use super::{CONNECT_WITHIN, error::failed};
+use super::error::failed;
+use crate::http::Http;
 use crate::ports::{Account, AwsError, Caller, ErrorKind, Page, Result, StackDescription, StackResource};
 
 /// The SDK's settings as people use them: a profile and a region may be named.
-pub async fn people_config(profile: Option<&str>, region: Option<&str>) -> SdkConfig {
+pub async fn people_config(http: &Http, profile: Option<&str>, region: Option<&str>) -> SdkConfig {
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         // As for the functions: `steady` tries again.
         .retry_config(RetryConfig::disabled())
-        .timeout_config(TimeoutConfig::builder().connect_timeout(CONNECT_WITHIN).build());
+        .http_client(http.for_sdk());
     if let Some(profile) = profile {
         loader = loader.profile_name(profile);
     }

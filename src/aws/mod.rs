@@ -7,9 +7,7 @@ mod oauth;
 mod secrets;
 mod user_pools;
 
-use std::time::Duration;
-
-use aws_config::{BehaviorVersion, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_config::{BehaviorVersion, SdkConfig, retry::RetryConfig};
 
 #[cfg(feature = "cli")]
 pub use account::{AwsAccount, people_config};
@@ -17,17 +15,14 @@ pub use oauth::OAuth;
 pub use secrets::SecretsManager;
 pub use user_pools::Cognito;
 
-use crate::model::Endpoints;
-
-/// Longer than any handshake within a region.
-const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+use crate::{http::Http, model::Endpoints};
 
 /// The SDK's settings: region, credentials and endpoints from the environment or the profile.
 /// Its retries are off; [`steady`](crate::steady) has its own.
-pub async fn config() -> SdkConfig {
+pub async fn config(http: &Http) -> SdkConfig {
     aws_config::defaults(BehaviorVersion::latest())
         .retry_config(RetryConfig::disabled())
-        .timeout_config(TimeoutConfig::builder().connect_timeout(CONNECT_WITHIN).build())
+        .http_client(http.for_sdk())
         .load()
         .await
 }
@@ -50,13 +45,4 @@ fn cognito_endpoint(config: &SdkConfig) -> Option<String> {
         .ok()?;
     let of_service = config.service_config().and_then(|service| service.load_config(key));
     of_service.or_else(|| config.endpoint_url().map(ToOwned::to_owned))
-}
-
-/// One HTTP client for the ResponseURL and the token endpoint. It follows no redirect: neither
-/// sends one, and both requests carry a credential.
-///
-/// # Errors
-/// Where TLS cannot be set up.
-pub fn http_client() -> Result<reqwest::Client, reqwest::Error> {
-    reqwest::Client::builder().connect_timeout(CONNECT_WITHIN).redirect(reqwest::redirect::Policy::none()).build()
 }

@@ -2,20 +2,24 @@
 
 use std::collections::BTreeSet;
 
+use aws_smithy_types::base64;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header, jwk::JwkSet};
-use reqwest::{Response, StatusCode};
 use serde::Deserialize;
 use serde_json::Value;
+use url::form_urlencoded;
 
 use crate::{
+    http::{Answer, Http},
     ports::{AccessToken, ExpectedToken, TokenEndpoint, TokenError, Tokens},
     redact::{self, Secret},
 };
 
+const TOO_MANY_REQUESTS: u16 = 429;
+
 /// OAuth 2.0 over HTTP.
 #[derive(Clone, Debug)]
 pub struct OAuth {
-    http: reqwest::Client,
+    http: Http,
 }
 
 /// <https://docs.aws.amazon.com/cognito/latest/developerguide/token-endpoint.html>
@@ -45,7 +49,7 @@ struct AccessClaims {
 
 impl OAuth {
     #[must_use]
-    pub fn new(http: reqwest::Client) -> Self {
+    pub fn new(http: Http) -> Self {
         Self { http }
     }
 
@@ -57,14 +61,14 @@ impl OAuth {
         scopes: &[String],
     ) -> Result<AccessToken, TokenError> {
         let url = &expected.facts.token_endpoint;
-        let mut form = vec![("grant_type", "client_credentials".to_owned())];
-        if !scopes.is_empty() {
-            form.push(("scope", scopes.join(" ")));
-        }
-        let request = self.http.post(url).basic_auth(expected.client_id.as_str(), Some(secret.expose())).form(&form);
-        let response = request.send().await.map_err(|error| unreachable(url, &redact::causes(&error.without_url())))?;
-        let (status, body) = read(url, response).await?;
-        if status.is_success() {
+        let basic = base64::encode(format!("{}:{}", expected.client_id, secret.expose()));
+        let headers = [
+            ("authorization", format!("Basic {basic}")),
+            ("content-type", "application/x-www-form-urlencoded".to_owned()),
+        ];
+        let sent = self.http.send("POST", url, &headers, form(scopes)).await;
+        let Answer { status, body } = sent.map_err(|why| unreachable(url, &why))?;
+        if is_success(status) {
             let granted: Granted = serde_json::from_str(body.expose())
                 .map_err(|_| unreachable(url, "it answers something else than a token"))?;
             let Granted { access_token: token, token_type, expires_in } = granted;
@@ -73,23 +77,20 @@ impl OAuth {
         // A domain that is not live yet answers with pages of its own; only an OAuth error is the
         // endpoint's word. RFC 6749, section 5.2.
         match serde_json::from_str::<Denied>(body.expose()) {
-            Ok(Denied { error, error_description })
-                if status.is_client_error() && status != StatusCode::TOO_MANY_REQUESTS =>
-            {
+            Ok(Denied { error, error_description }) if (400..500).contains(&status) && status != TOO_MANY_REQUESTS => {
                 let said = error_description.map(|text| format!(": {text}")).unwrap_or_default();
                 let said = redact::foreign(&redact::without(&format!("{error}{said}"), secret.expose()));
-                Err(TokenError::Refused(format!("{url} answers HTTP {} {said}", status.as_u16())))
+                Err(TokenError::Refused(format!("{url} answers HTTP {status} {said}")))
             }
-            _ => Err(unreachable(url, &format!("it answers HTTP {}", status.as_u16()))),
+            _ => Err(unreachable(url, &format!("it answers HTTP {status}"))),
         }
     }
 
     async fn keys(&self, url: &str) -> Result<JwkSet, TokenError> {
-        let response =
-            self.http.get(url).send().await.map_err(|error| unreachable(url, &redact::causes(&error.without_url())))?;
-        let (status, body) = read(url, response).await?;
-        if !status.is_success() {
-            return Err(unreachable(url, &format!("it answers HTTP {}", status.as_u16())));
+        let sent = self.http.send("GET", url, &[], String::new()).await;
+        let Answer { status, body } = sent.map_err(|why| unreachable(url, &why))?;
+        if !is_success(status) {
+            return Err(unreachable(url, &format!("it answers HTTP {status}")));
         }
         serde_json::from_str(body.expose()).map_err(|_| unreachable(url, "it answers something else than a key set"))
     }
@@ -166,10 +167,17 @@ fn check(expected: &ExpectedToken, token: &Secret<String>, keys: &JwkSet) -> Res
     Ok(all)
 }
 
-async fn read(url: &str, response: Response) -> Result<(StatusCode, Secret<String>), TokenError> {
-    let status = response.status();
-    let body = response.text().await.map_err(|error| unreachable(url, &redact::causes(&error.without_url())))?;
-    Ok((status, Secret::new(body)))
+fn form(scopes: &[String]) -> String {
+    let mut form = form_urlencoded::Serializer::new(String::new());
+    form.append_pair("grant_type", "client_credentials");
+    if !scopes.is_empty() {
+        form.append_pair("scope", &scopes.join(" "));
+    }
+    form.finish()
+}
+
+fn is_success(status: u16) -> bool {
+    (200..300).contains(&status)
 }
 
 fn unreachable(url: &str, why: &str) -> TokenError {

@@ -9,6 +9,7 @@ use clap::Parser as _;
 use cognito_m2m::{
     aws::{self, AwsAccount, Cognito, OAuth, SecretsManager},
     cli::{Cli, FAILURE, Outcome, error_line, explain, run, run_alone},
+    http::Http,
     preview::Connected,
 };
 
@@ -46,11 +47,11 @@ async fn work(cli: &Cli) -> Result<Outcome, String> {
     if let Some(outcome) = run_alone(cli) {
         return Ok(outcome);
     }
-    let config = aws::people_config(cli.profile.as_deref(), cli.region.as_deref()).await;
+    let http = Http::default();
+    let config = aws::people_config(&http, cli.profile.as_deref(), cli.region.as_deref()).await;
     let Some(region) = config.region().map(ToString::to_string) else {
         return Err("No region is configured. Pass --region, or set AWS_REGION or the profile's region".to_owned());
     };
-    let http = aws::http_client().map_err(|error| format!("TLS cannot be set up: {error}"))?;
     let connected = Connected {
         pools: Cognito::new(&config),
         secrets: SecretsManager::new(&config),

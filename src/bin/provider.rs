@@ -4,6 +4,7 @@ use cognito_m2m::{
     aws::{self, Cognito, OAuth, SecretsManager},
     cfn::ResponseUrlClient,
     deadline::Deadline,
+    http::Http,
     model::Surroundings,
     provider::{Provider, handle},
     telemetry,
@@ -21,12 +22,12 @@ async fn main() -> Result<(), Error> {
     #[expect(clippy::disallowed_methods, reason = "a binary may read its environment")]
     let rotation_function = std::env::var("ROTATION_FUNCTION_ARN").ok().filter(|arn| !arn.is_empty());
 
-    let http = aws::http_client()?;
+    let http = Http::default();
     let answer = ResponseUrlClient(http.clone());
     // Made by the first event, inside what is guarded and answered, and kept for the next.
     let config = OnceCell::new();
     let provider = async || {
-        let config = config.get_or_init(aws::config).await;
+        let config = config.get_or_init(|| aws::config(&http)).await;
         Provider {
             pools: Cognito::new(config),
             secrets: SecretsManager::new(config),

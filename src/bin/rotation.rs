@@ -3,6 +3,7 @@
 use cognito_m2m::{
     aws::{self, Cognito, OAuth, SecretsManager},
     deadline::Deadline,
+    http::Http,
     rotation::handle,
     telemetry,
 };
@@ -16,11 +17,12 @@ async fn main() -> Result<(), Error> {
     let level = std::env::var("AWS_LAMBDA_LOG_LEVEL").or_else(|_| std::env::var("RUST_LOG"));
     telemetry::start(level.ok().as_deref());
 
-    let tokens = OAuth::new(aws::http_client()?);
+    let http = Http::default();
+    let tokens = OAuth::new(http.clone());
     let config = OnceCell::new();
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Value>| {
         let deadline = Deadline::at_epoch_ms(event.context.deadline);
-        let config = config.get_or_init(aws::config).await;
+        let config = config.get_or_init(|| aws::config(&http)).await;
         let (clients, secrets) = (Cognito::new(config), SecretsManager::new(config));
         // An error is what Secrets Manager goes by, so it is returned: the opposite of the provider.
         handle(&event.payload, deadline, &clients, &secrets, &tokens).await.map_err(Error::from)

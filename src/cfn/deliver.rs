@@ -2,12 +2,10 @@
 
 use std::time::Duration;
 
-use reqwest::header::{CONTENT_TYPE, HeaderValue};
-
 use super::ResponseUrl;
 use crate::{
     deadline::{Deadline, now, wait},
-    redact,
+    http::Http,
 };
 
 const FIRST_BACKOFF: Duration = Duration::from_millis(200);
@@ -65,19 +63,12 @@ pub async fn deliver(
 
 /// The PUT as CloudFormation's presigned URL wants it.
 #[derive(Clone, Debug)]
-pub struct ResponseUrlClient(pub reqwest::Client);
+pub struct ResponseUrlClient(pub Http);
 
 impl Deliver for ResponseUrlClient {
     async fn put(&self, url: &ResponseUrl, body: &str) -> Result<u16, String> {
-        let request = self
-            .0
-            .put(url.expose().clone())
-            // The signature covers an empty content type.
-            .header(CONTENT_TYPE, HeaderValue::from_static(""))
-            .body(body.to_owned());
-        match request.send().await {
-            Ok(response) => Ok(response.status().as_u16()),
-            Err(error) => Err(redact::causes(&error.without_url())),
-        }
+        // The signature covers an empty content type.
+        let headers = [("content-type", String::new())];
+        Ok(self.0.send("PUT", url.expose().as_str(), &headers, body.to_owned()).await?.status)
     }
 }

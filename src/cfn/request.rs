@@ -11,13 +11,13 @@ use time::{Date, Month, PrimitiveDateTime, Time};
 
 /// The presigned URL that takes the answer. Its query is a credential, so nothing prints it.
 #[derive(Clone, PartialEq, Eq)]
-pub struct ResponseUrl(reqwest::Url);
+pub struct ResponseUrl(url::Url);
 
 impl ResponseUrl {
     /// # Errors
     /// What is wrong with it, without quoting it.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
-        let url = reqwest::Url::parse(text).map_err(|_| "ResponseURL is not a URL")?;
+        let url = url::Url::parse(text).map_err(|_| "ResponseURL is not a URL")?;
         match url.scheme() {
             "https" => Ok(Self(url)),
             "http" if is_loopback(&url) => Ok(Self(url)),
@@ -28,7 +28,7 @@ impl ResponseUrl {
 
     /// The URL with its signature, for the one request that needs it.
     #[must_use]
-    pub fn expose(&self) -> &reqwest::Url {
+    pub fn expose(&self) -> &url::Url {
         &self.0
     }
 
@@ -54,7 +54,7 @@ impl fmt::Display for ResponseUrl {
     }
 }
 
-fn is_loopback(url: &reqwest::Url) -> bool {
+fn is_loopback(url: &url::Url) -> bool {
     let host = url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
     host.eq_ignore_ascii_case("localhost") || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }

@@ -222,7 +222,7 @@ pub(super) const ROTATION_DAYS: NumberRule = NumberRule { says: "0 (off) or 1 to
 
 /// As [`is_name_char`] has it.
 const NAME_CHARS: Regex = Regex::Other(r"[A-Za-z0-9_\x09-\x0D +=,.@-]+");
-/// As [`is_tag_char`] has it.
+/// As [`is_tag_char`] has it, in the classes of Unicode that ECMA-262 knows.
 const TAG_CHARS: Regex = Regex::Other(r"[\p{Alphabetic}\p{N}\p{Z}_.:/=+@-]*");
 
 pub(super) const ENVIRONMENT_NAME: TextRule = TextRule {

@@ -175,7 +175,7 @@ pub(super) struct TextRule {
 pub(super) enum Regex {
     /// The pattern as it is printed.
     Printed,
-    /// Where the printed pattern is prose, or dialects disagree on it (`\s`, `\w`).
+    /// Where the printed pattern is prose, or is not to the letter what `matches` says.
     Other(&'static str),
     /// Any character will do.
     Any,

@@ -1,0 +1,90 @@
+//! The one HTTP client: for AWS's API, the token endpoint and the ResponseURL.
+//!
+//! It is the SDK's own. Reading the system's certificates is the most expensive thing that a process
+//! does before its first request, so it is done once for all three, and not before a request needs it.
+
+use std::{
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
+
+use aws_smithy_http_client::{
+    Connector,
+    proxy::ProxyConfig,
+    tls::{Provider, rustls_provider::CryptoMode},
+};
+use aws_smithy_runtime_api::client::{
+    http::{HttpConnector, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector, http_client_fn},
+    orchestrator::HttpRequest,
+};
+use aws_smithy_types::{body::SdkBody, byte_stream::ByteStream};
+
+use crate::redact::{self, Secret};
+
+/// Longer than any handshake within a region.
+const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+
+/// Follows no redirect: nothing that this program talks to sends one, and every request carries a
+/// credential. Clones share their connections.
+#[derive(Clone, Debug)]
+pub struct Http(Arc<LazyLock<SharedHttpConnector>>);
+
+/// A status and a body, which may be a token.
+pub struct Answer {
+    pub status: u16,
+    pub body: Secret<String>,
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        Self(Arc::new(LazyLock::new(connector)))
+    }
+}
+
+fn connector() -> SharedHttpConnector {
+    let connector = Connector::builder()
+        .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
+        .connector_settings(HttpConnectorSettings::builder().connect_timeout(CONNECT_WITHIN).build())
+        // As the SDK's default client does.
+        .proxy_config(ProxyConfig::from_env())
+        .build();
+    SharedHttpConnector::new(connector)
+}
+
+impl Http {
+    /// For the SDK's settings.
+    #[must_use]
+    pub fn for_sdk(&self) -> SharedHttpClient {
+        let Self(connector) = self.clone();
+        http_client_fn(move |_, _| SharedHttpConnector::clone(&connector))
+    }
+
+    /// Sends one request.
+    ///
+    /// # Errors
+    /// Why there is no answer, without the URL, whose query may be a credential.
+    pub async fn send(
+        &self,
+        method: &str,
+        url: &str,
+        headers: &[(&'static str, String)],
+        body: String,
+    ) -> Result<Answer, String> {
+        let length = body.len();
+        let mut request = HttpRequest::new(SdkBody::from(body));
+        let wrong = |_| "the request cannot be made".to_owned();
+        request.set_method(method).map_err(wrong)?;
+        request.set_uri(url).map_err(wrong)?;
+        for (name, value) in headers {
+            request.headers_mut().try_insert(*name, value.clone()).map_err(wrong)?;
+        }
+        if method != "GET" {
+            request.headers_mut().insert("content-length", length.to_string());
+        }
+        let response = self.0.call(request).await.map_err(|error| redact::causes(&error))?;
+        let status = response.status().as_u16();
+        let body = ByteStream::new(response.into_body()).collect().await.map_err(|error| redact::causes(&error))?;
+        let body = String::from_utf8_lossy(&body.into_bytes()).into_owned();
+        Ok(Answer { status, body: Secret::new(body) })
+    }
+}
