@@ -7,7 +7,7 @@ WITH_TOOLS := PATH="$$PWD/$(TOOLS)/sam/bin:$$PATH"
 export SAM_CLI_TELEMETRY := 0
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help demo fuzz test test-format test-clippy test-rust test-templates test-e2e lint build tools clean
+.PHONY: help bench demo fuzz test test-format test-clippy test-rust test-templates test-e2e lint build tools clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -38,6 +38,7 @@ lint: tools ## Check the templates and the documents
 	done
 
 test-e2e: build ## Run the end-to-end tests: the built functions and m2mctl in a local AWS
+	@tools/install cdk
 	@# As `make test-rust` builds it, so that nothing is built twice.
 	cargo test --quiet --locked --all-features --no-run --test m2mctl --example consumer
 	exec $(TOOLS)/sam/bin/python -m pytest -p no:cacheprovider -q $(PYTEST_ARGS) tests/e2e
@@ -49,8 +50,16 @@ build: tools ## Build the functions with sam build; ARCHITECTURE=arm64 for Gravi
 tools:
 	@tools/install
 
+# As sam build does it, for this machine's processor.
+BUILD_FUNCTIONS := cargo lambda build --locked --release $(if $(filter aarch64 arm64,$(shell uname -m)),--arm64)
+bench: tools ## Measure what a deploy waits for, beside an empty Lambda and a boto3 provider
+	@echo "Building the functions and the benchmark (several minutes the first time) ..."
+	$(WITH_TOOLS) $(BUILD_FUNCTIONS) --bin provider --bin rotation
+	$(WITH_TOOLS) $(BUILD_FUNCTIONS) --example empty
+	cargo bench --locked --profile dev --bench deploy -- target/lambda $(TOOLS)/sam/bin/python
+
 fuzz: ## Fuzz the parsers; FUZZ_SECONDS=600 for ten minutes each (needs a nightly compiler)
 	@tools/fuzz $(or $(FUZZ_SECONDS),60)
 
 clean: ## Remove everything that was built or installed here
-	rm -rf .aws-sam target .tools
+	rm -rf .aws-sam target .tools examples/*/node_modules examples/*/*/node_modules examples/*/cdk.out
