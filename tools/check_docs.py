@@ -135,11 +135,10 @@ def strings(text):
 
 def check_reference():
     desired = (ROOT / "src/model/desired.rs").read_text()
-    declared = strings(re.search(r"const PROPERTIES: .*?= \[(.*?)\];", desired, re.S)[1])
-    # The maps inside the lists: reader.object(&path, entry, &["Identifier", …]).
-    inner = [strings(names) for names in re.findall(r"reader\s*\.object\(&path, entry, &\[(.*?)\]", desired, re.S)]
-    servers = next(names for names in inner if "Identifier" in names)
-    clients = next(names for names in inner if "ClientName" in names)
+    declared, servers, clients = (
+        strings(re.search(rf"const {name}: .*?= \[(.*?)\];", desired, re.S)[1])
+        for name in ("PROPERTIES", "SERVER_PROPERTIES", "CLIENT_PROPERTIES")
+    )
     in_servers = table(REFERENCE, "Each of ResourceServers")
     in_clients = table(REFERENCE, "Each of Clients")
     same("property of ResourceServers", in_servers, servers)
