@@ -37,11 +37,22 @@ lint: tools ## Check the templates and the documents
 	  $(WITH_TOOLS) sam validate --lint --region us-east-1 --template "$$template" || exit; \
 	done
 
-test-e2e: build ## Run the end-to-end tests: the built functions and m2mctl in a local AWS
+# The examples have a local AWS of their own, so that the two halves can run side by side: most of it is waiting.
+EXAMPLES := $(addprefix tests/e2e/test_,cdk.py consumers.py protected_api.py)
+EXAMPLES_LOG := $(TOOLS)/run/examples.log
+PYTEST := $(TOOLS)/sam/bin/python -m pytest -p no:cacheprovider -q $(PYTEST_ARGS)
+test-e2e: build ## Run the end-to-end tests: the built functions, m2mctl and the examples in a local AWS
 	@tools/install cdk
 	@# As `make test-rust` builds it, so that nothing is built twice.
 	cargo test --quiet --locked --all-features --no-run --test m2mctl --example consumer
-	exec $(TOOLS)/sam/bin/python -m pytest -p no:cacheprovider -q $(PYTEST_ARGS) tests/e2e
+ifdef PYTEST_ARGS
+	exec $(PYTEST) tests/e2e
+else
+	@mkdir -p $(dir $(EXAMPLES_LOG))
+	@$(PYTEST) $(EXAMPLES) >$(EXAMPLES_LOG) 2>&1 & examples=$$!; \
+	$(PYTEST) tests/e2e $(addprefix --ignore=,$(EXAMPLES)); others=$$?; \
+	wait $$examples; status=$$?; cat $(EXAMPLES_LOG); [ $$others = 0 ] && [ $$status = 0 ]
+endif
 
 build: tools ## Build the functions with sam build; ARCHITECTURE=arm64 for Graviton
 	@echo "Building the functions with sam build (several minutes the first time) ..."
