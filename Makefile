@@ -50,8 +50,9 @@ ifdef PYTEST_ARGS
 else
 	@mkdir -p $(dir $(EXAMPLES_LOG))
 	@$(PYTEST) $(EXAMPLES) >$(EXAMPLES_LOG) 2>&1 & examples=$$!; \
-	$(PYTEST) tests/e2e $(addprefix --ignore=,$(EXAMPLES)); others=$$?; \
-	wait $$examples; status=$$?; cat $(EXAMPLES_LOG); [ $$others = 0 ] && [ $$status = 0 ]
+	$(PYTEST) tests/e2e $(addprefix --ignore=,$(EXAMPLES)) & others=$$!; \
+	trap 'kill $$examples $$others 2>/dev/null; wait; exit 143' INT TERM; \
+	wait $$others; first=$$?; wait $$examples; second=$$?; cat $(EXAMPLES_LOG); [ $$first = 0 ] && [ $$second = 0 ]
 endif
 
 build: tools ## Build the functions with sam build; ARCHITECTURE=arm64 for Graviton

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::{
     doctor::{Finding, Questions, Severity, advice, examine},
     model::{SecretName, schema::schema},
-    plan::{Action, Step},
+    plan::Action,
     ports::{
         AWSCURRENT, Account, AwsError, ExpectedToken, SecretDocument, SecretVersion, SecretVersions, Secrets,
         TokenError, Tokens, UserPools, Version,
@@ -337,41 +337,50 @@ async fn of_stack<U: Sync, S: Secrets, T: Sync, A: Account>(
     name: &str,
     client: Option<&str>,
 ) -> Result<SecretDocument, Error> {
-    let stack = Stack::find(&connected.account, name).await?.ok_or_else(|| {
-        Error::Other(format!(
-            "Stack {name} does not exist in {}. Correct its name, or the region with --region",
-            connected.region
-        ))
-    })?;
-    let outputs = &stack.description.outputs;
-    let by_output = match client {
-        None => outputs.get("ClientSecretArn"),
-        Some(client) => outputs.values().find(|value| client_of_arn(value) == Some(client)),
+    let missing = || {
+        let region = &connected.region;
+        Error::Other(format!("Stack {name} does not exist in {region}. Correct its name, or the region with --region"))
     };
-    if let Some(arn) = by_output {
-        return document(connected, &SecretName(arn.clone())).await;
+    // A consumer need not be allowed to list anything where an output says it all.
+    let outputs = connected.account.describe_stacks(name).await?.ok_or_else(missing)?.outputs;
+    let by_output: Vec<&String> = match client {
+        None => outputs.get("ClientSecretArn").into_iter().collect(),
+        Some(client) => outputs.values().filter(|value| client_of_arn(value) == Some(client)).collect(),
+    };
+    if let [arn] = by_output.as_slice() {
+        return document(connected, &SecretName((*arn).clone())).await;
     }
+    let stack = Stack::find(&connected.account, name).await?.ok_or_else(missing)?;
     let progress = Progress::default();
     let aws = connected.steady(&progress);
     let mut names = Vec::new();
     for logical_id in stack.ours() {
         names.extend(secrets_of(&aws, &stack.owner(logical_id)).await?);
     }
-    let clients: Vec<&str> = names.iter().filter_map(|name| name.as_str().rsplit('/').next()).collect();
-    let found = match client {
-        Some(client) => clients.iter().position(|name| *name == client),
-        None => (clients.len() == 1).then_some(0),
-    };
-    match found {
-        Some(index) => document(connected, &names[index]).await,
-        None if clients.is_empty() => Err(Error::Other(format!(
+    let of_client = |secret: &&SecretName| client.is_none_or(|client| client_of(secret.as_str()) == client);
+    match names.iter().filter(of_client).collect::<Vec<_>>().as_slice() {
+        [only] => document(connected, only).await,
+        [] if names.is_empty() => Err(Error::Other(format!(
             "Stack {name} has no client's secret: neither an output with its ARN nor a secret with the stack's tags \
              (new ones take minutes to be listed). Name one with --secret"
         ))),
-        None => {
+        matches if matches.is_empty() || client.is_none() => {
+            let clients: Vec<_> = names.iter().map(|secret| client_of(secret.as_str())).collect();
             Err(Error::Other(format!("Stack {name} has the clients {}; name one with --client", clients.join(", "))))
         }
+        several => {
+            let secrets: Vec<_> = several.iter().map(|secret| secret.as_str()).collect();
+            Err(Error::Other(format!(
+                "Stack {name} has several clients of this name, with the secrets {}; name one with --secret",
+                secrets.join(", ")
+            )))
+        }
     }
+}
+
+/// The client that a secret is for: the name's last part.
+fn client_of(secret: &str) -> &str {
+    secret.rsplit('/').next().unwrap_or_default()
 }
 
 /// The client that a secret's ARN is for: `arn:…:secret:<prefix>/<client>-<six characters>`.
@@ -388,7 +397,7 @@ fn json_outcome(value: &Value, exit_code: u8) -> Outcome {
 }
 
 fn plan_json(preview: &Preview) -> Value {
-    let Preview { owner, pool, desired, plan } = preview;
+    let Preview { owner, pool, missing_stack, desired, plan } = preview;
     let steps: Vec<Value> = plan
         .phases
         .iter()
@@ -397,6 +406,7 @@ fn plan_json(preview: &Preview) -> Value {
         .map(|(phase, step)| json!({ "phase": phase, "action": word(step.action()), "step": step.to_string() }))
         .collect();
     json!({
+        "missing_stack": missing_stack,
         "user_pool_name": desired.pool.name,
         "user_pool_id": pool.as_ref().map(ToString::to_string),
         "stack_id": owner.as_ref().map(|owner| &owner.stack_id),
@@ -407,13 +417,16 @@ fn plan_json(preview: &Preview) -> Value {
 }
 
 fn plan_text(preview: &Preview) -> String {
-    let Preview { owner, pool, desired, plan } = preview;
+    let Preview { owner, pool, missing_stack, desired, plan } = preview;
     let mut text = match (pool, owner) {
         (Some(pool), Some(owner)) => {
             format!("User pool {pool} ({}), resource {} of {}\n", desired.pool.name, owner.logical_id, owner.stack_id)
         }
         _ => format!("User pool {}, which does not exist yet\n", desired.pool.name),
     };
+    if let Some(stack) = missing_stack {
+        let _ = writeln!(text, "Stack {stack} does not exist: this is the plan of a new one");
+    }
     if plan.is_empty() {
         text.push_str("\nNo changes. The live state is what the properties declare.\n");
         return text;
@@ -422,7 +435,6 @@ fn plan_text(preview: &Preview) -> String {
         text.push('\n');
         for step in steps {
             let (mark, style) = mark(step.action());
-            // The plan is for a person, and names come from outside: no control characters.
             let _ = writeln!(text, "  {style}{mark} {}{style:#}", printable(step));
         }
     }
@@ -443,8 +455,9 @@ fn plan_text(preview: &Preview) -> String {
     text
 }
 
-fn printable(step: &Step) -> String {
-    step.to_string().chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+/// Names and messages come from outside: no control characters for the terminal but the end of a line.
+fn printable(text: &impl std::fmt::Display) -> String {
+    text.to_string().chars().map(|c| if c.is_control() && c != '\n' { ' ' } else { c }).collect()
 }
 
 fn word(action: Action) -> &'static str {
@@ -473,6 +486,7 @@ fn foreground(color: AnsiColor) -> Style {
 fn findings_text(findings: &[Finding]) -> String {
     let mut text = String::new();
     for Finding { severity, subject, found, advice } in findings {
+        let (subject, found, advice) = (printable(subject), printable(found), printable(advice));
         let (word, color) = match severity {
             Severity::Ok => ("ok", AnsiColor::Green),
             Severity::Info => ("info", AnsiColor::Cyan),
@@ -496,7 +510,7 @@ fn findings_text(findings: &[Finding]) -> String {
 #[must_use]
 pub fn error_line(message: &str) -> String {
     let style = foreground(AnsiColor::Red).bold();
-    format!("{style}error:{style:#} {message}\n")
+    format!("{style}error:{style:#} {}\n", printable(&message))
 }
 
 #[cfg(test)]

@@ -1,7 +1,10 @@
 //! What is well and what is not, before a deploy or with a stack that is there: a list of findings,
 //! each with what to do about it. Reads only, and asks for tokens where it may.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use serde::Serialize;
 
@@ -297,7 +300,9 @@ async fn examine_resource<U: UserPools, S: Secrets, T: TokenEndpoint, A: Account
     let mut clients: BTreeSet<SecretName> = BTreeSet::new();
     match preview(connected, declared, Some(&stack.description.name)).await {
         Ok(preview) => {
-            clients.extend(preview.desired.clients.iter().map(|Client { secret_name, .. }| secret_name.clone()));
+            // What is declared by hand may still have to be deployed: the difference says so.
+            let deployed = preview.desired.clients.iter().filter(|_| questions.declared.is_none());
+            clients.extend(deployed.map(|Client { secret_name, .. }| secret_name.clone()));
             findings.push(difference(&preview));
         }
         Err(error) => findings.push(not_previewed(&subject, &error)),
@@ -324,7 +329,8 @@ async fn deployed_template(
     Ok(Declared {
         source: Source::Template(Template::new(parse(&text)?)),
         logical_id: Some(logical_id.to_owned()),
-        parameters: stack.description.parameters.clone(),
+        // The stack has them all.
+        parameters: BTreeMap::new(),
     })
 }
 
@@ -452,7 +458,7 @@ fn stack_status(subject: String, status: &str, reason: &str) -> Finding {
 }
 
 fn difference(preview: &Preview) -> Finding {
-    let Preview { owner, pool, desired, plan } = preview;
+    let Preview { owner, pool, missing_stack: _, desired, plan } = preview;
     let subject = match pool {
         Some(pool) => format!("user pool {pool}"),
         None => format!("user pool {}", desired.pool.name),
@@ -519,8 +525,6 @@ pub fn advice(error: &AwsError) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
     use crate::model::Rotation;
 

@@ -19,10 +19,16 @@ use aws_smithy_runtime_api::client::{
 };
 use aws_smithy_types::{body::SdkBody, byte_stream::ByteStream};
 
+use tokio::time::timeout;
+
 use crate::redact::{self, Secret};
 
 /// Longer than any handshake within a region.
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+/// Longer than `steady` waits for any answer: what hangs is given up by whoever asks.
+const ANSWER_WITHIN: Duration = Duration::from_secs(20);
+/// A token or a set of keys has a few kilobytes.
+const MOST_BYTES: usize = 1024 * 1024;
 
 /// Follows no redirect: nothing that this program talks to sends one, and every request carries a
 /// credential. Clones share their connections.
@@ -44,7 +50,9 @@ impl Default for Http {
 fn connector() -> SharedHttpConnector {
     let connector = Connector::builder()
         .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
-        .connector_settings(HttpConnectorSettings::builder().connect_timeout(CONNECT_WITHIN).build())
+        .connector_settings(
+            HttpConnectorSettings::builder().connect_timeout(CONNECT_WITHIN).read_timeout(ANSWER_WITHIN).build(),
+        )
         // As the SDK's default client does.
         .proxy_config(ProxyConfig::from_env())
         .build();
@@ -81,10 +89,23 @@ impl Http {
         if method != "GET" {
             request.headers_mut().insert("content-length", length.to_string());
         }
+        // The settings' own limit ends with the headers.
+        timeout(ANSWER_WITHIN, self.exchange(request))
+            .await
+            .map_err(|_| format!("no answer within {} s", ANSWER_WITHIN.as_secs()))?
+    }
+
+    async fn exchange(&self, request: HttpRequest) -> Result<Answer, String> {
         let response = self.0.call(request).await.map_err(|error| redact::causes(&error))?;
         let status = response.status().as_u16();
-        let body = ByteStream::new(response.into_body()).collect().await.map_err(|error| redact::causes(&error))?;
-        let body = String::from_utf8_lossy(&body.into_bytes()).into_owned();
-        Ok(Answer { status, body: Secret::new(body) })
+        let mut stream = ByteStream::new(response.into_body());
+        let mut body = Vec::new();
+        while let Some(chunk) = stream.next().await {
+            body.extend_from_slice(&chunk.map_err(|error| redact::causes(&error))?);
+            if body.len() > MOST_BYTES {
+                return Err(format!("the answer has more than {MOST_BYTES} bytes"));
+            }
+        }
+        Ok(Answer { status, body: Secret::new(String::from_utf8_lossy(&body).into_owned()) })
     }
 }

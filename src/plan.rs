@@ -252,7 +252,9 @@ pub fn plan(desired: &Desired, observed: &Observed, also_verify: &BTreeSet<Clien
         .any(|step| matches!(step, Step::UpdateUserPoolDomain { domain: to } | Step::ReplaceUserPoolDomain { to, .. } if to.managed_login_version == 1));
     let (domain_before_pool, domain_after_pool) = if downgrade { (domain, Vec::new()) } else { (Vec::new(), domain) };
     let domain_and_widen = domain_after_pool.into_iter().chain(widen).collect();
-    // A token needs its client and the domain, and only where a rotation is due the secret as well.
+    // A token needs its client and the domain, and only where a rotation is due the secret as well. The
+    // secrets come first: of two runs at once the one that loses a secret shall observe again, and not
+    // fail by the token of a client that is about to go.
     let (verify, verify_rotated) = if rotate.is_empty() { (verify, Vec::new()) } else { (Vec::new(), verify) };
     let secrets_and_verify = secrets.into_iter().chain(verify).collect();
 

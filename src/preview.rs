@@ -72,6 +72,8 @@ pub struct Preview {
     pub owner: Option<Owner>,
     /// The live pool.
     pub pool: Option<PoolId>,
+    /// The stack that was named and does not exist, perhaps for a slip in its name.
+    pub missing_stack: Option<String>,
     pub desired: Desired,
     pub plan: Plan,
 }
@@ -206,9 +208,7 @@ impl Declared {
             .map(|description| &description.parameters)
             .into_iter()
             .flatten()
-            .filter(|(name, value)| {
-                template.parameters().any(|declared| declared == *name) && !value.bytes().all(|b| b == b'*')
-            })
+            .filter(|(name, value)| template.parameters().any(|declared| declared == *name) && !is_masked(value))
             .map(|(name, value)| (name.clone(), value.clone()))
             .collect();
         parameters.extend(self.parameters.clone());
@@ -224,6 +224,11 @@ impl Declared {
             (Source::Properties(_), None) => Ok(self.logical_id.clone().unwrap_or_default()),
         }
     }
+}
+
+/// The value of a NoEcho parameter, which nobody is shown.
+fn is_masked(value: &str) -> bool {
+    !value.is_empty() && value.bytes().all(|b| b == b'*')
 }
 
 /// The region's partition, and the end of its hosts' names.
@@ -281,9 +286,15 @@ pub async fn preview<U: UserPools, S: Secrets, T: TokenEndpoint, A: Account>(
         Target::Create => desired.clients.iter().map(|client| client.name.clone()).collect(),
         Target::Update(_) => BTreeSet::new(),
     };
-    let plan = plan(&desired, &observed, &verify)?;
+    let plan = plan(&desired, &observed, &verify).map_err(|refusal| match (&found, stack) {
+        (None, Some(stack)) => {
+            Error::Choice(format!("{} (Stack {stack} does not exist in {})", Error::from(refusal), connected.region))
+        }
+        _ => refusal.into(),
+    })?;
     let pool = observed.pool.map(|pool| pool.id);
-    Ok(Preview { owner: owner.filter(|_| pool.is_some()), pool, desired, plan })
+    let missing_stack = stack.filter(|_| found.is_none()).map(ToOwned::to_owned);
+    Ok(Preview { owner: owner.filter(|_| pool.is_some()), pool, missing_stack, desired, plan })
 }
 
 /// The owner of the pools of the declared name that this program has made.

@@ -102,7 +102,9 @@ impl Aws {
                  <LastUpdatedTimestamp>2026-01-02T03:04:05Z</LastUpdatedTimestamp></member></StackResourceSummaries>"
             )
         };
-        let first = resource("Queue", "AWS::SQS::Queue", "q") + "<NextToken>second</NextToken>";
+        let gone =
+            resource("Gone", "Custom::CognitoM2M", "eu-west-1_Old").replace("CREATE_COMPLETE", "DELETE_COMPLETE");
+        let first = gone + &resource("Queue", "AWS::SQS::Queue", "q") + "<NextToken>second</NextToken>";
         self.query_where("ListStackResources", "NextToken=second", &resource("Auth", "Custom::CognitoM2M", POOL)).await;
         self.query("ListStackResources", &first).await;
     }
@@ -333,6 +335,7 @@ async fn a_token_is_asked_for_as_a_consumer_asks() {
     let token = aws.token(&key, "orders/read").await;
     let printed = aws.run("token --stack orders --scope orders/read").await;
     assert_eq!((printed.code, printed.stdout.trim_end()), (0, token.as_str()), "{}", printed.stderr);
+    assert!(aws.sent("ListStackResources").await.is_empty(), "a consumer need not be allowed to");
     let asked = aws.received(|request| request.url.path() == "/oauth2/token").await;
     assert_eq!(asked, ["grant_type=client_credentials&scope=orders%2Fread"]);
 

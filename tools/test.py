@@ -13,6 +13,10 @@ CARGO = re.compile(r"^test result: \w+\. (\d+) passed; (\d+) failed")
 PYTEST = re.compile(r"^[= ]*(\d.*) in [\d.]+s\b")
 
 
+# The part that a signal has ended.
+stopped = []
+
+
 def counts(line):
     """The passed and failed tests that a line of output reports, or None."""
     if match := CARGO.match(line):
@@ -40,7 +44,11 @@ def run(part):
         errors="replace",
     )
     # make does not wait for grandchildren: pass the signal on, and let them stop what they have started.
-    signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+    def stop(*_):
+        process.terminate()
+        stopped.append(part)
+
+    signal.signal(signal.SIGTERM, stop)
     try:
         for line in process.stdout:
             print(line, end="", flush=True)
@@ -57,7 +65,11 @@ def run(part):
 
 
 def main():
-    results = {part: run(part) for part in PARTS}
+    results = {}
+    for part in PARTS:
+        results[part] = run(part)
+        if stopped:
+            sys.exit(143)
     broken = [part for part, (ok, _, _) in results.items() if not ok]
     print(f"\nFailed: {', '.join(broken)}" if broken else "\nEverything passed.")
     print(f"{sum(r[1] for r in results.values())} passed, {sum(r[2] for r in results.values())} failed")

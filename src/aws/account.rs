@@ -1,21 +1,32 @@
 //! CloudFormation, IAM and STS, for people's tools.
 
-use aws_config::{BehaviorVersion, Region, SdkConfig, retry::RetryConfig};
-use aws_sdk_cloudformation::{self as cloudformation, types::TemplateStage};
+use std::time::Duration;
+
+use aws_config::{BehaviorVersion, Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_sdk_cloudformation::{
+    self as cloudformation,
+    types::{ResourceStatus, TemplateStage},
+};
 use aws_sdk_iam::{self as iam, types::PolicyEvaluationDecisionType};
 use aws_sdk_sts as sts;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 use super::error::failed;
-use crate::http::Http;
 use crate::ports::{Account, AwsError, Caller, ErrorKind, Page, Result, StackDescription, StackResource};
 
+/// Longer than any handshake.
+const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+/// Longer than any of these calls takes.
+const ANSWER_WITHIN: Duration = Duration::from_secs(20);
+
 /// The SDK's settings as people use them: a profile and a region may be named.
-pub async fn people_config(http: &Http, profile: Option<&str>, region: Option<&str>) -> SdkConfig {
+pub async fn people_config(profile: Option<&str>, region: Option<&str>) -> SdkConfig {
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         // As for the functions: `steady` tries again.
         .retry_config(RetryConfig::disabled())
-        .http_client(http.for_sdk());
+        .timeout_config(
+            TimeoutConfig::builder().connect_timeout(CONNECT_WITHIN).operation_attempt_timeout(ANSWER_WITHIN).build(),
+        );
     if let Some(profile) = profile {
         loader = loader.profile_name(profile);
     }
@@ -91,6 +102,8 @@ impl Account for AwsAccount {
             .stack_resource_summaries
             .unwrap_or_default()
             .into_iter()
+            // What a rollback has removed is listed all the same.
+            .filter(|resource| resource.resource_status != Some(ResourceStatus::DeleteComplete))
             .map(|resource| StackResource {
                 logical_id: resource.logical_resource_id.unwrap_or_default(),
                 resource_type: resource.resource_type.unwrap_or_default(),

@@ -7,6 +7,8 @@ mod oauth;
 mod secrets;
 mod user_pools;
 
+use std::time::Duration;
+
 use aws_config::{BehaviorVersion, SdkConfig, retry::RetryConfig};
 
 #[cfg(feature = "cli")]
@@ -45,4 +47,9 @@ fn cognito_endpoint(config: &SdkConfig) -> Option<String> {
         .ok()?;
     let of_service = config.service_config().and_then(|service| service.load_config(key));
     of_service.or_else(|| config.endpoint_url().map(ToOwned::to_owned))
+}
+
+/// A date as the ports have it; one that is none counts as the epoch.
+fn since_epoch(date: &aws_smithy_types::DateTime) -> Duration {
+    Duration::try_from_secs_f64(date.as_secs_f64()).unwrap_or_default()
 }

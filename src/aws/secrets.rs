@@ -1,7 +1,5 @@
 //! Secrets Manager.
 
-use std::time::Duration;
-
 use aws_config::SdkConfig;
 use aws_sdk_secretsmanager::{
     Client as Sdk,
@@ -9,7 +7,10 @@ use aws_sdk_secretsmanager::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::error::{failed, is_gone};
+use super::{
+    error::{failed, is_gone},
+    since_epoch,
+};
 use crate::{
     model::{ClientId, ClientName, Owner, PoolId, Rotation, SecretName, Tags, desired::SecretFacts},
     ports::{
@@ -91,7 +92,7 @@ impl SecretVersions for SecretsManager {
         };
         // Whatever is not a client's document counts as none, and is not quoted.
         let document = value.secret_string.and_then(|text| serde_json::from_str(&text).ok()).map(document);
-        let created = value.created_date.map(|date| Duration::from_secs_f64(date.as_secs_f64().max(0.0)));
+        let created = value.created_date.map(|date| since_epoch(&date));
         Ok(Some(SecretVersion { id: value.version_id.unwrap_or_default(), created, document }))
     }
 

@@ -1,7 +1,5 @@
 //! Cognito user pools.
 
-use std::time::Duration;
-
 use aws_config::SdkConfig;
 use aws_sdk_cognitoidentityprovider::{
     Client as Sdk,
@@ -13,9 +11,12 @@ use aws_sdk_cognitoidentityprovider::{
     },
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
-use aws_smithy_types::{DateTime, body::SdkBody};
+use aws_smithy_types::body::SdkBody;
 
-use super::error::{failed, is_gone};
+use super::{
+    error::{failed, is_gone},
+    since_epoch,
+};
 use crate::{
     model::{
         Client, ClientId, ClientName, Domain, PoolId, ResourceServer, Scope, Tier, UserPool, observed::ObservedClient,
@@ -392,10 +393,6 @@ impl ClientSecrets for Cognito {
             _ => Ok(()),
         }
     }
-}
-
-fn since_epoch(date: &DateTime) -> Duration {
-    Duration::from_secs_f64(date.as_secs_f64().max(0.0))
 }
 
 fn described_pool(id: &PoolId, pool: UserPoolType) -> UserPoolDescription {

@@ -47,15 +47,14 @@ async fn work(cli: &Cli) -> Result<Outcome, String> {
     if let Some(outcome) = run_alone(cli) {
         return Ok(outcome);
     }
-    let http = Http::default();
-    let config = aws::people_config(&http, cli.profile.as_deref(), cli.region.as_deref()).await;
+    let config = aws::people_config(cli.profile.as_deref(), cli.region.as_deref()).await;
     let Some(region) = config.region().map(ToString::to_string) else {
         return Err("No region is configured. Pass --region, or set AWS_REGION or the profile's region".to_owned());
     };
     let connected = Connected {
         pools: Cognito::new(&config),
         secrets: SecretsManager::new(&config),
-        tokens: OAuth::new(http),
+        tokens: OAuth::new(Http::default()),
         account: AwsAccount::new(&config),
         endpoints: aws::endpoints(&config),
         region,

@@ -298,6 +298,11 @@ async fn a_template_is_resolved_with_the_parameters_of_the_stack_and_those_given
     let there = || account(&stack, &pool, &properties("dev"));
     let same = m2mctl(&stack, there(), "plan --template FILE --stack one", &files).await.unwrap();
     assert_eq!(same.exit_code, 0, "{}", same.text);
+    // A value that is empty is a value.
+    let mut emptied = there();
+    emptied.stacks.get_mut("one").unwrap().0.parameters.insert("Team".to_owned(), String::new());
+    let empty = m2mctl(&stack, emptied, "plan --template FILE --stack one", &files).await.unwrap();
+    assert!(plain(&empty).contains("tags +Team"), "{}", empty.text);
     let line = "plan --template FILE --stack one --parameter-overrides EnvironmentName=prod";
     let other = m2mctl(&stack, there(), line, &files).await.unwrap();
     assert!(plain(&other).contains("machine-to-machine-dev -> machine-to-machine-prod"), "{}", other.text);
@@ -312,6 +317,7 @@ async fn a_stack_that_does_not_exist_yet_has_nothing() {
     let outcome = m2mctl(&stack, FakeAccount::default(), line, &[&file(&json!({}))]).await.unwrap();
     assert_eq!(outcome.exit_code, 2);
     assert!(outcome.text.starts_with("User pool machine-to-machine-dev, which does not exist yet"));
+    assert!(outcome.text.contains("Stack new does not exist: this is the plan of a new one"), "{}", outcome.text);
 }
 
 #[tokio::test(start_paused = true)]
