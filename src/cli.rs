@@ -1,6 +1,11 @@
 //! The command line `m2mctl`: what it takes, what it prints, how it exits.
 
-use std::{collections::BTreeMap, fmt::Write as _, io::Read as _, path::PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+    io::Read as _,
+    path::PathBuf,
+};
 
 use clap::{
     ArgGroup, Args, CommandFactory, Parser, Subcommand, ValueEnum,
@@ -343,11 +348,12 @@ async fn of_stack<U: Sync, S: Secrets, T: Sync, A: Account>(
     };
     // A consumer need not be allowed to list anything where an output says it all.
     let outputs = connected.account.describe_stacks(name).await?.ok_or_else(missing)?.outputs;
-    let by_output: Vec<&String> = match client {
+    // One ARN may stand in two outputs.
+    let by_output: BTreeSet<&String> = match client {
         None => outputs.get("ClientSecretArn").into_iter().collect(),
         Some(client) => outputs.values().filter(|value| client_of_arn(value) == Some(client)).collect(),
     };
-    if let [arn] = by_output.as_slice() {
+    if let (1, Some(arn)) = (by_output.len(), by_output.first()) {
         return document(connected, &SecretName((*arn).clone())).await;
     }
     let stack = Stack::find(&connected.account, name).await?.ok_or_else(missing)?;

@@ -353,7 +353,9 @@ async fn the_client_of_a_token_is_found_by_the_outputs_and_else_by_the_tags() {
         let mut account = there();
         let outputs = &mut account.stacks.get_mut("one").unwrap().0.outputs;
         outputs.insert("ClientSecretArn".to_owned(), answer.attribute("ClientSecretArn.web").to_owned());
-        outputs.insert("Other".to_owned(), answer.attribute("ClientSecretArn.batch").to_owned());
+        for name in ["Other", "Again"] {
+            outputs.insert(name.to_owned(), answer.attribute("ClientSecretArn.batch").to_owned());
+        }
         account
     };
     let listings = || stack.world().calls.iter().filter(|call| call.operation == "ListSecrets").count();
@@ -363,6 +365,24 @@ async fn the_client_of_a_token_is_found_by_the_outputs_and_else_by_the_tags() {
         assert!(outcome.text.starts_with(&format!("token of {client} ")), "{}", outcome.text);
     }
     assert_eq!(listings(), before, "a consumer need not be allowed to list");
+}
+
+#[tokio::test(start_paused = true)]
+async fn clients_of_one_name_in_two_resources_are_not_taken_for_each_other() {
+    let one = create();
+    let properties = |name: &str| json!({ "EnvironmentName": name, "Clients": [{ "ClientName": "web" }] });
+    let pool = one.create(&properties("one")).await.physical_id().to_owned();
+    let mut two = one.clone();
+    two.logical_id = "Second".to_owned();
+    assert!(two.create(&properties("two")).await.succeeded());
+    let mut both = account(&one, &pool, &properties("one"));
+    let resources = &mut both.stacks.get_mut("one").unwrap().1;
+    let mut second = resources[1].clone();
+    second.logical_id = "Second".to_owned();
+    resources.push(second);
+    let error = m2mctl(&one, both, "token --stack one --client web", &[]).await.unwrap_err();
+    let text = explain(&error);
+    assert!(text.contains("machine-to-machine-one/web") && text.contains("machine-to-machine-two/web"), "{text}");
 }
 
 #[tokio::test(start_paused = true)]
