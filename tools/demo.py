@@ -41,7 +41,7 @@ def table(values):
 
 
 def deploy_provider(cloud, **parameters):
-    parameters = {"EnvironmentName": ENVIRONMENT, **parameters}
+    parameters = {"EnvironmentName": ENVIRONMENT, "LocalCloud": "true", **parameters}
     overrides = " ".join(f"{name}={value}" for name, value in parameters.items())
     say(f"sam deploy --config-env local --parameter-overrides {overrides}")
     started = time.monotonic()
@@ -174,7 +174,7 @@ The local AWS is still running, with the stacks {PROVIDER_STACK} and {CONSUMER_S
     export AWS_ENDPOINT_URL={cloud.endpoint} AWS_DEFAULT_REGION={REGION}
     export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test SAM_CLI_TELEMETRY=0
     .tools/sam/bin/sam list stack-outputs --stack-name {PROVIDER_STACK}
-    .tools/sam/bin/sam deploy --config-env local --parameter-overrides EnvironmentName={ENVIRONMENT} ProjectTag=mine
+    .tools/sam/bin/sam deploy --config-env local --parameter-overrides EnvironmentName={ENVIRONMENT} LocalCloud=true ProjectTag=mine
     aws secretsmanager get-secret-value --secret-id {stack.outputs["ClientSecretArn"]}
     curl --user "$CLIENT_ID:$CLIENT_SECRET" --data grant_type=client_credentials {stack.outputs["TokenEndpoint"]}
 
