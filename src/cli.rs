@@ -325,7 +325,7 @@ async fn document<U: Sync, S: SecretVersions, T: Sync, A: Sync>(
     name: &SecretName,
 ) -> Result<SecretDocument, Error> {
     let progress = Progress::default();
-    match connected.steady(&progress).secrets.get_secret_value(name, Version::Stage(AWSCURRENT)).await? {
+    match connected.aws(&progress).secrets.get_secret_value(name, Version::Stage(AWSCURRENT)).await? {
         Some(SecretVersion { document: Some(document), .. }) => Ok(document),
         Some(_) => Err(Error::Other(format!("Secret {name} does not hold a client's credentials"))),
         None => Err(Error::Other(format!(
@@ -358,7 +358,7 @@ async fn of_stack<U: Sync, S: Secrets, T: Sync, A: Account>(
     }
     let stack = Stack::find(&connected.account, name).await?.ok_or_else(missing)?;
     let progress = Progress::default();
-    let aws = connected.steady(&progress);
+    let aws = connected.aws(&progress);
     let mut names = Vec::new();
     for logical_id in stack.ours() {
         names.extend(secrets_of(&aws, &stack.owner(logical_id)).await?);

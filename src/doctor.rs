@@ -202,7 +202,7 @@ async fn domain<U: UserPools, S: Sync, T: Sync, A: Sync>(
     owner: Option<&Owner>,
 ) -> Finding {
     let progress = Progress::default();
-    let aws = connected.steady(&progress);
+    let aws = connected.aws(&progress);
     let subject = format!("domain {}", desired.domain.prefix);
     let holder = match aws.pools.describe_user_pool_domain(&desired.domain.prefix).await {
         Ok(None) => return Finding::new(Severity::Ok, subject, "is free"),
@@ -309,7 +309,7 @@ async fn examine_resource<U: UserPools, S: Secrets, T: TokenEndpoint, A: Account
     }
 
     let progress = Progress::default();
-    let aws = connected.steady(&progress);
+    let aws = connected.aws(&progress);
     // The listing lags behind by minutes, and the declared names may not have been deployed.
     match secrets_of(&aws, &owner).await {
         Ok(listed) => clients.extend(listed),

@@ -25,7 +25,7 @@ use crate::redact::{self, Secret};
 
 /// Longer than any handshake within a region.
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
-/// Longer than `steady` waits for any answer: what hangs is given up by whoever asks.
+/// Longer than `retry` waits for any answer: what hangs is given up by whoever asks.
 const ANSWER_WITHIN: Duration = Duration::from_secs(20);
 /// A token or a set of keys has a few kilobytes.
 const MOST_BYTES: usize = 1024 * 1024;

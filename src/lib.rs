@@ -17,7 +17,7 @@
 //! | [`model`] | the vocabulary: what is desired, what is observed; pure |
 //! | [`plan`] | the difference as steps; pure, and the only place that makes choices |
 //! | [`ports`] | what is needed of AWS, as traits |
-//! | [`steady`] | pace and retries around those traits |
+//! | [`retry`] | pace and retries around those traits |
 //! | [`reconcile`] | observe, apply, delete: the only place that runs steps |
 //! | [`aws`] | the traits over the AWS SDK: the only place that names it |
 //! | [`rotate`] | the four steps that give a client a new secret |
@@ -48,7 +48,7 @@ pub mod reconcile;
 pub mod redact;
 pub mod rotate;
 pub mod rotation;
-pub mod steady;
+pub mod retry;
 pub mod telemetry;
 #[cfg(feature = "cli")]
 pub mod template;

@@ -1,7 +1,7 @@
 //! What the use cases need of AWS, in the words of its API. `aws` implements it over the SDK.
 //!
 //! Every method is one call of one API operation; it neither waits nor tries again:
-//! [`steady`](crate::steady) does that for all of them.
+//! [`retry`](crate::retry) does that for all of them.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -14,7 +14,7 @@ use crate::{
     plan::{Plan, Refusal, plan},
     ports::{Account, AwsError, Page, Secrets, StackDescription, StackResource, TokenEndpoint, UserPools},
     reconcile::{self, Aws, Progress, Target},
-    steady::Steady,
+    retry::Retrying,
     template::{self, Pseudo, Template},
 };
 
@@ -39,11 +39,11 @@ pub struct Connected<U, S, T, A> {
 
 impl<U, S, T, A> Connected<U, S, T, A> {
     /// Cognito and Secrets Manager with pace and retries.
-    pub fn steady<'a>(&'a self, progress: &'a Progress) -> Aws<'a, U, S, T> {
+    pub fn aws<'a>(&'a self, progress: &'a Progress) -> Aws<'a, U, S, T> {
         let deadline = Deadline::after(COMMAND_MAY_TAKE);
         Aws {
-            pools: Steady::new(&self.pools, deadline),
-            secrets: Steady::new(&self.secrets, deadline),
+            pools: Retrying::new(&self.pools, deadline),
+            secrets: Retrying::new(&self.secrets, deadline),
             tokens: &self.tokens,
             deadline,
             progress,
@@ -267,7 +267,7 @@ pub async fn preview<U: UserPools, S: Secrets, T: TokenEndpoint, A: Account>(
     let mut desired = Desired::from_properties(&properties, nobody, &surroundings)?;
 
     let progress = Progress::default();
-    let aws = connected.steady(&progress);
+    let aws = connected.aws(&progress);
     let (owner, target) = match (&found, stack) {
         (Some(stack), _) => {
             let target = stack.pool(&logical_id).map_or(Target::Create, Target::Update);

@@ -15,7 +15,7 @@ use crate::{
         reconcile,
     },
     redact,
-    steady::Steady,
+    retry::Retrying,
 };
 
 /// What the provider works with; made when the first event comes.
@@ -69,8 +69,8 @@ pub async fn handle<U: UserPools, S: Secrets, T: TokenEndpoint>(
         let request = Request::parse(event, &envelope).map_err(|error| error.to_string())?;
         let provider = provider().await;
         let aws = Aws {
-            pools: Steady::new(&provider.pools, deadline),
-            secrets: Steady::new(&provider.secrets, deadline),
+            pools: Retrying::new(&provider.pools, deadline),
+            secrets: Retrying::new(&provider.secrets, deadline),
             tokens: &provider.tokens,
             deadline,
             progress: &progress,

@@ -7,7 +7,7 @@ use crate::{
     model::{Owner, SecretName},
     ports::{AWSCURRENT, AWSPENDING, AwsError, ClientSecrets, SecretVersions, TokenEndpoint, Version},
     rotate::{Rotate, RotateError},
-    steady::Steady,
+    retry::Retrying,
 };
 
 /// What Secrets Manager sends.
@@ -65,7 +65,7 @@ pub async fn handle<C: ClientSecrets, S: SecretVersions, T: TokenEndpoint>(
     tracing::info!(step, secret = %secret, version = client_request_token, "event received");
     let started = now();
 
-    let (clients, secrets) = (Steady::new(clients, deadline), Steady::new(secrets, deadline));
+    let (clients, secrets) = (Retrying::new(clients, deadline), Retrying::new(secrets, deadline));
     let work = run(&step, &secret, &client_request_token, &clients, &secrets, tokens, deadline);
     let result = match tokio::time::timeout_at(deadline.for_answer(), work).await {
         Ok(result) => result,

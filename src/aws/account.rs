@@ -22,7 +22,7 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(20);
 /// The SDK's settings as people use them: a profile and a region may be named.
 pub async fn people_config(profile: Option<&str>, region: Option<&str>) -> SdkConfig {
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
-        // As for the functions: `steady` tries again.
+        // As for the functions: `retry` tries again.
         .retry_config(RetryConfig::disabled())
         .timeout_config(
             TimeoutConfig::builder().connect_timeout(CONNECT_WITHIN).operation_attempt_timeout(ANSWER_WITHIN).build(),
@@ -47,7 +47,7 @@ pub struct AwsAccount {
 impl AwsAccount {
     #[must_use]
     pub fn new(config: &SdkConfig) -> Self {
-        // These calls only read, and `steady` knows nothing of them: the SDK's own retries serve.
+        // These calls only read, and `retry` knows nothing of them: the SDK's own retries serve.
         let config = config.to_builder().retry_config(RetryConfig::standard()).build();
         Self {
             cloudformation: cloudformation::Client::new(&config),

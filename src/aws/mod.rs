@@ -20,7 +20,7 @@ pub use user_pools::Cognito;
 use crate::{http::Http, model::Endpoints};
 
 /// The SDK's settings: region, credentials and endpoints from the environment or the profile.
-/// Its retries are off; [`steady`](crate::steady) has its own.
+/// Its retries are off; [`retry`](crate::retry) has its own.
 pub async fn config(http: &Http) -> SdkConfig {
     aws_config::defaults(BehaviorVersion::latest())
         .retry_config(RetryConfig::disabled())

@@ -28,7 +28,7 @@ use crate::{
     },
     redact::Secret,
     rotate::{Rotate, RotateError, is_older, replace_current},
-    steady::Steady,
+    retry::Retrying,
 };
 
 /// A step that begins with less time than this would only be cut off.
@@ -399,7 +399,7 @@ impl<U: UserPools, S: Secrets, T: TokenEndpoint> Applying<'_, U, S, T> {
         secret: &'r SecretName,
         token: &'r str,
         facts: Option<&'r SecretFacts>,
-    ) -> Rotate<'r, Steady<'r, U>, Steady<'r, S>, T> {
+    ) -> Rotate<'r, Retrying<'r, U>, Retrying<'r, S>, T> {
         let Aws { pools, secrets, tokens, deadline, .. } = self.aws;
         Rotate { clients: pools, secrets, tokens, deadline: *deadline, secret, token, facts }
     }

@@ -19,13 +19,13 @@ use crate::{
     plan::{Plan, Refusal, Step, plan},
     ports::{AwsError, ErrorKind, Secrets, TokenEndpoint, UserPoolDescription, UserPools},
     redact::Secret,
-    steady::Steady,
+    retry::Retrying,
 };
 
-/// AWS as one invocation uses it: steady, and only until its deadline.
+/// AWS as one invocation uses it: with retries, and only until its deadline.
 pub struct Aws<'a, U, S, T> {
-    pub pools: Steady<'a, U>,
-    pub secrets: Steady<'a, S>,
+    pub pools: Retrying<'a, U>,
+    pub secrets: Retrying<'a, S>,
     pub tokens: &'a T,
     pub deadline: Deadline,
     pub progress: &'a Progress,

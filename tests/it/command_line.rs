@@ -353,7 +353,7 @@ async fn the_client_of_a_token_is_found_by_the_outputs_and_else_by_the_tags() {
         let mut account = there();
         let outputs = &mut account.stacks.get_mut("one").unwrap().0.outputs;
         outputs.insert("ClientSecretArn".to_owned(), answer.attribute("ClientSecretArn.web").to_owned());
-        for name in ["Other", "Again"] {
+        for name in ["Other", "Idempotency"] {
             outputs.insert(name.to_owned(), answer.attribute("ClientSecretArn.batch").to_owned());
         }
         account

@@ -14,10 +14,10 @@ const ALLOWED: [(&str, &[&str]); 13] = [
     ("model", &[]),
     ("plan", &["model"]),
     ("ports", &["model"]),
-    ("steady", &["model", "ports"]),
+    ("retry", &["model", "ports"]),
     ("aws", &["http", "model", "ports"]),
     ("rotate", &["model", "ports"]),
-    ("reconcile", &["model", "plan", "ports", "rotate", "steady"]),
+    ("reconcile", &["model", "plan", "ports", "rotate", "retry"]),
 ];
 /// A use case sees everything but the SDK.
 const USE_CASES: [&str; 5] = ["cli", "doctor", "preview", "provider", "rotation"];
