@@ -10,7 +10,7 @@ use crate::model::{
     Client, ClientId, ClientName, Desired, Domain, PoolId, ResourceServer, RotateMark, Rotation, SecretName, Tags,
     UserPool,
     desired::{MOST_SCOPES_A_SERVER, MOST_SERVERS, SecretFacts},
-    observed::{Observed, ObservedClient, ObservedDocument, ObservedPool, ObservedSecret, Ownership, Remains},
+    observed::{Observed, ObservedClient, ObservedDocument, ObservedPool, ObservedSecret, Ownership, DeleteObservation},
 };
 
 /// Steps in phases. Steps of one phase do not need each other and run side by side; a phase
@@ -287,19 +287,19 @@ pub const NOTE_KEPT_FOR_DAYS: u8 = 7;
 ///
 /// # Errors
 /// Where deletion protection is in force.
-pub fn plan_delete(remains: &Remains, recovery_window_in_days: u8) -> Result<Plan, Refusal> {
-    if let Some(pool) = remains.pools.iter().find(|pool| pool.deletion_protection) {
+pub fn plan_delete(observation: &DeleteObservation, recovery_window_in_days: u8) -> Result<Plan, Refusal> {
+    if let Some(pool) = observation.pools.iter().find(|pool| pool.deletion_protection) {
         return Err(Refusal::DeletionProtected { pool: pool.id.clone() });
     }
     Ok(Plan::of([
-        remains
+        observation
             .secrets
             .iter()
             .map(|name| (name, recovery_window_in_days))
-            .chain(remains.note.iter().map(|name| (name, NOTE_KEPT_FOR_DAYS)))
+            .chain(observation.note.iter().map(|name| (name, NOTE_KEPT_FOR_DAYS)))
             .map(|(name, days)| Step::DeleteSecret { name: name.clone(), recovery_window_in_days: days })
             .collect(),
-        remains
+        observation
             .pools
             .iter()
             .filter_map(|pool| {
@@ -308,7 +308,7 @@ pub fn plan_delete(remains: &Remains, recovery_window_in_days: u8) -> Result<Pla
                     .map(|prefix| Step::DeleteUserPoolDomain { pool: pool.id.clone(), prefix: prefix.clone() })
             })
             .collect(),
-        remains.pools.iter().map(|pool| Step::DeleteUserPool { id: pool.id.clone() }).collect(),
+        observation.pools.iter().map(|pool| Step::DeleteUserPool { id: pool.id.clone() }).collect(),
     ]))
 }
 
@@ -723,7 +723,7 @@ mod tests {
     use super::*;
     use crate::model::{
         Endpoints, Owner, Surroundings,
-        observed::{RemainingPool, Remains},
+        observed::{RemainingPool, DeleteObservation},
     };
 
     fn desired(properties: &Value) -> Desired {
@@ -875,14 +875,14 @@ mod tests {
     fn a_delete_takes_secrets_domains_and_pools_in_this_order_or_nothing() {
         let pool =
             RemainingPool { id: "us-east-1_Pool".into(), domain: Some("prefix".into()), deletion_protection: false };
-        let remains = Remains { pools: vec![pool.clone()], secrets: vec!["a/b".into()], note: Some("note".into()) };
-        assert_snapshot!(plan_delete(&remains, 0).unwrap(), @r"
+        let observation = DeleteObservation { pools: vec![pool.clone()], secrets: vec!["a/b".into()], note: Some("note".into()) };
+        assert_snapshot!(plan_delete(&observation, 0).unwrap(), @r"
         DeleteSecret a/b (at once)
         DeleteSecret note (recoverable for 7 days)
         DeleteUserPoolDomain prefix
         DeleteUserPool us-east-1_Pool
         ");
-        let protected = Remains { pools: vec![RemainingPool { deletion_protection: true, ..pool }], ..remains };
+        let protected = DeleteObservation { pools: vec![RemainingPool { deletion_protection: true, ..pool }], ..observation };
         assert_snapshot!(plan_delete(&protected, 0).unwrap_err(), @"Deletion protection is in force on user pool us-east-1_Pool. Nothing was removed. Switch it off on the pool's settings page in the Cognito console, or, while the stack can still be updated, set DeletionProtection to INACTIVE and deploy that; then delete again");
     }
 

@@ -11,7 +11,7 @@ use crate::{
     model::{Desired, Owner, PoolId, SecretName, Surroundings, desired::secret_recovery_window_in_days},
     ports::{Secrets, TokenEndpoint, UserPools},
     reconcile::{
-        Aws, Departed, Error, Progress, Reconciled, Target, chain, delete, deleted_while_creating, note_delete,
+        Aws, DeleteTarget, Error, Progress, Reconciled, Target, chain, delete, deleted_while_creating, note_delete,
         reconcile,
     },
     redact,
@@ -161,12 +161,12 @@ async fn perform<U: UserPools, S: Secrets, T: TokenEndpoint>(
         Request::Create { properties } => {
             let desired = parse(&properties)?;
             let created =
-                Departed { lift_protection: true, ..departed(&owner, "", Some(&desired), &properties, sent_at) };
+                DeleteTarget { lift_protection: true, ..target(&owner, "", Some(&desired), &properties, sent_at) };
             let result = reconcile(aws, &desired, &Target::Create, &BTreeSet::new(), Some(&created)).await;
             // After the last write, so that of this Create and a Delete beside it one sees it all.
             if matches!(result, Err(Error::DeletedMeanwhile)) || deleted_while_creating(aws, &created).await {
                 let pool = aws.progress.pool();
-                delete(aws, &Departed { physical_id: pool.as_ref().map_or("", PoolId::as_str), ..created }).await?;
+                delete(aws, &DeleteTarget { physical_id: pool.as_ref().map_or("", PoolId::as_str), ..created }).await?;
                 return Err(Error::DeletedMeanwhile);
             }
             Ok(attributes(&desired, &result?))
@@ -180,26 +180,26 @@ async fn perform<U: UserPools, S: Secrets, T: TokenEndpoint>(
         }
         Request::Delete { properties } => {
             let desired = parse(&properties).ok();
-            let departed = departed(&owner, physical_id, desired.as_ref(), &properties, sent_at);
+            let target = target(&owner, physical_id, desired.as_ref(), &properties, sent_at);
             // Neither a pool's id nor one of ours: CloudFormation made it up, because no Create has
             // answered yet. One may still be at work.
             if PoolId::parse(physical_id).is_none() && !physical_id.starts_with(WITHOUT_POOL) {
                 note_delete(aws, &owner).await;
             }
-            delete(aws, &departed).await?;
+            delete(aws, &target).await?;
             Ok(Data::default())
         }
     }
 }
 
-fn departed<'a>(
+fn target<'a>(
     owner: &'a Owner,
     physical_id: &'a str,
     desired: Option<&'a Desired>,
     properties: &Value,
     sent_at: Duration,
-) -> Departed<'a> {
-    Departed {
+) -> DeleteTarget<'a> {
+    DeleteTarget {
         owner,
         physical_id,
         pool_name: desired.map(|desired| desired.pool.name.as_str()),

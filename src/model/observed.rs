@@ -110,7 +110,7 @@ impl Observed {
 
 /// What a Delete finds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Remains {
+pub struct DeleteObservation {
     pub pools: Vec<RemainingPool>,
     /// Ours and not yet scheduled for deletion.
     pub secrets: Vec<SecretName>,

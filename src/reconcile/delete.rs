@@ -13,7 +13,7 @@ use crate::{
     deadline::{wait, wall_clock},
     model::{
         ClientId, ClientName, Owner, PoolId, SecretName, Tags, UserPool,
-        observed::{ObservedClient, Ownership, RemainingPool, Remains},
+        observed::{ObservedClient, Ownership, RemainingPool, DeleteObservation},
     },
     plan::{NOTE_KEPT_FOR_DAYS, plan_delete},
     ports::{
@@ -24,7 +24,7 @@ use crate::{
 
 /// What is to be removed.
 #[derive(Clone, Debug)]
-pub struct Departed<'a> {
+pub struct DeleteTarget<'a> {
     pub owner: &'a Owner,
     /// The PhysicalResourceId, which may be a pool's id or anything else.
     pub physical_id: &'a str,
@@ -49,11 +49,11 @@ pub struct Departed<'a> {
 /// What could not be removed; a later run goes on from there.
 pub async fn delete<U: UserPools, S: Secrets, T: TokenEndpoint>(
     aws: &Aws<'_, U, S, T>,
-    departed: &Departed<'_>,
+    target: &DeleteTarget<'_>,
 ) -> Result<(), Error> {
     let mut rounds = Rounds::default();
     loop {
-        match delete_once(aws, departed).await {
+        match delete_once(aws, target).await {
             Ok(()) => return Ok(()),
             // A domain may be on its way out, or a Create still at work.
             Err(error) if rounds.another(aws, &error).await => {}
@@ -64,11 +64,11 @@ pub async fn delete<U: UserPools, S: Secrets, T: TokenEndpoint>(
 
 async fn delete_once<U: UserPools, S: Secrets, T: TokenEndpoint>(
     aws: &Aws<'_, U, S, T>,
-    departed: &Departed<'_>,
+    target: &DeleteTarget<'_>,
 ) -> Result<(), Error> {
-    let observing = observe_remains(aws, departed);
-    let (remains, pools) = aws.progress.during("reading the present state", observing).await.map_err(Error::Observe)?;
-    if departed.lift_protection {
+    let observing = observe_deletion(aws, target);
+    let (observation, pools) = aws.progress.during("reading the present state", observing).await.map_err(Error::Observe)?;
+    if target.lift_protection {
         for pool in pools.iter().filter(|pool| pool.state.deletion_protection) {
             let open = UserPool { deletion_protection: false, ..pool.state.clone() };
             let lifting = aws.pools.update_user_pool(&pool.id, &open);
@@ -77,18 +77,18 @@ async fn delete_once<U: UserPools, S: Secrets, T: TokenEndpoint>(
                 .map_err(|source| Error::Step { step: format!("UpdateUserPool {}", pool.state.name), source })?;
         }
     }
-    let plan = plan_delete(&remains, departed.recovery_window_in_days)?;
+    let plan = plan_delete(&observation, target.recovery_window_in_days)?;
     super::log_plan(&plan, Duration::ZERO);
     apply::apply_deletions(aws, &plan).await
 }
 
-async fn observe_remains<U: UserPools, S: Secrets, T: Sync>(
+async fn observe_deletion<U: UserPools, S: Secrets, T: Sync>(
     aws: &Aws<'_, U, S, T>,
-    departed: &Departed<'_>,
-) -> Result<(Remains, Vec<UserPoolDescription>), AwsError> {
-    let (pools, described) = future::try_join(remaining_pools(aws, departed), described_secrets(aws, departed)).await?;
-    let Some(pools) = pools else { return Ok((Remains::default(), Vec::new())) };
-    let owner = departed.owner;
+    target: &DeleteTarget<'_>,
+) -> Result<(DeleteObservation, Vec<UserPoolDescription>), AwsError> {
+    let (pools, described) = future::try_join(pools_to_delete(aws, target), described_secrets(aws, target)).await?;
+    let Some(pools) = pools else { return Ok((DeleteObservation::default(), Vec::new())) };
+    let owner = target.owner;
     let mut secrets = Vec::new();
     for (name, described) in described.into_iter().filter(|(_, described)| !described.scheduled) {
         let ours = match Ownership::of(&described.tags, described.scheduled, owner) {
@@ -106,17 +106,17 @@ async fn observe_remains<U: UserPools, S: Secrets, T: Sync>(
     let remaining = pools.iter().map(|pool| RemainingPool {
         id: pool.id.clone(),
         domain: pool.domain.clone(),
-        deletion_protection: pool.state.deletion_protection && !departed.lift_protection,
+        deletion_protection: pool.state.deletion_protection && !target.lift_protection,
     });
-    Ok((Remains { pools: remaining.collect(), secrets, note }, pools))
+    Ok((DeleteObservation { pools: remaining.collect(), secrets, note }, pools))
 }
 
 /// Every pool of the owner's; `None` where the event is too late to mean any of them.
-async fn remaining_pools<U: UserPools, S: Sync, T: Sync>(
+async fn pools_to_delete<U: UserPools, S: Sync, T: Sync>(
     aws: &Aws<'_, U, S, T>,
-    departed: &Departed<'_>,
+    target: &DeleteTarget<'_>,
 ) -> Result<Option<Vec<UserPoolDescription>>, AwsError> {
-    let Departed { owner, physical_id, pool_name, .. } = departed;
+    let DeleteTarget { owner, physical_id, pool_name, .. } = target;
     let mut pools = our_pools(aws, owner, *pool_name).await?;
     if let Some(id) = PoolId::parse(physical_id)
         && !pools.iter().any(|pool| pool.id == id)
@@ -140,10 +140,10 @@ async fn remaining_pools<U: UserPools, S: Sync, T: Sync>(
 /// The secrets that may be the owner's: those that the properties name and those that are listed.
 async fn described_secrets<U: Sync, S: Secrets, T: Sync>(
     aws: &Aws<'_, U, S, T>,
-    departed: &Departed<'_>,
+    target: &DeleteTarget<'_>,
 ) -> Result<Vec<(SecretName, SecretDescription)>, AwsError> {
-    let mut names = departed.secrets.clone();
-    names.extend(secrets_of(aws, departed.owner).await?);
+    let mut names = target.secrets.clone();
+    names.extend(secrets_of(aws, target.owner).await?);
     let described: Vec<_> = stream::iter(names.into_iter().map(async |name| {
         let described = aws.secrets.describe_secret(&name).await?;
         Ok::<_, AwsError>(described.map(|described| (name, described)))
@@ -239,7 +239,7 @@ async fn write_note<U: Sync, S: Secrets, T: Sync>(
 /// cannot be found out the Create goes on as if there were none.
 pub async fn deleted_while_creating<U: Sync, S: Secrets, T: Sync>(
     aws: &Aws<'_, U, S, T>,
-    created: &Departed<'_>,
+    created: &DeleteTarget<'_>,
 ) -> bool {
     let name = note_name(created.owner);
     let note = match aws.progress.during("looking for a Delete", aws.secrets.describe_secret(&name)).await {

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-pub use delete::{Departed, delete, deleted_while_creating, note_delete};
+pub use delete::{DeleteTarget, delete, deleted_while_creating, note_delete};
 pub use observe::secrets_of;
 
 use crate::{
@@ -249,7 +249,7 @@ pub async fn reconcile<U: UserPools, S: Secrets, T: TokenEndpoint>(
     desired: &Desired,
     target: &Target,
     former_secrets: &BTreeSet<SecretName>,
-    created: Option<&Departed<'_>>,
+    created: Option<&DeleteTarget<'_>>,
 ) -> Result<Reconciled, Error> {
     let mut verify: BTreeSet<ClientName> = match target {
         Target::Create => desired.clients.iter().map(|client| client.name.clone()).collect(),
