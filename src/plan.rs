@@ -7,7 +7,7 @@
 use std::{collections::BTreeSet, fmt};
 
 use crate::model::{
-    Client, ClientId, ClientName, Desired, Domain, PoolId, ResourceServer, RotateMark, Rotation, SecretName, Tags,
+    Client, ClientId, ClientName, Desired, Domain, PoolId, ResourceServer, RotationRecord, Rotation, SecretName, Tags,
     UserPool,
     desired::{MOST_SCOPES_A_SERVER, MOST_SERVERS, SecretFacts},
     observed::{Observed, ObservedClient, ObservedDocument, ObservedPool, ObservedSecret, Ownership, DeleteObservation},
@@ -230,7 +230,7 @@ pub fn plan(desired: &Desired, observed: &Observed, also_verify: &BTreeSet<Clien
     let verify = plan_verification(desired, &clients, &domain, also_verify);
     let (mut secrets, mut rotate, mut schedule) = (Vec::new(), Vec::new(), Vec::new());
     for client in &desired.clients {
-        let (mark, rotates) = plan_mark(desired, observed, client);
+        let (mark, rotates) = plan_rotation_record(desired, observed, client);
         let description = mark.describe(&client.name);
         secrets.extend(plan_secret(desired, observed, client, (!rotates).then(|| description.clone())));
         if rotates {
@@ -483,14 +483,14 @@ fn client_changes(desired: &Client, observed: &ObservedClient) -> Changes {
 
 /// What the secret shall remember of `RotateSecrets`, and whether it is to be rotated now. A secret
 /// that is new, or gets new credentials with its restoration, needs no rotation.
-fn plan_mark(desired: &Desired, observed: &Observed, client: &Client) -> (RotateMark, bool) {
+fn plan_rotation_record(desired: &Desired, observed: &Observed, client: &Client) -> (RotationRecord, bool) {
     let value = desired.rotate_secrets.as_str();
     let current = observed.secrets.get(&client.secret_name);
     let known =
         current.filter(|secret| secret.ownership == Ownership::Ours && !secret.scheduled && secret.document.is_some());
-    match known.and_then(|secret| RotateMark::parse(&secret.description)) {
+    match known.and_then(|secret| RotationRecord::parse(&secret.description)) {
         Some(mark) => (mark.then(value), mark.asks_to_rotate(value)),
-        None => (RotateMark::new(value), false),
+        None => (RotationRecord::new(value), false),
     }
 }
 
@@ -749,7 +749,7 @@ mod tests {
             scheduled: false,
             tags: desired.pool.tags.clone(),
             kms_key_id: desired.secret_kms_key_id.clone(),
-            description: RotateMark::new(&desired.rotate_secrets).describe(&client.name),
+            description: RotationRecord::new(&desired.rotate_secrets).describe(&client.name),
             rotation: desired.rotation.clone(),
             document: Some(ObservedDocument {
                 client_id: ClientId(format!("id-of-{}", client.name)),

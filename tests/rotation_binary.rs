@@ -25,7 +25,7 @@ use std::{
 use aws_smithy_types::base64;
 use cognito_m2m::{
     deadline::{now, wall_clock},
-    model::{ClientName, Owner, RotateMark},
+    model::{ClientName, Owner, RotationRecord},
     ports::{AWSCURRENT, AWSPENDING, AWSPREVIOUS, FORMER},
 };
 use futures::{StreamExt, stream};
@@ -249,7 +249,7 @@ impl Cloud {
             deleted: Vec::new(),
             versions: BTreeMap::new(),
             tags: tags(),
-            description: RotateMark::new("").describe(&ClientName::from(CLIENT)),
+            description: RotationRecord::new("").describe(&ClientName::from(CLIENT)),
             scheduled: false,
             rotations: 0,
             learns_within: Duration::ZERO,

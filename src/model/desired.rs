@@ -29,7 +29,7 @@ pub struct Desired {
     pub secret_recovery_window_in_days: u8,
     /// How Secrets Manager rotates every client's secret; `None` where it does not.
     pub rotation: Option<Rotation>,
-    /// Any text; see [`RotateMark`](super::RotateMark).
+    /// Any text; see [`RotationRecord`](super::RotationRecord).
     pub rotate_secrets: String,
     pub verify_token: bool,
 }

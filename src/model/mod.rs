@@ -2,7 +2,7 @@
 
 pub mod desired;
 pub mod endpoints;
-pub mod mark;
+pub mod rotation_record;
 pub mod observed;
 pub mod properties;
 pub mod schema;
@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 pub use desired::{Client, Desired, Domain, ResourceServer, Rotation, Scope, Surroundings, Tier, UserPool};
 pub use endpoints::Endpoints;
-pub use mark::RotateMark;
+pub use rotation_record::RotationRecord;
 pub use properties::{Violation, Violations};
 
 /// Tags of a pool or a secret, in the order of their keys.

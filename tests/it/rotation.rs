@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use cognito_m2m::{
     deadline::Deadline,
-    model::{ClientName, RotateMark, SecretName},
+    model::{ClientName, RotationRecord, SecretName},
     ports::{AWSCURRENT, AWSPENDING, AWSPREVIOUS, SecretDocument},
     rotation::{RotationError, handle},
 };
@@ -631,5 +631,5 @@ async fn a_mark_that_somebody_wrote_over_does_not_rotate_and_is_put_back() {
     assert!(stack.update(&id, &properties, &properties).await.succeeded());
     assert!(document(&stack, "web").client_secret == before.client_secret);
     let described = stack.world().secrets[&name("web")].description.clone();
-    assert_eq!(described, RotateMark::new("1").describe(&ClientName::from("web")));
+    assert_eq!(described, RotationRecord::new("1").describe(&ClientName::from("web")));
 }

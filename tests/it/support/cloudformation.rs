@@ -224,7 +224,7 @@ pub fn assert_is(stack: &Stack, properties: &Value) {
         let document = world.document(client.secret_name.as_str());
         assert_eq!(&document.client_id, client_id, "the secret speaks of the client");
         assert!(found.takes(&document.client_secret), "the secret holds a secret of the client");
-        let mark = cognito_m2m::model::RotateMark::parse(&secret.description).unwrap();
+        let mark = cognito_m2m::model::RotationRecord::parse(&secret.description).unwrap();
         assert!(!mark.asks_to_rotate(&desired.rotate_secrets), "{}", secret.description);
         assert_eq!(secret.rotation, desired.rotation);
         assert_eq!(document.facts, desired.secret_facts(client, id));

@@ -11,15 +11,15 @@ use super::ClientName;
 
 /// The present value of `RotateSecrets` and the one before it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RotateMark {
+pub struct RotationRecord {
     present: String,
     before: String,
 }
 
 const MADE_BY: &str = "made by cognito-m2m";
 
-impl RotateMark {
-    /// The mark of a secret that is made while the property has this value.
+impl RotationRecord {
+    /// The record of a secret that is made while the property has this value.
     #[must_use]
     pub fn new(value: &str) -> Self {
         Self { present: digest(value), before: String::new() }
@@ -32,7 +32,7 @@ impl RotateMark {
         value != self.present && value != self.before
     }
 
-    /// The mark once the property has this value.
+    /// The record once the property has this value.
     #[must_use]
     pub fn then(&self, value: &str) -> Self {
         let value = digest(value);
@@ -50,12 +50,12 @@ impl RotateMark {
     /// Reads a description; `None` where somebody has written another one.
     #[must_use]
     pub fn parse(description: &str) -> Option<Self> {
-        let (_, mark) = description.split_once(MADE_BY)?;
-        if mark.is_empty() {
+        let (_, record) = description.split_once(MADE_BY)?;
+        if record.is_empty() {
             return Some(Self::default());
         }
         let (present, before) =
-            mark.strip_prefix(" (RotateSecrets \"")?.strip_suffix("\")")?.split_once("\", before \"")?;
+            record.strip_prefix(" (RotateSecrets \"")?.strip_suffix("\")")?.split_once("\", before \"")?;
         Some(Self { present: present.to_owned(), before: before.to_owned() })
     }
 }
@@ -75,7 +75,7 @@ mod tests {
 
     #[test]
     fn only_a_value_that_is_neither_present_nor_the_one_before_rotates() {
-        let fresh = RotateMark::new("");
+        let fresh = RotationRecord::new("");
         assert!(!fresh.asks_to_rotate(""));
         assert!(fresh.asks_to_rotate("a"));
         let a = fresh.then("a");
@@ -91,16 +91,16 @@ mod tests {
     #[test]
     fn a_description_is_read_as_it_was_written() {
         let client = ClientName::from("orders");
-        for mark in [
-            RotateMark::default(),
-            RotateMark::new("2026"),
-            RotateMark::new("a").then("b"),
-            RotateMark::new("a").then(""),
+        for record in [
+            RotationRecord::default(),
+            RotationRecord::new("2026"),
+            RotationRecord::new("a").then("b"),
+            RotationRecord::new("a").then(""),
         ] {
-            assert_eq!(RotateMark::parse(&mark.describe(&client)), Some(mark));
+            assert_eq!(RotationRecord::parse(&record.describe(&client)), Some(record));
         }
-        assert!(!RotateMark::new("2026").describe(&client).contains("2026"), "any text may be the value");
-        assert_eq!(RotateMark::parse("written by hand"), None);
-        assert_eq!(RotateMark::parse("made by cognito-m2m (changed)"), None);
+        assert!(!RotationRecord::new("2026").describe(&client).contains("2026"), "any text may be the value");
+        assert_eq!(RotationRecord::parse("written by hand"), None);
+        assert_eq!(RotationRecord::parse("made by cognito-m2m (changed)"), None);
     }
 }
