@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use cognito_m2m::{
     cfn::{Data, Envelope, Request, Response},
-    model::{Desired, Endpoints, Owner, Surroundings, observed::Observed},
+    model::{Desired, Endpoints, Owner, ProviderConfig, observed::Observed},
     plan::{Step, plan},
 };
 use serde_json::Value;
@@ -38,9 +38,9 @@ pub fn event(bytes: &[u8]) {
 pub fn desired(bytes: &[u8]) {
     let Ok(properties) = serde_json::from_slice::<Value>(bytes) else { return };
     let endpoints = Endpoints::new("us-east-1", None);
-    let surroundings = Surroundings { endpoints, rotation_function: Some("arn:rotation".to_owned()) };
+    let config = ProviderConfig { endpoints, rotation_function: Some("arn:rotation".to_owned()) };
     let owner = Owner { stack_id: "arn:stack".to_owned(), logical_id: "M2M".to_owned() };
-    match Desired::from_properties(&properties, owner, &surroundings) {
+    match Desired::from_properties(&properties, owner, &config) {
         Err(violations) => {
             assert!(!violations.0.is_empty(), "refused without a reason");
             assert!(violations.0.iter().all(|violation| !violation.rule.is_empty()));

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::{
     deadline::wall_clock,
-    model::{ClientName, Desired, Owner, SecretName, Surroundings, desired::Client},
+    model::{ClientName, Desired, Owner, SecretName, ProviderConfig, desired::Client},
     plan::Plan,
     ports::{
         AWSCURRENT, AWSPENDING, Account, AwsError, Caller, ErrorKind, ExpectedToken, SecretDescription, SecretVersion,
@@ -189,9 +189,9 @@ async fn examine_declared<U: UserPools, S: Secrets, T: TokenEndpoint, A: Account
         return;
     }
     let nobody = Owner { stack_id: String::new(), logical_id: String::new() };
-    let surroundings = Surroundings { endpoints: connected.endpoints.clone(), rotation_function: None };
+    let config = ProviderConfig { endpoints: connected.endpoints.clone(), rotation_function: None };
     // The defaults always parse.
-    if let Ok(defaults) = Desired::from_properties(&serde_json::json!({}), nobody, &surroundings) {
+    if let Ok(defaults) = Desired::from_properties(&serde_json::json!({}), nobody, &config) {
         findings.push(domain(connected, &defaults, None).await);
     }
 }

@@ -722,15 +722,15 @@ mod tests {
 
     use super::*;
     use crate::model::{
-        Endpoints, Owner, Surroundings,
+        Endpoints, Owner, ProviderConfig,
         observed::{RemainingPool, DeleteObservation},
     };
 
     fn desired(properties: &Value) -> Desired {
         let owner = Owner { stack_id: "arn:stack".into(), logical_id: "M2M".into() };
         let endpoints = Endpoints::new("us-east-1", None);
-        let surroundings = Surroundings { endpoints, rotation_function: Some("arn:rotation".into()) };
-        Desired::from_properties(properties, owner, &surroundings).unwrap()
+        let config = ProviderConfig { endpoints, rotation_function: Some("arn:rotation".into()) };
+        Desired::from_properties(properties, owner, &config).unwrap()
     }
 
     /// The account as a deployment of `desired` leaves it.

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::{
     deadline::Deadline,
-    model::{ClientName, Desired, Endpoints, Owner, PoolId, Surroundings, UserPool, Violations, observed::Observed},
+    model::{ClientName, Desired, Endpoints, Owner, PoolId, ProviderConfig, UserPool, Violations, observed::Observed},
     plan::{Plan, Refusal, plan},
     ports::{Account, AwsError, Page, Secrets, StackDescription, StackResource, TokenEndpoint, UserPools},
     reconcile::{self, Aws, Progress, Target},
@@ -260,11 +260,11 @@ pub async fn preview<U: UserPools, S: Secrets, T: TokenEndpoint, A: Account>(
     };
     let logical_id = declared.logical_id(found.as_ref())?;
     let properties = declared.properties(&logical_id, found.as_ref(), &connected.account, &connected.region).await?;
-    let surroundings =
-        Surroundings { endpoints: connected.endpoints.clone(), rotation_function: Some(UNKNOWN_FUNCTION.to_owned()) };
+    let config =
+        ProviderConfig { endpoints: connected.endpoints.clone(), rotation_function: Some(UNKNOWN_FUNCTION.to_owned()) };
     // An owner that nothing belongs to: the stack has no id yet.
     let nobody = Owner { stack_id: String::new(), logical_id: logical_id.clone() };
-    let mut desired = Desired::from_properties(&properties, nobody, &surroundings)?;
+    let mut desired = Desired::from_properties(&properties, nobody, &config)?;
 
     let progress = Progress::default();
     let aws = connected.aws(&progress);
@@ -277,7 +277,7 @@ pub async fn preview<U: UserPools, S: Secrets, T: TokenEndpoint, A: Account>(
         (None, None) => owner_by_name(&aws, &desired.pool).await?,
     };
     if let Some(owner) = &owner {
-        desired = Desired::from_properties(&properties, owner.clone(), &surroundings)?;
+        desired = Desired::from_properties(&properties, owner.clone(), &config)?;
     }
 
     let observed = reconcile::look(&aws, &desired, &target).await?;

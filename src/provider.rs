@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::{
     cfn::{Data, Deliver, DeliveryError, Envelope, Request, Response, deliver::deliver},
     deadline::{Deadline, millis, now, wall_clock},
-    model::{Desired, Owner, PoolId, SecretName, Surroundings, desired::secret_recovery_window_in_days},
+    model::{Desired, Owner, PoolId, SecretName, ProviderConfig, desired::secret_recovery_window_in_days},
     ports::{Secrets, TokenEndpoint, UserPools},
     reconcile::{
         Aws, DeleteTarget, Error, Progress, Reconciled, Target, chain, delete, deleted_while_creating, note_delete,
@@ -23,7 +23,7 @@ pub struct Provider<U, S, T> {
     pub pools: U,
     pub secrets: S,
     pub tokens: T,
-    pub surroundings: Surroundings,
+    pub config: ProviderConfig,
 }
 
 /// Why the invocation fails, so that Lambda runs the event again.
@@ -76,7 +76,7 @@ pub async fn handle<U: UserPools, S: Secrets, T: TokenEndpoint>(
             progress: &progress,
             request_id,
         };
-        perform(&aws, &provider.surroundings, &envelope, request, sent_at(started_at, url.signed_at()))
+        perform(&aws, &provider.config, &envelope, request, sent_at(started_at, url.signed_at()))
             .await
             .map_err(|error| chain(&error))
     };
@@ -149,13 +149,13 @@ const WITHOUT_POOL: &str = "cognito-m2m-failed-";
 
 async fn perform<U: UserPools, S: Secrets, T: TokenEndpoint>(
     aws: &Aws<'_, U, S, T>,
-    surroundings: &Surroundings,
+    config: &ProviderConfig,
     envelope: &Envelope,
     request: Request,
     sent_at: Duration,
 ) -> Result<Data, Error> {
     let owner = owner(envelope);
-    let parse = |properties: &Value| Desired::from_properties(properties, owner.clone(), surroundings);
+    let parse = |properties: &Value| Desired::from_properties(properties, owner.clone(), config);
     let physical_id = envelope.physical_resource_id.as_str();
     match request {
         Request::Create { properties } => {

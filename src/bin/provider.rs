@@ -5,7 +5,7 @@ use cognito_m2m::{
     cfn::ResponseUrlClient,
     deadline::Deadline,
     http::Http,
-    model::Surroundings,
+    model::ProviderConfig,
     provider::{Provider, handle},
     telemetry,
 };
@@ -32,7 +32,7 @@ async fn main() -> Result<(), Error> {
             pools: Cognito::new(config),
             secrets: SecretsManager::new(config),
             tokens: OAuth::new(http.clone()),
-            surroundings: Surroundings {
+            config: ProviderConfig {
                 endpoints: aws::endpoints(config),
                 rotation_function: rotation_function.clone(),
             },

@@ -44,7 +44,7 @@ pub struct Rotation {
 
 /// What the properties do not say and the function's settings do.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Surroundings {
+pub struct ProviderConfig {
     pub endpoints: Endpoints,
     /// The rotation function's ARN, by the environment variable `ROTATION_FUNCTION_ARN`.
     pub rotation_function: Option<String>,
@@ -148,9 +148,9 @@ impl Desired {
     ///
     /// # Errors
     /// Every violation of the properties' rules, each with its path.
-    pub fn from_properties(properties: &Value, owner: Owner, surroundings: &Surroundings) -> Result<Self, Violations> {
+    pub fn from_properties(properties: &Value, owner: Owner, config: &ProviderConfig) -> Result<Self, Violations> {
         let mut reader = Reader::default();
-        let desired = read(&mut reader, properties, owner, surroundings);
+        let desired = read(&mut reader, properties, owner, config);
         reader.finish()?;
         // `read` gives `None` only where it has refused something.
         desired.ok_or_else(|| Violations(Vec::new()))
@@ -319,7 +319,7 @@ pub(super) const KMS_KEY_ID: TextRule = TextRule {
 pub(super) const ROTATE_SECRETS: TextRule =
     TextRule { min: 0, max: 128, pattern: ".*", regex: Regex::Any, matches: |_| true };
 
-fn read(reader: &mut Reader, properties: &Value, owner: Owner, surroundings: &Surroundings) -> Option<Desired> {
+fn read(reader: &mut Reader, properties: &Value, owner: Owner, config: &ProviderConfig) -> Option<Desired> {
     let map = reader.object("", properties, &PROPERTIES)?;
 
     // A name built from a broken part would be reported twice; the default stands in for it.
@@ -375,14 +375,14 @@ fn read(reader: &mut Reader, properties: &Value, owner: Owner, surroundings: &Su
 
     let secret_kms_key_id = reader.ruled_text("SecretKmsKeyId", map.get("SecretKmsKeyId"), &KMS_KEY_ID);
     let secret_recovery_window_in_days = read_recovery_window(reader, map.get("SecretRecoveryWindowInDays"));
-    let rotation = read_rotation(reader, map.get("RotationDays"), surroundings);
+    let rotation = read_rotation(reader, map.get("RotationDays"), config);
     let rotate_secrets =
         reader.ruled_text("RotateSecrets", map.get("RotateSecrets"), &ROTATE_SECRETS).unwrap_or_default();
     let verify_token = reader.flag("VerifyToken", map.get("VerifyToken")).unwrap_or(DEFAULT_VERIFY_TOKEN);
 
     Some(Desired {
         owner,
-        endpoints: surroundings.endpoints.clone(),
+        endpoints: config.endpoints.clone(),
         pool: UserPool { name: pool_name, tier, deletion_protection, tags },
         domain: Domain { prefix, managed_login_version },
         resource_servers,
@@ -395,9 +395,9 @@ fn read(reader: &mut Reader, properties: &Value, owner: Owner, surroundings: &Su
     })
 }
 
-fn read_rotation(reader: &mut Reader, given: Option<&Value>, surroundings: &Surroundings) -> Option<Rotation> {
+fn read_rotation(reader: &mut Reader, given: Option<&Value>, config: &ProviderConfig) -> Option<Rotation> {
     let days = reader.number("RotationDays", given, &ROTATION_DAYS).filter(|days| *days != NO_ROTATION)?;
-    let Some(function_arn) = surroundings.rotation_function.clone() else {
+    let Some(function_arn) = config.rotation_function.clone() else {
         reader.refuse(
             "RotationDays",
             "must be 0: the provider does not know the rotation function (its environment variable \

@@ -11,7 +11,7 @@ use std::{collections::BTreeMap, fmt};
 
 use uuid::Uuid;
 
-pub use desired::{Client, Desired, Domain, ResourceServer, Rotation, Scope, Surroundings, Tier, UserPool};
+pub use desired::{Client, Desired, Domain, ResourceServer, Rotation, Scope, ProviderConfig, Tier, UserPool};
 pub use endpoints::Endpoints;
 pub use rotation_record::RotationRecord;
 pub use properties::{Violation, Violations};

@@ -343,7 +343,7 @@ async fn an_event_that_is_no_request_is_answered_all_the_same() {
             pools: session.clone(),
             secrets: session.clone(),
             tokens: session.clone(),
-            surroundings: crate::support::cloudformation::surroundings(),
+            config: crate::support::cloudformation::config(),
         };
         let deadline = cognito_m2m::deadline::Deadline::after(stack.timeout);
         cognito_m2m::provider::handle(&event, deadline, provider, &bucket).await.unwrap();

@@ -58,7 +58,7 @@ async fn handle_with(
         pools: session.clone(),
         secrets: session.clone(),
         tokens: session.clone(),
-        surroundings: crate::support::cloudformation::surroundings(),
+        config: crate::support::cloudformation::config(),
     };
     handle(event, Deadline::after(timeout), provider, bucket).await
 }

@@ -4,7 +4,7 @@
 use std::{collections::BTreeSet, fs, sync::LazyLock};
 
 use cognito_m2m::model::{
-    Desired, Owner, Surroundings, Violation, Violations,
+    Desired, Owner, ProviderConfig, Violation, Violations,
     schema::{beyond, schema},
 };
 use jsonschema::Validator;
@@ -13,14 +13,14 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     bad_input::{self, clients, scopes, servers, x},
-    support::cloudformation::surroundings,
+    support::cloudformation::config,
 };
 
 static SCHEMA: LazyLock<Validator> = LazyLock::new(|| jsonschema::draft7::new(&schema()).unwrap());
 
-fn desired(properties: &Value, surroundings: &Surroundings) -> Result<Desired, Violations> {
+fn desired(properties: &Value, config: &ProviderConfig) -> Result<Desired, Violations> {
     let owner = Owner { stack_id: "arn:stack".to_owned(), logical_id: "M2M".to_owned() };
-    Desired::from_properties(properties, owner, surroundings)
+    Desired::from_properties(properties, owner, config)
 }
 
 /// A rule that is beyond the schema.
@@ -202,7 +202,7 @@ enum Verdict {
 fn judge(properties: &Value) -> Verdict {
     let errors: Vec<_> =
         SCHEMA.iter_errors(properties).map(|error| format!("{}: {error:.200}", error.instance_path())).collect();
-    match desired(properties, &surroundings()) {
+    match desired(properties, &config()) {
         Ok(_) => {
             assert!(errors.is_empty(), "Desired accepts, the schema does not: {errors:#?}\n{properties:.2000}");
             Verdict::Accepted
@@ -312,12 +312,12 @@ fn each_rule_beyond_the_schema_is_one_and_is_told() {
     for (rule, says) in BEYOND.iter().zip(beyond()) {
         for properties in (rule.examples)() {
             assert!(SCHEMA.is_valid(&properties), "{says}: it is not beyond the schema: {properties:.300}");
-            let surroundings = if says.starts_with("RotationDays") {
-                Surroundings { rotation_function: None, ..surroundings() }
+            let config = if says.starts_with("RotationDays") {
+                ProviderConfig { rotation_function: None, ..config() }
             } else {
-                surroundings()
+                config()
             };
-            let violations = desired(&properties, &surroundings).unwrap_err();
+            let violations = desired(&properties, &config).unwrap_err();
             for violation in &violations.0 {
                 assert!((rule.is)(&properties, violation), "{says}: {violation}");
             }
@@ -328,13 +328,13 @@ fn each_rule_beyond_the_schema_is_one_and_is_told() {
 #[test]
 fn the_defaults_are_those_of_no_properties() {
     let schema = schema();
-    let nothing = desired(&json!({}), &surroundings()).unwrap();
+    let nothing = desired(&json!({}), &config()).unwrap();
     let (mut defaults, mut without) = (Map::new(), Vec::new());
     for (name, property) in schema["properties"].as_object().unwrap() {
         match property.get("default") {
             Some(default) => {
                 let alone = json!({ name: default });
-                assert_eq!(desired(&alone, &surroundings()).as_ref(), Ok(&nothing), "{name}");
+                assert_eq!(desired(&alone, &config()).as_ref(), Ok(&nothing), "{name}");
                 defaults.insert(name.clone(), default.clone());
             }
             None => without.push(name.as_str()),
@@ -343,14 +343,14 @@ fn the_defaults_are_those_of_no_properties() {
     // These follow from other properties, or stand for a key that is not the user's.
     assert_eq!(without, ["Clients", "SecretKmsKeyId", "SecretNamePrefix", "ServiceTimeout", "ServiceToken"]);
     let defaults = Value::Object(defaults);
-    assert_eq!(desired(&defaults, &surroundings()).as_ref(), Ok(&nothing));
+    assert_eq!(desired(&defaults, &config()).as_ref(), Ok(&nothing));
     assert_eq!(judge(&defaults), Verdict::Accepted);
 
     let client = json!({ "Clients": clients(1) });
     let validity = &schema["properties"]["Clients"]["items"]["properties"]["AccessTokenValidityMinutes"]["default"];
     let given = with(&client, "/Clients/0/AccessTokenValidityMinutes", validity.clone());
     assert!(validity.is_number());
-    assert_eq!(desired(&given, &surroundings()), desired(&client, &surroundings()));
+    assert_eq!(desired(&given, &config()), desired(&client, &config()));
 }
 
 /// Where something can be set in [`bases`].

@@ -9,7 +9,7 @@ use std::{
 use cognito_m2m::{
     cfn::{Deliver, ResponseUrl},
     deadline::Deadline,
-    model::{Desired, Endpoints, Owner, Surroundings},
+    model::{Desired, Endpoints, Owner, ProviderConfig},
     provider::{HandlerError, Provider, handle},
 };
 use serde_json::{Value, json};
@@ -65,8 +65,8 @@ pub struct Stack {
 }
 
 /// What the function's settings say.
-pub fn surroundings() -> Surroundings {
-    Surroundings { endpoints: Endpoints::new("us-east-1", None), rotation_function: Some(ROTATION_FUNCTION.to_owned()) }
+pub fn config() -> ProviderConfig {
+    ProviderConfig { endpoints: Endpoints::new("us-east-1", None), rotation_function: Some(ROTATION_FUNCTION.to_owned()) }
 }
 
 pub const ROTATION_FUNCTION: &str = "arn:aws:lambda:us-east-1:111122223333:function:rotation";
@@ -134,7 +134,7 @@ impl Stack {
             pools: session.clone(),
             secrets: session.clone(),
             tokens: session.clone(),
-            surroundings: surroundings(),
+            config: config(),
         };
         let work = handle(event, Deadline::after(self.timeout), provider, &bucket);
         let killed = tokio::select! {
@@ -192,7 +192,7 @@ impl Stack {
 /// What the properties declare for this stack.
 pub fn desired(stack: &Stack, properties: &Value) -> Desired {
     let owner = Owner { stack_id: stack.id.clone(), logical_id: stack.logical_id.clone() };
-    Desired::from_properties(properties, owner, &surroundings()).unwrap()
+    Desired::from_properties(properties, owner, &config()).unwrap()
 }
 
 /// Holds the account against the properties: exactly what they declare is there, once, whole and
