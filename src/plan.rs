@@ -217,7 +217,7 @@ pub fn plan(desired: &Desired, observed: &Observed, also_verify: &BTreeSet<Clien
         return Err(Refusal::DomainTaken { prefix: desired.domain.prefix.clone(), pool: pool.clone() });
     }
     for client in &desired.clients {
-        if let Some(ObservedSecret { ownership: Ownership::SomebodyElses, scheduled, .. }) =
+        if let Some(ObservedSecret { ownership: Ownership::NotOwned, scheduled, .. }) =
             observed.secrets.get(&client.secret_name)
         {
             return Err(Refusal::SecretTaken { name: client.secret_name.clone(), scheduled: *scheduled });
@@ -344,7 +344,7 @@ fn pool_changes(desired: &UserPool, observed: &ObservedPool) -> Changes {
         changes.push("deletion protection off".to_owned());
     }
     changes.extend(tag_changes(tags, &observed.state.tags));
-    if !observed.strict {
+    if !observed.m2m_only {
         changes.push("settings back to machine-to-machine only".to_owned());
     }
     changes
@@ -475,7 +475,7 @@ fn client_changes(desired: &Client, observed: &ObservedClient) -> Changes {
             observed.access_token_validity_minutes
         ));
     }
-    if !observed.strict {
+    if !observed.m2m_only {
         changes.push("settings back to machine-to-machine only".to_owned());
     }
     changes
@@ -741,7 +741,7 @@ mod tests {
             name: client.name.clone(),
             scopes: client.scopes.clone(),
             access_token_validity_minutes: client.access_token_validity_minutes,
-            strict: true,
+            m2m_only: true,
         };
         let secret = |client: &Client| ObservedSecret {
             arn: format!("arn:{}", client.secret_name),
@@ -761,7 +761,7 @@ mod tests {
                 id: id.clone(),
                 arn: "arn:pool".into(),
                 state: desired.pool.clone(),
-                strict: true,
+                m2m_only: true,
                 domain: Some(desired.domain.clone()),
                 resource_servers: desired.resource_servers.clone(),
                 clients: desired.clients.iter().map(client).collect(),
@@ -893,7 +893,7 @@ mod tests {
         assert_snapshot!(plan(&desired, &taken, &BTreeSet::new()).unwrap_err(), @"The domain prefix m2m-rubicon-dev already belongs to user pool us-east-1_Theirs, which is not this resource's. Nothing was changed. Prefixes are unique in a region over all accounts: choose another DomainPrefix or EnvironmentName");
         let mut taken = observed(&desired);
         for secret in taken.secrets.values_mut() {
-            (secret.ownership, secret.scheduled) = (Ownership::SomebodyElses, true);
+            (secret.ownership, secret.scheduled) = (Ownership::NotOwned, true);
         }
         assert_snapshot!(plan(&desired, &taken, &BTreeSet::new()).unwrap_err(), @"The secret machine-to-machine-dev/machine-to-machine-dev-client already exists and belongs to somebody else (it is scheduled for deletion and keeps its name until then). Nothing was changed. Choose another SecretNamePrefix, or remove the secret if nobody needs it");
     }

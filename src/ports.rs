@@ -66,8 +66,8 @@ pub struct UserPoolDescription {
     pub id: PoolId,
     pub arn: String,
     pub state: UserPool,
-    /// See [`ObservedPool::strict`](crate::model::observed::ObservedPool::strict).
-    pub strict: bool,
+    /// See [`ObservedPool::m2m_only`](crate::model::observed::ObservedPool::m2m_only).
+    pub m2m_only: bool,
     /// The prefix of its domain.
     pub domain: Option<String>,
     /// Since the Unix epoch.

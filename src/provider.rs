@@ -97,7 +97,7 @@ pub async fn handle<U: UserPools, S: Secrets, T: TokenEndpoint>(
         (None, _) if !physical_resource_id.is_empty() => physical_resource_id.clone(),
         (None, _) => id_without_pool(&envelope),
     };
-    let outcome = outcome.map_err(|reason| redact::foreign(&reason));
+    let outcome = outcome.map_err(|reason| redact::sanitize(&reason));
     let duration_ms = millis(started.elapsed());
     match &outcome {
         Ok(_) => tracing::info!(status = "SUCCESS", physical_resource_id, duration_ms, "answering"),

@@ -65,7 +65,7 @@ const CREDENTIAL_MARKS: [&str; 6] =
 /// A text that came from outside, fit to be shown: without the queries of URLs and without what stands
 /// behind the marks of a credential.
 #[must_use]
-pub fn foreign(text: &str) -> String {
+pub fn sanitize(text: &str) -> String {
     let mut clean = without_queries(text);
     for mark in CREDENTIAL_MARKS {
         let mut from = 0;
@@ -96,7 +96,7 @@ pub fn causes(error: &dyn std::error::Error) -> String {
         }
         source = cause.source();
     }
-    foreign(&text)
+    sanitize(&text)
 }
 
 #[cfg(test)]
@@ -133,7 +133,7 @@ mod tests {
             ("Basic ", "Basic ***"),
             ("nothing to hide", "nothing to hide"),
         ] {
-            assert_eq!(foreign(text), clean);
+            assert_eq!(sanitize(text), clean);
         }
     }
 

@@ -852,7 +852,7 @@ async fn describe_user_pool_reads_the_whole_state() {
     assert_eq!(pool.id, pool_id());
     assert_eq!(pool.arn, "arn:aws:cognito-idp:us-east-1:123456789012:userpool/us-east-1_AbCdEfGhI");
     assert_eq!(pool.state, user_pool());
-    assert!(pool.strict);
+    assert!(pool.m2m_only);
     assert_eq!(pool.domain.as_deref(), Some("m2m-rubicon-dev"));
     assert_eq!(pool.created, Duration::from_millis(1_767_323_045_250));
 }
@@ -866,7 +866,7 @@ async fn describe_user_pool_reads_an_answer_that_says_almost_nothing() {
     assert_eq!(pool.state, state);
     assert_eq!(pool.created, Duration::ZERO);
     // What is not said to be strict is not taken for it.
-    assert!(!pool.strict);
+    assert!(!pool.m2m_only);
 
     aws.answers(200, &json!({})).await;
     assert_eq!(aws.pools.describe_user_pool(&pool_id()).await.unwrap(), None);
@@ -893,7 +893,7 @@ async fn a_pool_that_has_drifted_from_machine_to_machine_is_not_strict() {
     ] {
         aws.answers(200, &json!({ "UserPool": with(described_pool(), &drift) })).await;
         let pool = aws.pools.describe_user_pool(&pool_id()).await.unwrap().unwrap();
-        assert_eq!(pool.strict, strict, "{drift}");
+        assert_eq!(pool.m2m_only, m2m_only, "{drift}");
     }
 }
 
@@ -972,7 +972,7 @@ async fn describe_user_pool_client_reads_the_client_and_keeps_its_secret_to_itse
     assert_eq!((&observed.id, &observed.name), (&client_id(), &client().name));
     assert_eq!(observed.scopes, client().scopes);
     assert_eq!(observed.access_token_validity_minutes, 90);
-    assert!(observed.strict);
+    assert!(observed.m2m_only);
     assert_eq!(described.secret, Some(Secret::new(CLIENT_SECRET.to_owned())));
 
     aws.answers(200, &json!({})).await;
@@ -987,7 +987,7 @@ async fn a_client_without_a_visible_secret_is_read_without_one() {
     assert_eq!(described.observed.name.as_str(), "");
     assert_eq!(described.observed.scopes, Vec::<String>::new());
     assert_eq!(described.observed.access_token_validity_minutes, 60);
-    assert!(!described.observed.strict);
+    assert!(!described.observed.m2m_only);
 }
 
 #[tokio::test]
@@ -1032,7 +1032,7 @@ async fn a_client_that_has_drifted_from_machine_to_machine_is_not_strict() {
     ] {
         aws.answers(200, &json!({ "UserPoolClient": with(described_client(), &drift) })).await;
         let described = aws.pools.describe_user_pool_client(&pool_id(), &client_id()).await.unwrap().unwrap();
-        assert_eq!(described.observed.strict, strict, "{drift}");
+        assert_eq!(described.observed.m2m_only, m2m_only, "{drift}");
     }
 }
 

@@ -27,7 +27,7 @@ where
             let code = service.err().code().unwrap_or("UnknownError").to_owned();
             let message = service.err().message().unwrap_or("no message").to_owned();
             let kind = classify(operation, &code, &message, status);
-            AwsError { operation, subject, kind, code, message: redact::foreign(&message) }
+            AwsError { operation, subject, kind, code, message: redact::sanitize(&message) }
         }
         // What has a kind was lost on the way, such as a connection that closed without an answer.
         SdkError::DispatchFailure(dispatch)

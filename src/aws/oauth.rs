@@ -79,7 +79,7 @@ impl OAuth {
         match serde_json::from_str::<Denied>(body.expose()) {
             Ok(Denied { error, error_description }) if (400..500).contains(&status) && status != TOO_MANY_REQUESTS => {
                 let said = error_description.map(|text| format!(": {text}")).unwrap_or_default();
-                let said = redact::foreign(&redact::without(&format!("{error}{said}"), secret.expose()));
+                let said = redact::sanitize(&redact::without(&format!("{error}{said}"), secret.expose()));
                 Err(TokenError::Refused(format!("{url} answers HTTP {status} {said}")))
             }
             _ => Err(unreachable(url, &format!("it answers HTTP {status}"))),

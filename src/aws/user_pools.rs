@@ -413,7 +413,7 @@ fn described_pool(id: &PoolId, pool: UserPoolType) -> UserPoolDescription {
             deletion_protection: pool.deletion_protection == Some(DeletionProtectionType::Active),
             tags: pool.user_pool_tags.unwrap_or_default().into_iter().collect(),
         },
-        strict,
+        m2m_only,
         domain: pool.domain.filter(|domain| !domain.is_empty()),
         created: pool.creation_date.map(|date| since_epoch(&date)).unwrap_or_default(),
     }
@@ -454,7 +454,7 @@ fn described_client(id: &ClientId, client: UserPoolClientType) -> ClientDescript
             name: ClientName(client.client_name.unwrap_or_default()),
             scopes: client.allowed_o_auth_scopes.unwrap_or_default(),
             access_token_validity_minutes,
-            strict,
+            m2m_only,
         },
         secret: client.client_secret.map(Secret::new),
     }

@@ -26,7 +26,7 @@ pub struct ObservedPool {
     pub arn: String,
     pub state: UserPool,
     /// Whether the settings that the template does not name are still strictly machine-to-machine.
-    pub strict: bool,
+    pub m2m_only: bool,
     /// The prefix domain, unless it is being deleted.
     pub domain: Option<Domain>,
     pub resource_servers: Vec<ResourceServer>,
@@ -40,7 +40,7 @@ pub struct ObservedClient {
     pub scopes: Vec<String>,
     pub access_token_validity_minutes: u32,
     /// As for the pool.
-    pub strict: bool,
+    pub m2m_only: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,8 +70,8 @@ pub enum Ownership {
     Ours,
     /// Scheduled for deletion by a former resource of this kind: the same stack, deleted and
     /// deployed again, has a new id. It may be restored and made ours.
-    GivenUp,
-    SomebodyElses,
+    Reclaimable,
+    NotOwned,
 }
 
 impl Ownership {
@@ -80,9 +80,9 @@ impl Ownership {
         if owner.owns(tags) {
             Self::Ours
         } else if scheduled && Owner::made_by_this_program(tags) {
-            Self::GivenUp
+            Self::Reclaimable
         } else {
-            Self::SomebodyElses
+            Self::NotOwned
         }
     }
 }

@@ -54,7 +54,7 @@ struct Applying<'a, U, S, T> {
     desired: Option<&'a Desired>,
     versions: HashMap<SecretName, String>,
     /// Secrets that go because their clients' secrets have new names, and those new names.
-    heirs: HashMap<SecretName, SecretName>,
+    renamed_secrets: HashMap<SecretName, SecretName>,
     /// Secrets that Secrets Manager may rotate at any moment.
     scheduled: BTreeSet<SecretName>,
     /// When to give an unreachable endpoint up: once for all clients, for it is one endpoint.
@@ -96,7 +96,7 @@ pub(super) async fn apply<U: UserPools, S: Secrets, T: TokenEndpoint>(
         aws,
         desired: Some(desired),
         versions: credentials.versions,
-        heirs: heirs(desired, observed),
+        renamed_secrets: renamed_secrets(desired, observed),
         scheduled: observed
             .secrets
             .iter()
@@ -120,14 +120,14 @@ pub(super) async fn apply<U: UserPools, S: Secrets, T: TokenEndpoint>(
 
 /// For each secret that speaks of a declared client under a name that is no longer desired, the name
 /// that is.
-fn heirs(desired: &Desired, observed: &Observed) -> HashMap<SecretName, SecretName> {
-    let heir = |(name, secret): (&SecretName, &ObservedSecret)| {
+fn renamed_secrets(desired: &Desired, observed: &Observed) -> HashMap<SecretName, SecretName> {
+    let renamed = |(name, secret): (&SecretName, &ObservedSecret)| {
         let client_name = &secret.document.as_ref()?.facts.client_name;
         let client =
             desired.clients.iter().find(|client| client.name == *client_name && client.secret_name != *name)?;
         Some((name.clone(), client.secret_name.clone()))
     };
-    observed.secrets.iter().filter_map(heir).collect()
+    observed.secrets.iter().filter_map(renamed).collect()
 }
 
 /// Carries out a plan of deletions, which needs no names resolved.
@@ -139,7 +139,7 @@ pub(super) async fn apply_deletions<U: UserPools, S: Secrets, T: TokenEndpoint>(
         aws,
         desired: None,
         versions: HashMap::new(),
-        heirs: HashMap::new(),
+        renamed_secrets: HashMap::new(),
         scheduled: BTreeSet::new(),
         verify_until: OnceLock::new(),
         state: Mutex::default(),
@@ -253,8 +253,8 @@ impl<U: UserPools, S: Secrets, T: TokenEndpoint> Applying<'_, U, S, T> {
             Step::ScheduleRotation { name, rotation } => secrets.rotate_secret(name, rotation).await?,
             Step::CancelRotation { name } => secrets.cancel_rotate_secret(name).await?,
             Step::DeleteSecret { name, recovery_window_in_days } => {
-                if let Some(heir) = self.heirs.get(name) {
-                    self.hand_over(name, heir).await?;
+                if let Some(renamed) = self.renamed_secrets.get(name) {
+                    self.carry_over_previous(name, renamed).await?;
                 }
                 secrets.delete_secret(name, *recovery_window_in_days).await?;
             }
@@ -433,9 +433,9 @@ impl<U: UserPools, S: Secrets, T: TokenEndpoint> Applying<'_, U, S, T> {
 
     /// The next rotation must know the credentials before the present ones, which Cognito still takes;
     /// so the secret with the new name gets them too, before the one with the old name goes.
-    async fn hand_over(&self, name: &SecretName, heir: &SecretName) -> Result<(), StepError> {
+    async fn carry_over_previous(&self, name: &SecretName, renamed: &SecretName) -> Result<(), StepError> {
         let secrets = &self.aws.secrets;
-        let current = secrets.get_secret_value(heir, Version::Stage(AWSCURRENT)).await?;
+        let current = secrets.get_secret_value(renamed, Version::Stage(AWSCURRENT)).await?;
         let Some(current) = current.and_then(|version| version.document) else { return Ok(()) };
         let Some(old) = secrets.get_secret_value(name, Version::Stage(AWSCURRENT)).await? else { return Ok(()) };
         for stage in [AWSPREVIOUS, FORMER] {
@@ -447,9 +447,9 @@ impl<U: UserPools, S: Secrets, T: TokenEndpoint> Applying<'_, U, S, T> {
                 continue;
             }
             if let Some(former) = version.document.filter(is_former) {
-                let parts = format!("{heir}\n{FORMER}\n{}", version.id);
+                let parts = format!("{renamed}\n{FORMER}\n{}", version.id);
                 let token = Uuid::new_v5(&Uuid::NAMESPACE_URL, parts.as_bytes()).to_string();
-                return Ok(secrets.put_secret_value(heir, &former, &token, FORMER).await?);
+                return Ok(secrets.put_secret_value(renamed, &former, &token, FORMER).await?);
             }
         }
         Ok(())

@@ -93,8 +93,8 @@ async fn observe_deletion<U: UserPools, S: Secrets, T: Sync>(
     for (name, described) in described.into_iter().filter(|(_, described)| !described.scheduled) {
         let ours = match Ownership::of(&described.tags, described.scheduled, owner) {
             Ownership::Ours => true,
-            Ownership::GivenUp => false,
-            Ownership::SomebodyElses => is_our_orphan(aws, &name, &described.tags, &pools).await?,
+            Ownership::Reclaimable => false,
+            Ownership::NotOwned => is_our_orphan(aws, &name, &described.tags, &pools).await?,
         };
         if ours {
             secrets.push(name);
@@ -174,7 +174,7 @@ async fn is_our_orphan<U: UserPools, S: Secrets, T: Sync>(
 }
 
 fn named(id: ClientId, name: ClientName) -> ObservedClient {
-    ObservedClient { id, name, scopes: Vec::new(), access_token_validity_minutes: 0, strict: true }
+    ObservedClient { id, name, scopes: Vec::new(), access_token_validity_minutes: 0, m2m_only: true }
 }
 
 const DELETED_AT: &str = "cognito-m2m:deleted-at";

@@ -39,8 +39,8 @@ pub(super) async fn observe<U: UserPools, S: Secrets, T: TokenEndpoint>(
                     future::try_join3(our_pools(aws, &desired.owner, Some(&desired.pool.name)), prefix, secrets)
                         .await?;
                 let pools = with_holder_of_prefix(aws, &desired.owner, pools, prefix.as_ref()).await?;
-                let (elected, surplus) = elect(pools, prefix.as_ref());
-                let pool = match elected {
+                let (chosen, surplus) = choose_pool(pools, prefix.as_ref());
+                let pool = match chosen {
                     Some(pool) => {
                         let (servers, clients) =
                             future::try_join(resource_servers(aws, &pool.id), clients(aws, &pool.id)).await?;
@@ -92,8 +92,8 @@ pub(super) async fn observe<U: UserPools, S: Secrets, T: TokenEndpoint>(
                 clients.push(client);
             }
             adopt_orphans(aws, &mut secrets.found, &pool.id, &clients).await.map_err(Error::Observe)?;
-            let UserPoolDescription { id, arn, state, strict, domain: _, created: _ } = pool;
-            Some(ObservedPool { id, arn, state, strict, domain, resource_servers, clients })
+            let UserPoolDescription { id, arn, state, m2m_only, domain: _, created: _ } = pool;
+            Some(ObservedPool { id, arn, state, m2m_only, domain, resource_servers, clients })
         }
     };
     Ok((Observed { pool, surplus_pools, prefix_taken_by, secrets: secrets.found }, credentials))
@@ -143,7 +143,7 @@ async fn with_holder_of_prefix<U: UserPools, S: Sync, T: Sync>(
 /// Which of several pools with our mark stays: the one that holds the desired prefix, then one
 /// with any domain, then the oldest. Only one pool can hold a prefix, so two runs at once cannot
 /// choose differently for good: the one that fails to get the prefix observes again.
-fn elect(
+fn choose_pool(
     mut pools: Vec<UserPoolDescription>,
     prefix: Option<&DomainDescription>,
 ) -> (Option<UserPoolDescription>, Vec<PoolId>) {
@@ -282,10 +282,10 @@ async fn adopt_orphans<U: UserPools, S: Secrets, T: Sync>(
     clients: &[ObservedClient],
 ) -> Result<(), AwsError> {
     for (name, secret) in secrets {
-        if secret.ownership == Ownership::SomebodyElses
+        if secret.ownership == Ownership::NotOwned
             && is_orphan(aws, name, secret.scheduled, &secret.tags, pool, clients).await?
         {
-            secret.ownership = Ownership::GivenUp;
+            secret.ownership = Ownership::Reclaimable;
         }
     }
     Ok(())

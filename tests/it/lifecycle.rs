@@ -311,7 +311,7 @@ async fn the_same_stack_deployed_again_takes_its_old_secrets_back() {
     assert_is(&again, &large());
 }
 
-fn foreign(stack: &Stack) -> Vec<(&'static str, Tags, bool)> {
+fn sanitize(stack: &Stack) -> Vec<(&'static str, Tags, bool)> {
     let other = Owner { stack_id: "arn:another-stack".into(), logical_id: "M2M".into() }.tags();
     let half = Owner { stack_id: stack.id.clone(), logical_id: "Another".into() }.tags();
     vec![
@@ -325,7 +325,7 @@ fn foreign(stack: &Stack) -> Vec<(&'static str, Tags, bool)> {
 #[tokio::test(start_paused = true)]
 async fn a_secret_of_somebody_else_is_named_and_left_alone() {
     const NAME: &str = "machine-to-machine-dev/machine-to-machine-dev-client";
-    for (what, tags, scheduled) in foreign(&create()) {
+    for (what, tags, scheduled) in sanitize(&create()) {
         let stack = create();
         stack.world().add_foreign_secret(NAME, tags, scheduled);
         let before = stack.world().secrets[&SecretName::from(NAME)].clone();
@@ -437,13 +437,13 @@ async fn what_was_changed_by_hand_is_put_right_and_what_was_added_is_removed() {
     {
         let mut world = stack.world();
         let pool = world.pools.values_mut().next().unwrap();
-        pool.strict = false;
+        pool.m2m_only = false;
         pool.state.tags.remove("Team");
         let first = pool.clients.keys().next().unwrap().clone();
         let mut by_hand = pool.clients[&first].clone();
         by_hand.client.name = "by-hand".into();
         pool.clients.insert("by-hand-id".into(), by_hand);
-        pool.clients.get_mut(&first).unwrap().strict = false;
+        pool.clients.get_mut(&first).unwrap().m2m_only = false;
         pool.servers.remove("stock");
     }
     let updated = stack.update(created.physical_id(), &large(), &large()).await;

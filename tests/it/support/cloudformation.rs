@@ -204,7 +204,7 @@ pub fn assert_is(stack: &Stack, properties: &Value) {
     assert_eq!(pools.len(), 1, "one pool");
     let (id, pool) = pools[0];
     assert_eq!(pool.state, desired.pool);
-    assert!(pool.strict, "strictly machine-to-machine");
+    assert!(pool.m2m_only, "strictly machine-to-machine");
     assert_eq!(pool.domain.as_ref().map(|held| &held.domain), Some(&desired.domain));
     let servers: Vec<_> = pool.servers.values().cloned().collect();
     let mut wanted = desired.resource_servers.clone();
@@ -214,7 +214,7 @@ pub fn assert_is(stack: &Stack, properties: &Value) {
     assert_eq!(pool.clients.len(), desired.clients.len(), "one client of each name: {:?}", pool.clients);
     for client in &desired.clients {
         let (client_id, found) = pool.clients.iter().find(|(_, found)| found.client.name == client.name).unwrap();
-        assert!(found.strict);
+        assert!(found.m2m_only);
         assert_eq!(
             (&found.client.scopes, found.client.access_token_validity_minutes),
             (&client.scopes, client.access_token_validity_minutes)

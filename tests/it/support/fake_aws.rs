@@ -70,7 +70,7 @@ pub enum TokenMood {
 #[derive(Clone, Debug, PartialEq)]
 pub struct FakePool {
     pub state: UserPool,
-    pub strict: bool,
+    pub m2m_only: bool,
     pub domain: Option<FakeDomain>,
     pub servers: BTreeMap<String, ResourceServer>,
     pub clients: BTreeMap<ClientId, FakeClient>,
@@ -86,7 +86,7 @@ pub struct FakeDomain {
 #[derive(Clone, Debug, PartialEq)]
 pub struct FakeClient {
     pub client: Client,
-    pub strict: bool,
+    pub m2m_only: bool,
     /// At most two, the oldest first. All of them are good at the token endpoint.
     pub secrets: Vec<FakeClientSecret>,
 }
@@ -442,7 +442,7 @@ impl World {
             FakeDomain { domain: Domain { prefix: prefix.to_owned(), managed_login_version: 1 }, gone_at: None };
         let pool = FakePool {
             state,
-            strict: false,
+            m2m_only: false,
             domain: Some(domain),
             servers: BTreeMap::new(),
             clients: BTreeMap::new(),
@@ -524,7 +524,7 @@ impl UserPools for Session {
                 id: id.clone(),
                 arn: format!("arn:aws:cognito-idp:us-east-1:111122223333:userpool/{id}"),
                 state: pool.state.clone(),
-                strict: pool.strict,
+                m2m_only: pool.m2m_only,
                 domain: pool.domain.as_ref().map(|held| held.domain.prefix.clone()),
                 created: pool.created,
             }))
@@ -539,7 +539,7 @@ impl UserPools for Session {
             let id = PoolId(format!("us-east-1_{:04x}{number}", (number * 40_503) % 65_536));
             let pool = FakePool {
                 state: pool.clone(),
-                strict: true,
+                m2m_only: true,
                 domain: None,
                 servers: BTreeMap::new(),
                 clients: BTreeMap::new(),
@@ -564,7 +564,7 @@ impl UserPools for Session {
                 );
             }
             current.state = pool.clone();
-            current.strict = true;
+            current.m2m_only = true;
             Ok(())
         })
         .await
@@ -746,7 +746,7 @@ impl UserPools for Session {
                     name: found.client.name.clone(),
                     scopes: found.client.scopes.clone(),
                     access_token_validity_minutes: found.client.access_token_validity_minutes,
-                    strict: found.strict,
+                    m2m_only: found.m2m_only,
                 },
                 secret: found
                     .secrets
@@ -771,7 +771,7 @@ impl UserPools for Session {
                 value: secret.clone(),
                 created: Duration::from_secs(number),
             };
-            pool.clients.insert(id.clone(), FakeClient { client: client.clone(), strict: true, secrets: vec![first] });
+            pool.clients.insert(id.clone(), FakeClient { client: client.clone(), m2m_only: true, secrets: vec![first] });
             Ok((id, secret))
         })
         .await
@@ -785,7 +785,7 @@ impl UserPools for Session {
             match pool.clients.get_mut(id) {
                 Some(found) => {
                     found.client = client.clone();
-                    found.strict = true;
+                    found.m2m_only = true;
                 }
                 None => return not_found(OPERATION),
             }
