@@ -291,17 +291,17 @@ async fn token<U: Sync, S: Secrets, T: Tokens, A: Account>(
     format: Format,
     connected: &Connected<U, S, T, A>,
 ) -> Result<Outcome, Error> {
-    let SecretDocument { client_id, client_secret, mut facts } = match (&arguments.secret, &arguments.stack) {
+    let SecretDocument { client_id, client_secret, mut metadata } = match (&arguments.secret, &arguments.stack) {
         (Some(secret), _) => document(connected, &SecretName(secret.clone())).await?,
         (None, Some(stack)) => of_stack(connected, stack, arguments.client.as_deref()).await?,
         (None, None) => return Err(Error::Other("name a stack or a secret".to_owned())),
     };
-    let client = facts.client_name.to_string();
+    let client = metadata.client_name.to_string();
     let failed = |source| Error::Token { client: client.clone(), source };
     if !arguments.scopes.is_empty() {
-        facts.scope = arguments.scopes.join(" ");
+        metadata.scope = arguments.scopes.join(" ");
     }
-    let expected = ExpectedToken { client_id, facts };
+    let expected = ExpectedToken { client_id, metadata };
     let granted = connected.tokens.request(&expected, &client_secret, &arguments.scopes).await.map_err(failed)?;
     if arguments.decode {
         let claims = connected.tokens.claims(&expected, &granted.token).await.map_err(failed)?;

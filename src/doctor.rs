@@ -383,8 +383,8 @@ async fn examine_secret<U: Sync, S: SecretVersions, T: TokenEndpoint>(
         return;
     };
     if tokens {
-        let client = document.facts.client_name.clone();
-        let expected = ExpectedToken { client_id: document.client_id, facts: document.facts };
+        let client = document.metadata.client_name.clone();
+        let expected = ExpectedToken { client_id: document.client_id, metadata: document.metadata };
         findings.push(token(&client, aws.tokens.verify(&expected, &document.client_secret).await));
     }
 }

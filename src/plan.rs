@@ -9,7 +9,7 @@ use std::{collections::BTreeSet, fmt};
 use crate::model::{
     Client, ClientId, ClientName, Desired, Domain, PoolId, ResourceServer, RotationRecord, Rotation, SecretName, Tags,
     UserPool,
-    desired::{MOST_SCOPES_A_SERVER, MOST_SERVERS, SecretFacts},
+    desired::{MOST_SCOPES_A_SERVER, MOST_SERVERS, SecretMetadata},
     observed::{Observed, ObservedClient, ObservedDocument, ObservedPool, ObservedSecret, Ownership, DeleteObservation},
 };
 
@@ -82,7 +82,7 @@ pub enum Step {
         kms_key_id: Option<String>,
         tags: Tags,
         description: String,
-        value: SecretFacts,
+        value: SecretMetadata,
     },
     /// Gives the client a new secret by the four steps of a rotation, now, and notes that it was done.
     RotateSecret {
@@ -133,7 +133,7 @@ pub struct SecretUpdate {
     /// `Some(None)` is the AWS managed key.
     pub kms_key_id: Option<Option<String>>,
     pub description: Option<String>,
-    pub value: Option<SecretFacts>,
+    pub value: Option<SecretMetadata>,
 }
 
 /// What an update changes, in words.
@@ -511,7 +511,7 @@ fn plan_secret(desired: &Desired, observed: &Observed, client: &Client, descript
     let kms_key_id = desired.secret_kms_key_id.clone();
     // Before there is a pool its id stands as it will be written then: not known yet.
     let pool = observed.pool.as_ref().map_or_else(|| PoolId::from(""), |pool| pool.id.clone());
-    let value = desired.secret_facts(client, &pool);
+    let value = desired.secret_metadata(client, &pool);
     let Some(current) = observed.secrets.get(&name) else {
         let description = description.unwrap_or_default();
         return Some(Step::CreateSecret {
@@ -556,17 +556,17 @@ fn plan_secret(desired: &Desired, observed: &Observed, client: &Client, descript
 }
 
 /// The names of the keys whose values change.
-fn document_changes(desired: &SecretFacts, client: Option<&ClientId>, observed: Option<&ObservedDocument>) -> Changes {
-    let Some(ObservedDocument { client_id, facts }) = observed else { return vec!["value".to_owned()] };
-    let SecretFacts { token_endpoint, scope, issuer, jwks_uri, user_pool_id, client_name } = desired;
+fn document_changes(desired: &SecretMetadata, client: Option<&ClientId>, observed: Option<&ObservedDocument>) -> Changes {
+    let Some(ObservedDocument { client_id, metadata }) = observed else { return vec!["value".to_owned()] };
+    let SecretMetadata { token_endpoint, scope, issuer, jwks_uri, user_pool_id, client_name } = desired;
     [
         ("client_id", client == Some(client_id)),
-        ("token_endpoint", *token_endpoint == facts.token_endpoint),
-        ("scope", *scope == facts.scope),
-        ("issuer", *issuer == facts.issuer),
-        ("jwks_uri", *jwks_uri == facts.jwks_uri),
-        ("user_pool_id", *user_pool_id == facts.user_pool_id),
-        ("client_name", *client_name == facts.client_name),
+        ("token_endpoint", *token_endpoint == metadata.token_endpoint),
+        ("scope", *scope == metadata.scope),
+        ("issuer", *issuer == metadata.issuer),
+        ("jwks_uri", *jwks_uri == metadata.jwks_uri),
+        ("user_pool_id", *user_pool_id == metadata.user_pool_id),
+        ("client_name", *client_name == metadata.client_name),
     ]
     .into_iter()
     .filter(|(_, same)| !same)
@@ -753,7 +753,7 @@ mod tests {
             rotation: desired.rotation.clone(),
             document: Some(ObservedDocument {
                 client_id: ClientId(format!("id-of-{}", client.name)),
-                facts: desired.secret_facts(client, &id),
+                metadata: desired.secret_metadata(client, &id),
             }),
         };
         Observed {

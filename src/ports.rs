@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::{
     model::{
         Client, ClientId, ClientName, Domain, Owner, PoolId, ResourceServer, Rotation, SecretName, Tags, UserPool,
-        desired::SecretFacts,
+        desired::SecretMetadata,
         observed::{ObservedClient, ObservedDocument},
     },
     redact::Secret,
@@ -226,13 +226,13 @@ pub enum Version<'a> {
 pub struct SecretDocument {
     pub client_id: ClientId,
     pub client_secret: Secret<String>,
-    pub facts: SecretFacts,
+    pub metadata: SecretMetadata,
 }
 
 impl SecretDocument {
     #[must_use]
     pub fn observed(&self) -> ObservedDocument {
-        ObservedDocument { client_id: self.client_id.clone(), facts: self.facts.clone() }
+        ObservedDocument { client_id: self.client_id.clone(), metadata: self.metadata.clone() }
     }
 }
 
@@ -321,7 +321,7 @@ pub trait Secrets: SecretVersions {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExpectedToken {
     pub client_id: ClientId,
-    pub facts: SecretFacts,
+    pub metadata: SecretMetadata,
 }
 
 /// Why no good token was had.

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use crate::{
     deadline::{Deadline, now, wait},
-    model::{ClientId, ClientName, PoolId, SecretName, desired::SecretFacts},
+    model::{ClientId, ClientName, PoolId, SecretName, desired::SecretMetadata},
     ports::{
         AWSCURRENT, AWSPENDING, AWSPREVIOUS, AwsError, ClientSecretDescription, ClientSecrets, ErrorKind,
         ExpectedToken, FORMER, NEXT, SecretDocument, SecretVersion, SecretVersions, TokenEndpoint, TokenError, Version,
@@ -31,7 +31,7 @@ pub struct Rotate<'a, C, S, T> {
     /// The ClientRequestToken, which is the new version's id.
     pub token: &'a str,
     /// What is true of the client now, where AWSCURRENT does not say so yet: in the middle of an Update.
-    pub facts: Option<&'a SecretFacts>,
+    pub metadata: Option<&'a SecretMetadata>,
 }
 
 /// Why a step changed nothing more.
@@ -124,7 +124,7 @@ impl<C: ClientSecrets, S: SecretVersions, T: TokenEndpoint> Rotate<'_, C, S, T> 
             // Secrets Manager's own test of a new schedule works with a copy of AWSCURRENT.
             return Ok(());
         }
-        let (pool, client) = (&current.facts.user_pool_id, &current.client_id);
+        let (pool, client) = (&current.metadata.user_pool_id, &current.client_id);
         let settling = now();
         let mut tries = 0;
         loop {
@@ -181,7 +181,7 @@ impl<C: ClientSecrets, S: SecretVersions, T: TokenEndpoint> Rotate<'_, C, S, T> 
                 Err(_) => "no answer in time".to_owned(),
             };
             if started.elapsed() + ASK_AGAIN_AFTER >= within {
-                return Err(RotateError::Token { client: document.facts.client_name, reason });
+                return Err(RotateError::Token { client: document.metadata.client_name, reason });
             }
             wait(ASK_AGAIN_AFTER).await;
         }
@@ -197,7 +197,7 @@ impl<C: ClientSecrets, S: SecretVersions, T: TokenEndpoint> Rotate<'_, C, S, T> 
         let secrets = self.secrets;
         let from = current_version.id.as_str();
         if current.client_secret != pending.client_secret {
-            if current.facts == pending.facts {
+            if current.metadata == pending.metadata {
                 secrets.update_secret_version_stage(self.secret, AWSCURRENT, Some(from), Some(self.token)).await?;
             } else {
                 // The stack was updated since the pending version was written: what it says beside
@@ -281,8 +281,8 @@ impl<C: ClientSecrets, S: SecretVersions, T: TokenEndpoint> Rotate<'_, C, S, T> 
     /// What a token of the document's client must be. What AWSCURRENT says is true now, unless the
     /// caller knows better; the stack may have been updated since an older version was made.
     fn expected(&self, document: &SecretDocument, current: &SecretDocument) -> ExpectedToken {
-        let facts = self.facts.unwrap_or(&current.facts);
-        ExpectedToken { client_id: document.client_id.clone(), facts: facts.clone() }
+        let metadata = self.metadata.unwrap_or(&current.metadata);
+        ExpectedToken { client_id: document.client_id.clone(), metadata: metadata.clone() }
     }
 
     async fn has_value(&self) -> Result<bool, RotateError> {
@@ -310,7 +310,7 @@ impl<C: ClientSecrets, S: SecretVersions, T: TokenEndpoint> Rotate<'_, C, S, T> 
 
 fn unknown(current: &SecretDocument, found: &[ClientSecretDescription], why: &'static str) -> RotateError {
     RotateError::UnknownSecret {
-        pool: current.facts.user_pool_id.clone(),
+        pool: current.metadata.user_pool_id.clone(),
         client: current.client_id.clone(),
         secrets: found.to_vec(),
         why,

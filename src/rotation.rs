@@ -107,7 +107,7 @@ async fn run<C: ClientSecrets, S: SecretVersions, T: TokenEndpoint>(
         let not_staged = || RotationError::NotStaged { secret: secret.clone(), version: token.to_owned() };
         return if finished { Ok(()) } else { Err(not_staged()) };
     }
-    let rotate = Rotate { clients, secrets, tokens, deadline, secret, token, facts: None };
+    let rotate = Rotate { clients, secrets, tokens, deadline, secret, token, metadata: None };
     let result = match step {
         "createSecret" => rotate.create_secret().await,
         "setSecret" => rotate.set_secret().await,
@@ -117,7 +117,7 @@ async fn run<C: ClientSecrets, S: SecretVersions, T: TokenEndpoint>(
     result.map_err(|source| RotationError::Step { step: step.to_owned(), secret: secret.clone(), source })
 }
 
-/// Whether the version's value is AWSCURRENT's, in a version with newer facts: a deployment has written
+/// Whether the version's value is AWSCURRENT's, in a version with newer metadata: a deployment has written
 /// the secret since.
 async fn has_become_current<S: SecretVersions>(
     secrets: &S,

@@ -23,7 +23,7 @@ use cognito_m2m::{
     http::Http,
     model::{
         Client, ClientId, ClientName, Domain, Endpoints, Owner, PoolId, ResourceServer, Rotation, Scope, SecretName,
-        Tags, Tier, UserPool, desired::SecretFacts,
+        Tags, Tier, UserPool, desired::SecretMetadata,
     },
     ports::{
         AWSCURRENT, AWSPENDING, AWSPREVIOUS, AwsError, ClientSecretDescription, ClientSecrets, DomainDescription,
@@ -137,8 +137,8 @@ fn rotation() -> Rotation {
     Rotation { function_arn: "arn:aws:lambda:us-east-1:123456789012:function:rotation".into(), days: 30 }
 }
 
-fn facts() -> SecretFacts {
-    SecretFacts {
+fn metadata() -> SecretMetadata {
+    SecretMetadata {
         token_endpoint: "https://m2m-rubicon-dev.auth.us-east-1.amazoncognito.com/oauth2/token".into(),
         scope: "m2m-client/write m2m-client/read".into(),
         issuer: "https://cognito-idp.us-east-1.amazonaws.com/us-east-1_AbCdEfGhI".into(),
@@ -149,7 +149,7 @@ fn facts() -> SecretFacts {
 }
 
 fn document() -> SecretDocument {
-    SecretDocument { client_id: client_id(), client_secret: Secret::new(CLIENT_SECRET.into()), facts: facts() }
+    SecretDocument { client_id: client_id(), client_secret: Secret::new(CLIENT_SECRET.into()), metadata: metadata() }
 }
 
 /// The secret as the contract has it: these keys and no other.
@@ -1505,7 +1505,7 @@ fn claims() -> Value {
     let now = wall_clock().as_secs();
     json!({
         "sub": CLIENT_ID, "token_use": "access", "scope": "m2m-client/read m2m-client/write", "auth_time": now,
-        "iss": facts().issuer, "exp": now + 3600, "iat": now, "version": 2, "jti": "0a1b", "client_id": CLIENT_ID,
+        "iss": metadata().issuer, "exp": now + 3600, "iat": now, "version": 2, "jti": "0a1b", "client_id": CLIENT_ID,
     })
 }
 
@@ -1524,7 +1524,7 @@ fn expected_at(token_uri: &str, jwks_uri: &str) -> ExpectedToken {
     let token_endpoint = format!("{token_uri}{TOKEN_PATH}");
     ExpectedToken {
         client_id: client_id(),
-        facts: SecretFacts { token_endpoint, jwks_uri: format!("{jwks_uri}{JWKS_PATH}"), ..facts() },
+        metadata: SecretMetadata { token_endpoint, jwks_uri: format!("{jwks_uri}{JWKS_PATH}"), ..metadata() },
     }
 }
 
@@ -2027,7 +2027,7 @@ fn shown(endpoints: &Endpoints) -> (String, String, String) {
 }
 
 fn aws_endpoints() -> (String, String, String) {
-    (facts().token_endpoint, facts().jwks_uri, facts().issuer)
+    (metadata().token_endpoint, metadata().jwks_uri, metadata().issuer)
 }
 
 #[test]
@@ -2043,7 +2043,7 @@ fn a_custom_endpoint_serves_tokens_and_keys_and_an_endpoint_of_awss_own_does_not
     let local = (
         "http://127.0.0.1:4566/oauth2/token".to_owned(),
         "http://127.0.0.1:4566/us-east-1_AbCdEfGhI/.well-known/jwks.json".to_owned(),
-        facts().issuer,
+        metadata().issuer,
     );
     assert_eq!(endpoints_of("us-east-1", Some("http://127.0.0.1:4566")), local);
     assert_eq!(endpoints_of("us-east-1", Some("http://127.0.0.1:4566/")), local);
@@ -2094,7 +2094,7 @@ async fn the_endpoints_are_those_of_the_sdks_own_settings_and_its_retries_are_of
     let (local, other) = (aws.server.uri(), nobody().await);
     let (local, other) = (local.as_str(), other.as_str());
     let local_token = format!("{local}{TOKEN_PATH}");
-    let aws_token = facts().token_endpoint;
+    let aws_token = metadata().token_endpoint;
     let profile = format!("{}/endpoint-of-a-profile", env!("CARGO_TARGET_TMPDIR"));
     std::fs::write(&profile, format!("[default]\nendpoint_url = {local}\n")).unwrap();
 

@@ -60,7 +60,7 @@ impl OAuth {
         secret: &Secret<String>,
         scopes: &[String],
     ) -> Result<AccessToken, TokenError> {
-        let url = &expected.facts.token_endpoint;
+        let url = &expected.metadata.token_endpoint;
         let basic = base64::encode(format!("{}:{}", expected.client_id, secret.expose()));
         let headers = [
             ("authorization", format!("Basic {basic}")),
@@ -107,7 +107,7 @@ impl TokenEndpoint for OAuth {
 
     async fn verify(&self, expected: &ExpectedToken, secret: &Secret<String>) -> Result<(), TokenError> {
         let (token, keys) =
-            futures::future::join(self.token(expected, secret, &[]), self.keys(&expected.facts.jwks_uri)).await;
+            futures::future::join(self.token(expected, secret, &[]), self.keys(&expected.metadata.jwks_uri)).await;
         // The token first: its refusal is final, also where the keys cannot be had.
         check(expected, &token?.token, &keys?).map_err(TokenError::Refused)?;
         Ok(())
@@ -125,14 +125,14 @@ impl Tokens for OAuth {
     }
 
     async fn claims(&self, expected: &ExpectedToken, token: &Secret<String>) -> Result<Value, TokenError> {
-        let keys = self.keys(&expected.facts.jwks_uri).await?;
+        let keys = self.keys(&expected.metadata.jwks_uri).await?;
         check(expected, token, &keys).map_err(TokenError::Refused)
     }
 }
 
 /// Signature, `iss`, `exp`, `client_id`, `token_use` and the exact scopes. Gives all the claims.
 fn check(expected: &ExpectedToken, token: &Secret<String>, keys: &JwkSet) -> Result<Value, String> {
-    let jwks_uri = &expected.facts.jwks_uri;
+    let jwks_uri = &expected.metadata.jwks_uri;
     let header = decode_header(token.expose()).map_err(|error| format!("the access token is not a JWT: {error}"))?;
     if header.alg != Algorithm::RS256 {
         return Err(format!("the access token is signed by {:?} and not by RS256", header.alg));
@@ -145,7 +145,7 @@ fn check(expected: &ExpectedToken, token: &Secret<String>, keys: &JwkSet) -> Res
     let key = DecodingKey::from_jwk(key).map_err(|error| format!("the key in {jwks_uri} cannot be used: {error}"))?;
     let mut validation = Validation::new(Algorithm::RS256);
     validation.set_required_spec_claims(&["exp", "iss"]);
-    validation.set_issuer(&[&expected.facts.issuer]);
+    validation.set_issuer(&[&expected.metadata.issuer]);
     // An access token for a client has no audience.
     validation.validate_aud = false;
     let all: Value = decode(token.expose(), &key, &validation)
@@ -160,9 +160,9 @@ fn check(expected: &ExpectedToken, token: &Secret<String>, keys: &JwkSet) -> Res
         return Err(format!("token_use is {:?} and not \"access\"", claims.token_use));
     }
     let granted: BTreeSet<&str> = claims.scope.split_whitespace().collect();
-    let wanted: BTreeSet<&str> = expected.facts.scope.split_whitespace().collect();
+    let wanted: BTreeSet<&str> = expected.metadata.scope.split_whitespace().collect();
     if granted != wanted {
-        return Err(format!("the scopes are {:?} and not {:?}", claims.scope, expected.facts.scope));
+        return Err(format!("the scopes are {:?} and not {:?}", claims.scope, expected.metadata.scope));
     }
     Ok(all)
 }

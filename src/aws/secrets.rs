@@ -12,7 +12,7 @@ use super::{
     since_epoch,
 };
 use crate::{
-    model::{ClientId, ClientName, Owner, PoolId, Rotation, SecretName, Tags, desired::SecretFacts},
+    model::{ClientId, ClientName, Owner, PoolId, Rotation, SecretName, Tags, desired::SecretMetadata},
     ports::{
         AWSCURRENT, AwsError, ErrorKind, NewSecret, Page, Result, SecretChange, SecretDescription, SecretDocument,
         SecretVersion, SecretVersions, Secrets, Version,
@@ -247,8 +247,8 @@ fn subject(name: &SecretName) -> String {
 }
 
 fn json(document: &SecretDocument) -> String {
-    let SecretDocument { client_id, client_secret, facts } = document;
-    let SecretFacts { token_endpoint, scope, issuer, jwks_uri, user_pool_id, client_name } = facts.clone();
+    let SecretDocument { client_id, client_secret, metadata } = document;
+    let SecretMetadata { token_endpoint, scope, issuer, jwks_uri, user_pool_id, client_name } = metadata.clone();
     let json = Json {
         client_id: client_id.to_string(),
         client_secret: client_secret.expose().clone(),
@@ -268,7 +268,7 @@ fn document(json: Json) -> SecretDocument {
     SecretDocument {
         client_id: ClientId(client_id),
         client_secret: Secret::new(client_secret),
-        facts: SecretFacts {
+        metadata: SecretMetadata {
             token_endpoint,
             scope,
             issuer,

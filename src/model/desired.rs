@@ -116,7 +116,7 @@ pub struct Client {
 
 /// What a client's secret says beside the client secret itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SecretFacts {
+pub struct SecretMetadata {
     pub token_endpoint: String,
     pub scope: String,
     pub issuer: String,
@@ -133,8 +133,8 @@ impl Desired {
 
     /// What the client's secret should say, once the pool is known.
     #[must_use]
-    pub fn secret_facts(&self, client: &Client, pool: &PoolId) -> SecretFacts {
-        SecretFacts {
+    pub fn secret_metadata(&self, client: &Client, pool: &PoolId) -> SecretMetadata {
+        SecretMetadata {
             token_endpoint: self.endpoints.token_endpoint(&self.domain),
             scope: client.scopes.join(" "),
             issuer: self.endpoints.issuer(pool),

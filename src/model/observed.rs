@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{
     ClientId, ClientName, Domain, Owner, PoolId, ResourceServer, Rotation, SecretName, Tags, UserPool,
-    desired::SecretFacts,
+    desired::SecretMetadata,
 };
 
 /// One reading of the account, for a Create or an Update.
@@ -61,7 +61,7 @@ pub struct ObservedSecret {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ObservedDocument {
     pub client_id: ClientId,
-    pub facts: SecretFacts,
+    pub metadata: SecretMetadata,
 }
 
 /// What may be done with a secret.

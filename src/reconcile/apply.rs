@@ -18,7 +18,7 @@ use crate::{
     deadline::{millis, now, wait},
     model::{
         Client, ClientId, ClientName, Desired, Domain, PoolId, SecretName,
-        desired::SecretFacts,
+        desired::SecretMetadata,
         observed::{Observed, ObservedSecret},
     },
     plan::{Plan, SecretUpdate, Step},
@@ -122,7 +122,7 @@ pub(super) async fn apply<U: UserPools, S: Secrets, T: TokenEndpoint>(
 /// that is.
 fn renamed_secrets(desired: &Desired, observed: &Observed) -> HashMap<SecretName, SecretName> {
     let renamed = |(name, secret): (&SecretName, &ObservedSecret)| {
-        let client_name = &secret.document.as_ref()?.facts.client_name;
+        let client_name = &secret.document.as_ref()?.metadata.client_name;
         let client =
             desired.clients.iter().find(|client| client.name == *client_name && client.secret_name != *name)?;
         Some((name.clone(), client.secret_name.clone()))
@@ -236,7 +236,7 @@ impl<U: UserPools, S: Secrets, T: TokenEndpoint> Applying<'_, U, S, T> {
 
             Step::CreateSecret { name, client, kms_key_id, tags, description, value } => {
                 let document = self.document(name, client, value)?;
-                let token = self.version_token(name, &document.facts);
+                let token = self.version_token(name, &document.metadata);
                 let new = NewSecret {
                     name,
                     tags,
@@ -343,7 +343,7 @@ impl<U: UserPools, S: Secrets, T: TokenEndpoint> Applying<'_, U, S, T> {
             // What it says could not be read while it was scheduled for deletion. Another delivery of
             // this event may have restored it first and written its own client.
             written.is_some_and(|written| {
-                written.facts.user_pool_id == document.facts.user_pool_id && written.client_id != document.client_id
+                written.metadata.user_pool_id == document.metadata.user_pool_id && written.client_id != document.client_id
             })
         } else {
             // A rotation, or another delivery: what it wrote is newer than what this run knows.
@@ -352,7 +352,7 @@ impl<U: UserPools, S: Secrets, T: TokenEndpoint> Applying<'_, U, S, T> {
         if by_another {
             return Err(already_written(name));
         }
-        let token = version_token(name, current.as_ref().map(|version| version.id.as_str()), &document.facts);
+        let token = version_token(name, current.as_ref().map(|version| version.id.as_str()), &document.metadata);
         let Some(current) = current else {
             return Ok(secrets.put_secret_value(name, document, &token, AWSCURRENT).await?);
         };
@@ -363,20 +363,20 @@ impl<U: UserPools, S: Secrets, T: TokenEndpoint> Applying<'_, U, S, T> {
         }
         // A new version would break a rotation off whose secret Cognito may already have. At its end
         // there is another secret to write, so this run observes again.
-        if self.end_rotation_under_way(name, &document.facts).await? {
+        if self.end_rotation_under_way(name, &document.metadata).await? {
             return Err(already_written(name));
         }
         Ok(replace_current(secrets, name, document, &token, &current.id).await?)
     }
 
     /// Brings a rotation that Secrets Manager has under way to its end, and says whether it did.
-    async fn end_rotation_under_way(&self, name: &SecretName, facts: &SecretFacts) -> Result<bool, StepError> {
+    async fn end_rotation_under_way(&self, name: &SecretName, metadata: &SecretMetadata) -> Result<bool, StepError> {
         let Some(token) = self.rotation_under_way(name).await? else { return Ok(false) };
         let pending = self.aws.secrets.get_secret_value(name, Version::Id(&token)).await?;
         if pending.is_none_or(|pending| pending.document.is_none()) {
             return Ok(false);
         }
-        match self.rotate(name, &token, Some(facts)).all().await {
+        match self.rotate(name, &token, Some(metadata)).all().await {
             Ok(()) => Ok(true),
             Err(RotateError::Aws(error)) => Err(error.into()),
             // What cannot be brought to its end must not stand in the way of every deployment.
@@ -398,10 +398,10 @@ impl<U: UserPools, S: Secrets, T: TokenEndpoint> Applying<'_, U, S, T> {
         &'r self,
         secret: &'r SecretName,
         token: &'r str,
-        facts: Option<&'r SecretFacts>,
+        metadata: Option<&'r SecretMetadata>,
     ) -> Rotate<'r, Retrying<'r, U>, Retrying<'r, S>, T> {
         let Aws { pools, secrets, tokens, deadline, .. } = self.aws;
-        Rotate { clients: pools, secrets, tokens, deadline: *deadline, secret, token, facts }
+        Rotate { clients: pools, secrets, tokens, deadline: *deadline, secret, token, metadata }
     }
 
     /// Secrets Manager moves AWSPREVIOUS along with the new version. Where it stood on the credentials
@@ -482,7 +482,7 @@ impl<U: UserPools, S: Secrets, T: TokenEndpoint> Applying<'_, U, S, T> {
         let secret = secret.ok_or_else(|| {
             StepError::Other(Error::SecretLost { client: name.clone(), secret: client.secret_name.clone() })
         })?;
-        let expected = ExpectedToken { client_id: id, facts: desired.secret_facts(client, &pool) };
+        let expected = ExpectedToken { client_id: id, metadata: desired.secret_metadata(client, &pool) };
         let until = *self
             .verify_until
             .get_or_init(|| (now() + REACHABLE_WITHIN).min(self.aws.deadline.for_work() - BEFORE_THE_DEADLINE));
@@ -510,23 +510,23 @@ impl<U: UserPools, S: Secrets, T: TokenEndpoint> Applying<'_, U, S, T> {
         &self,
         secret: &SecretName,
         client: &ClientName,
-        value: &SecretFacts,
+        value: &SecretMetadata,
     ) -> Result<SecretDocument, StepError> {
         let pool = self.pool()?;
         let state = self.state();
         let lost = || StepError::Other(Error::SecretLost { client: client.clone(), secret: secret.clone() });
         let client_id = state.clients.get(client).ok_or_else(lost)?;
         let client_secret = state.credentials.get(client_id).ok_or_else(lost)?;
-        let facts = match (self.desired, self.declared(client)) {
+        let metadata = match (self.desired, self.declared(client)) {
             // The plan may be older than the pool.
-            (Some(desired), Some(client)) => desired.secret_facts(client, &pool),
+            (Some(desired), Some(client)) => desired.secret_metadata(client, &pool),
             _ => value.clone(),
         };
-        Ok(SecretDocument { client_id: client_id.clone(), client_secret: client_secret.clone(), facts })
+        Ok(SecretDocument { client_id: client_id.clone(), client_secret: client_secret.clone(), metadata })
     }
 
-    fn version_token(&self, name: &SecretName, facts: &SecretFacts) -> String {
-        version_token(name, self.versions.get(name).map(String::as_str), facts)
+    fn version_token(&self, name: &SecretName, metadata: &SecretMetadata) -> String {
+        version_token(name, self.versions.get(name).map(String::as_str), metadata)
     }
 
     fn declared(&self, name: &ClientName) -> Option<&Client> {
@@ -557,8 +557,8 @@ fn already_written(name: &SecretName) -> StepError {
 /// Secrets Manager refuses a second value under the same id. Of two deliveries of one event, which
 /// both made a client, only one can therefore write the version; the other is refused, observes
 /// again, and finds the first one's client in the secret.
-fn version_token(name: &SecretName, current: Option<&str>, facts: &SecretFacts) -> String {
-    let SecretFacts { token_endpoint, scope, issuer, jwks_uri, user_pool_id, client_name } = facts;
+fn version_token(name: &SecretName, current: Option<&str>, metadata: &SecretMetadata) -> String {
+    let SecretMetadata { token_endpoint, scope, issuer, jwks_uri, user_pool_id, client_name } = metadata;
     let parts = [
         name.as_str(),
         current.unwrap_or_default(),

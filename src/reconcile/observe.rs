@@ -310,9 +310,9 @@ pub(super) async fn is_orphan<U: UserPools, S: Secrets, T: Sync>(
     }
     match aws.secrets.get_secret_value(name, Version::Stage(AWSCURRENT)).await? {
         Some(SecretVersion { document: Some(document), .. })
-            if document.facts.user_pool_id.region() == pool.region() =>
+            if document.metadata.user_pool_id.region() == pool.region() =>
         {
-            Ok(aws.pools.describe_user_pool(&document.facts.user_pool_id).await?.is_none())
+            Ok(aws.pools.describe_user_pool(&document.metadata.user_pool_id).await?.is_none())
         }
         _ => Ok(false),
     }

@@ -35,16 +35,16 @@ impl Tokens for Session {
         let mut expected = expected.clone();
         // The token in memory carries all of the client's scopes.
         if !scopes.is_empty() {
-            expected.facts.scope = self.world_scopes(&expected);
+            expected.metadata.scope = self.world_scopes(&expected);
         }
         self.verify(&expected, secret).await?;
-        let token = format!("token of {} for [{}]", expected.facts.client_name, scopes.join(" "));
+        let token = format!("token of {} for [{}]", expected.metadata.client_name, scopes.join(" "));
         Ok(AccessToken { token: Secret::new(token), token_type: "Bearer".to_owned(), expires_in: 3600 })
     }
 
     async fn claims(&self, expected: &ExpectedToken, token: &Secret<String>) -> Result<Value, TokenError> {
-        assert!(token.expose().contains(expected.facts.client_name.as_str()));
-        Ok(json!({ "client_id": expected.client_id.as_str(), "scope": expected.facts.scope }))
+        assert!(token.expose().contains(expected.metadata.client_name.as_str()));
+        Ok(json!({ "client_id": expected.client_id.as_str(), "scope": expected.metadata.scope }))
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
 };
 
 use cognito_m2m::{
-    model::{ClientId, SecretName, desired::SecretFacts},
+    model::{ClientId, SecretName, desired::SecretMetadata},
     ports::{SecretDocument, SecretVersion},
     redact::Secret,
 };
@@ -110,7 +110,7 @@ fn no_canary_comes_out_of_any_run() {
 
 #[test]
 fn nothing_public_debugs_to_a_secret() {
-    let facts = SecretFacts {
+    let metadata = SecretMetadata {
         token_endpoint: String::new(),
         scope: String::new(),
         issuer: String::new(),
@@ -119,7 +119,7 @@ fn nothing_public_debugs_to_a_secret() {
         client_name: "c".into(),
     };
     let document =
-        SecretDocument { client_id: ClientId::from("id"), client_secret: Secret::new(CANARY.to_owned()), facts };
+        SecretDocument { client_id: ClientId::from("id"), client_secret: Secret::new(CANARY.to_owned()), metadata };
     let version = SecretVersion { id: "v".to_owned(), created: None, document: Some(document.clone()) };
     for shown in [
         format!("{document:?}"),

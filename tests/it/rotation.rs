@@ -103,10 +103,10 @@ async fn rotate(stack: &Stack, client: &str, token: &str) {
 fn assert_rotated(stack: &Stack, client: &str, before: &SecretDocument) {
     let after = document(stack, client);
     assert!(after.client_secret != before.client_secret, "a new value");
-    assert_eq!((&after.client_id, &after.facts), (&before.client_id, &before.facts), "the other keys are kept");
+    assert_eq!((&after.client_id, &after.metadata), (&before.client_id, &before.metadata), "the other keys are kept");
     let world = stack.world();
     assert_eq!(world.broken_promises, Vec::<String>::new());
-    let pool = &world.pools[&after.facts.user_pool_id];
+    let pool = &world.pools[&after.metadata.user_pool_id];
     let secrets = &pool.clients[&after.client_id].secrets;
     assert_eq!(secrets.len(), 2);
     assert!(secrets.iter().any(|secret| secret.value == before.client_secret), "the former secret is still good");
@@ -331,7 +331,7 @@ async fn where_somebody_moved_awscurrent_back_by_hand_nothing_is_deleted() {
         let error = step(&stack, &session, "web", "setSecret", "token").await.unwrap().unwrap_err().to_string();
         assert!(error.contains("cannot be told for certain"), "{error}");
         let world = stack.world();
-        let client = &world.pools[&current.facts.user_pool_id].clients[&current.client_id];
+        let client = &world.pools[&current.metadata.user_pool_id].clients[&current.client_id];
         assert!(client.secrets.len() == 2 && client.takes(&current.client_secret));
     }
 }
@@ -346,7 +346,7 @@ async fn a_secret_that_somebody_else_added_is_named_and_left_alone() {
         let before = document(&stack, "web");
         {
             let mut world = stack.world();
-            let pool = world.pools.get_mut(&before.facts.user_pool_id).unwrap();
+            let pool = world.pools.get_mut(&before.metadata.user_pool_id).unwrap();
             let client = pool.clients.get_mut(&before.client_id).unwrap();
             client.secrets.retain(|secret| secret.value == before.client_secret);
             let value = cognito_m2m::redact::Secret::new("somebody-elses-value-0123456789".to_owned());
@@ -356,10 +356,10 @@ async fn a_secret_that_somebody_else_added_is_named_and_left_alone() {
         begin(&stack, "web", "token");
         let session = Session::new(&stack.world);
         step(&stack, &session, "web", "createSecret", "token").await.unwrap().unwrap();
-        let clients = stack.world().pools[&before.facts.user_pool_id].clients.clone();
+        let clients = stack.world().pools[&before.metadata.user_pool_id].clients.clone();
         let error = step(&stack, &session, "web", "setSecret", "token").await.unwrap().unwrap_err().to_string();
         assert!(error.contains("theirs--9") && error.contains("delete-user-pool-client-secret"), "{error}");
-        assert_eq!(stack.world().pools[&before.facts.user_pool_id].clients, clients, "nothing was changed");
+        assert_eq!(stack.world().pools[&before.metadata.user_pool_id].clients, clients, "nothing was changed");
         assert!(document(&stack, "web").client_secret == before.client_secret);
     }
 }

@@ -227,7 +227,7 @@ pub fn assert_is(stack: &Stack, properties: &Value) {
         let mark = cognito_m2m::model::RotationRecord::parse(&secret.description).unwrap();
         assert!(!mark.asks_to_rotate(&desired.rotate_secrets), "{}", secret.description);
         assert_eq!(secret.rotation, desired.rotation);
-        assert_eq!(document.facts, desired.secret_facts(client, id));
+        assert_eq!(document.metadata, desired.secret_metadata(client, id));
     }
     let ours = world
         .secrets

@@ -221,7 +221,7 @@ impl Session {
     #[cfg(feature = "cli")]
     pub fn world_scopes(&self, expected: &ExpectedToken) -> String {
         let world = self.world.lock().unwrap();
-        let pool = &world.pools[&expected.facts.user_pool_id];
+        let pool = &world.pools[&expected.metadata.user_pool_id];
         let scopes = World::effective_scopes(pool, &pool.clients[&expected.client_id]);
         scopes.into_iter().collect::<Vec<_>>().join(" ")
     }
@@ -401,7 +401,7 @@ impl World {
                 continue;
             };
             let Some(client) =
-                self.pools.get(&document.facts.user_pool_id).and_then(|pool| pool.clients.get(&document.client_id))
+                self.pools.get(&document.metadata.user_pool_id).and_then(|pool| pool.clients.get(&document.client_id))
             else {
                 continue;
             };
@@ -1102,13 +1102,13 @@ impl TokenEndpoint for Session {
     async fn accepts(&self, expected: &ExpectedToken, secret: &Secret<String>) -> Result<bool, TokenError> {
         let answer = self
             .call("VerifyToken", |world| {
-                let facts = &expected.facts;
+                let metadata = &expected.metadata;
                 let endpoints = Endpoints::new("us-east-1", None);
-                let domain = world.pools.get(&facts.user_pool_id).and_then(|pool| pool.domain.as_ref());
-                if domain.map(|held| endpoints.token_endpoint(&held.domain)).as_ref() != Some(&facts.token_endpoint) {
+                let domain = world.pools.get(&metadata.user_pool_id).and_then(|pool| pool.domain.as_ref());
+                if domain.map(|held| endpoints.token_endpoint(&held.domain)).as_ref() != Some(&metadata.token_endpoint) {
                     return Ok(Err(TokenError::Unreachable("no such host".to_owned())));
                 }
-                let client = world.client("token", &facts.user_pool_id, &expected.client_id);
+                let client = world.client("token", &metadata.user_pool_id, &expected.client_id);
                 Ok(Ok(client.is_ok_and(|client| client.takes(secret))))
             })
             .await;
@@ -1123,12 +1123,12 @@ impl TokenEndpoint for Session {
                     TokenMood::Unreachable => Err(TokenError::Unreachable("no such host".to_owned())),
                     TokenMood::Refuses => Err(TokenError::Refused("HTTP 400 invalid_client".to_owned())),
                     TokenMood::Works => {
-                        let found = world.pools.get(&expected.facts.user_pool_id).and_then(|pool| {
+                        let found = world.pools.get(&expected.metadata.user_pool_id).and_then(|pool| {
                             let domain = &pool.domain.as_ref().filter(|held| held.gone_at.is_none())?.domain;
                             let client = pool.clients.get(&expected.client_id)?;
                             let wanted: BTreeSet<String> =
-                                expected.facts.scope.split(' ').map(ToOwned::to_owned).collect();
-                            let good = endpoints.token_endpoint(domain) == expected.facts.token_endpoint
+                                expected.metadata.scope.split(' ').map(ToOwned::to_owned).collect();
+                            let good = endpoints.token_endpoint(domain) == expected.metadata.token_endpoint
                                 && client.takes(secret)
                                 && World::effective_scopes(pool, client) == wanted;
                             good.then_some(())
