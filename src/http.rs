@@ -28,7 +28,7 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 /// Longer than `retry` waits for any answer: what hangs is given up by whoever asks.
 const ANSWER_WITHIN: Duration = Duration::from_secs(20);
 /// A token or a set of keys has a few kilobytes.
-const MOST_BYTES: usize = 1024 * 1024;
+const MAX_BYTES: usize = 1024 * 1024;
 
 /// Follows no redirect: nothing that this program talks to sends one, and every request carries a
 /// credential. Clones share their connections.
@@ -102,8 +102,8 @@ impl Http {
         let mut body = Vec::new();
         while let Some(chunk) = stream.next().await {
             body.extend_from_slice(&chunk.map_err(|error| redact::causes(&error))?);
-            if body.len() > MOST_BYTES {
-                return Err(format!("the answer has more than {MOST_BYTES} bytes"));
+            if body.len() > MAX_BYTES {
+                return Err(format!("the answer has more than {MAX_BYTES} bytes"));
             }
         }
         Ok(Answer { status, body: Secret::new(String::from_utf8_lossy(&body).into_owned()) })

@@ -9,7 +9,7 @@ use std::{collections::BTreeSet, fmt};
 use crate::model::{
     Client, ClientId, ClientName, Desired, Domain, PoolId, ResourceServer, RotationRecord, Rotation, SecretName, Tags,
     UserPool,
-    desired::{MOST_SCOPES_A_SERVER, MOST_SERVERS, SecretMetadata},
+    desired::{MAX_SCOPES_PER_SERVER, MAX_SERVERS, SecretMetadata},
     observed::{Observed, ObservedClient, ObservedDocument, ObservedPool, ObservedSecret, Ownership, DeleteObservation},
 };
 
@@ -396,7 +396,7 @@ fn plan_resource_servers(desired: &[ResourceServer], observed: Option<&ObservedP
         let leaving: Vec<_> =
             current.scopes.iter().filter(|scope| !server.scopes.iter().any(|kept| kept.name == scope.name)).collect();
         // What does not fit beside the new scopes goes at once.
-        let staying = leaving.iter().take(MOST_SCOPES_A_SERVER.saturating_sub(server.scopes.len()));
+        let staying = leaving.iter().take(MAX_SCOPES_PER_SERVER.saturating_sub(server.scopes.len()));
         let wide = ResourceServer {
             scopes: server.scopes.iter().chain(staying.copied()).cloned().collect(),
             ..server.clone()
@@ -417,7 +417,7 @@ fn plan_resource_servers(desired: &[ResourceServer], observed: Option<&ObservedP
         .map(|server| Step::DeleteResourceServer { identifier: server.identifier.clone() })
         .collect();
     let created = widen.iter().filter(|step| matches!(step, Step::CreateResourceServer { .. })).count();
-    let in_the_way = (existing.len() + created).saturating_sub(MOST_SERVERS).min(make_room.len());
+    let in_the_way = (existing.len() + created).saturating_sub(MAX_SERVERS).min(make_room.len());
     narrow.extend(make_room.split_off(in_the_way));
     ResourceServerSteps { make_room, widen, narrow }
 }

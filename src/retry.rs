@@ -39,7 +39,7 @@ const WINDOW: Duration = Duration::from_secs(1);
 const ANSWER_WITHIN: Duration = Duration::from_secs(15);
 
 const FIRST_BACKOFF: Duration = Duration::from_millis(250);
-const LONGEST_BACKOFF: Duration = Duration::from_secs(4);
+const MAX_BACKOFF: Duration = Duration::from_secs(4);
 
 /// A port whose calls keep within Cognito's rate, time out, and are retried while that is safe and the
 /// deadline allows.
@@ -101,7 +101,7 @@ impl<'a, T> Retrying<'a, T> {
             }
             tracing::info!(operation = error.operation, code = error.code, "retrying after {} ms", pause.as_millis());
             wait(pause).await;
-            backoff = (backoff * 2).min(LONGEST_BACKOFF);
+            backoff = (backoff * 2).min(MAX_BACKOFF);
         }
     }
 

@@ -77,7 +77,7 @@ pub fn parse(text: &str) -> Result<Value, Error> {
 /// Refuses text that would keep YAML's parser busy for hours: at each word it goes through all open brackets. Those in
 /// quotes count too, which may be off by some, but never by this many.
 fn check_brackets(text: &str) -> Result<(), Error> {
-    const MOST_OPEN_BRACKETS: usize = 1_000;
+    const MAX_OPEN_BRACKETS: usize = 1_000;
     let mut open: usize = 0;
     for byte in text.bytes() {
         match byte {
@@ -85,7 +85,7 @@ fn check_brackets(text: &str) -> Result<(), Error> {
             b']' | b'}' => open = open.saturating_sub(1),
             _ => {}
         }
-        if open > MOST_OPEN_BRACKETS {
+        if open > MAX_OPEN_BRACKETS {
             return Err(Error::Syntax("its brackets are nested too deep".to_owned()));
         }
     }
@@ -100,7 +100,7 @@ const ENTRY_SIZE: usize = 16;
 
 /// How far a tag and the spaces behind it may reach: twice the longest tag there is. To look back further would take
 /// for ever in a text without spaces.
-const LONGEST_TAG: usize = 32;
+const MAX_TAG: usize = 32;
 
 /// Builds JSON from what a parser finds in the text.
 struct Reader<'t> {
@@ -124,7 +124,7 @@ impl<'t> Reader<'t> {
     /// The parsers do not say so, but they lend out the very part of the text, before which the quote or the tag is.
     fn is_plain(&self, scalar: &'t str) -> bool {
         let start = scalar.as_ptr().addr().wrapping_sub(self.text.as_ptr().addr());
-        let before = self.text.as_bytes().get(start.saturating_sub(LONGEST_TAG)..start).unwrap_or_default();
+        let before = self.text.as_bytes().get(start.saturating_sub(MAX_TAG)..start).unwrap_or_default();
         let ends_a_word = |byte: &u8| byte.is_ascii_whitespace() || b"[{,".contains(byte);
         let last_word = before.trim_ascii_end().rsplit(ends_a_word).next().unwrap_or_default();
         !before.ends_with(b"\"") && !before.ends_with(b"'") && !last_word.starts_with(b"!")
@@ -333,7 +333,7 @@ impl Template {
         resolver.problems.dedup();
         match found {
             Ok(found) if resolver.problems.is_empty() => Ok(found.unwrap_or_else(|| Map::new().into())),
-            Ok(_) | Err(Noted) => Err(Error::Unresolved(resolver.problems)),
+            Ok(_) | Err(ErrorReported) => Err(Error::Unresolved(resolver.problems)),
         }
     }
 
@@ -355,17 +355,17 @@ const WAY_OUT: &str = "write the value out, or pass the properties with --proper
 
 /// A problem has been noted; the value is missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Noted;
+struct ErrorReported;
 
 /// A value; none where `AWS::NoValue` takes the property or the entry away.
-type Resolved = Result<Option<Value>, Noted>;
+type Resolved = Result<Option<Value>, ErrorReported>;
 
 struct Resolver<'a> {
     template: &'a Template,
     parameters: &'a BTreeMap<String, String>,
     pseudo: &'a Pseudo,
     /// The conditions that have been asked for; none while one is being worked out.
-    conditions: BTreeMap<&'a str, Option<Result<bool, Noted>>>,
+    conditions: BTreeMap<&'a str, Option<Result<bool, ErrorReported>>>,
     depth: usize,
     problems: Vec<Problem>,
 }
@@ -376,12 +376,12 @@ impl Resolver<'_> {
         self.problems.push(Problem { path: path.to_owned(), message: message.into() });
     }
 
-    fn refuse<T>(&mut self, path: &str, message: impl Into<String>) -> Result<T, Noted> {
+    fn refuse<T>(&mut self, path: &str, message: impl Into<String>) -> Result<T, ErrorReported> {
         self.note(path, message);
-        Err(Noted)
+        Err(ErrorReported)
     }
 
-    fn refuse_unknown<T>(&mut self, path: &str, what: &str) -> Result<T, Noted> {
+    fn refuse_unknown<T>(&mut self, path: &str, what: &str) -> Result<T, ErrorReported> {
         self.refuse(path, format!("{what} cannot be known before the deploy; {WAY_OUT}"))
     }
 
@@ -415,7 +415,7 @@ impl Resolver<'_> {
     }
 
     /// One level deeper, as long as there is one.
-    fn nested<T>(&mut self, path: &str, step: impl FnOnce(&mut Self) -> Result<T, Noted>) -> Result<T, Noted> {
+    fn nested<T>(&mut self, path: &str, step: impl FnOnce(&mut Self) -> Result<T, ErrorReported>) -> Result<T, ErrorReported> {
         if self.depth == MAX_DEPTH {
             return self.refuse(path, format!("is nested more than {MAX_DEPTH} levels deep"));
         }
@@ -441,7 +441,7 @@ impl Resolver<'_> {
         Ok(resolved)
     }
 
-    fn entries(&mut self, entries: &[Value], path: impl Fn(usize) -> String) -> Result<Vec<Value>, Noted> {
+    fn entries(&mut self, entries: &[Value], path: impl Fn(usize) -> String) -> Result<Vec<Value>, ErrorReported> {
         // All are looked at before the first problem counts, so that all problems are noted.
         let resolved: Vec<_> = entries
             .iter()
@@ -558,7 +558,7 @@ impl Resolver<'_> {
         result.map(|done| Some((done + rest).into()))
     }
 
-    fn variable(&mut self, path: &str, name: &str, variables: &Map<String, Value>) -> Result<String, Noted> {
+    fn variable(&mut self, path: &str, name: &str, variables: &Map<String, Value>) -> Result<String, ErrorReported> {
         if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || "_.:".contains(c)) {
             let rule = "may hold letters, digits, underscores, periods and colons only";
             return self.refuse(path, format!("a name in Fn::Sub {rule}, but is {name:?}; write ${{!…}} to keep it"));
@@ -621,14 +621,14 @@ impl Resolver<'_> {
         }
     }
 
-    fn text(&mut self, path: &str, what: &str, value: &Value) -> Result<String, Noted> {
+    fn text(&mut self, path: &str, what: &str, value: &Value) -> Result<String, ErrorReported> {
         match self.value(path, value)? {
             Some(Value::String(text)) => Ok(text),
             _ => self.refuse(path, format!("{what} must be text")),
         }
     }
 
-    fn list(&mut self, path: &str, function: &str, value: &Value) -> Result<Vec<Value>, Noted> {
+    fn list(&mut self, path: &str, function: &str, value: &Value) -> Result<Vec<Value>, ErrorReported> {
         if let Value::Array(entries) = value {
             return self.entries(entries, |_| path.to_owned());
         }
@@ -640,7 +640,7 @@ impl Resolver<'_> {
 
     /// A condition's name is worked out once, however often it is used: conditions of conditions would take for ever
     /// otherwise.
-    fn named_condition(&mut self, path: &str, name: &str) -> Result<bool, Noted> {
+    fn named_condition(&mut self, path: &str, name: &str) -> Result<bool, ErrorReported> {
         let template = self.template;
         let conditions = template.0.get("Conditions").and_then(Value::as_object);
         let Some((name, condition)) = conditions.and_then(|conditions| conditions.get_key_value(name)) else {
@@ -660,7 +660,7 @@ impl Resolver<'_> {
     }
 
     /// See <https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/intrinsic-function-reference-conditions.html>
-    fn condition(&mut self, path: &str, condition: &Value) -> Result<bool, Noted> {
+    fn condition(&mut self, path: &str, condition: &Value) -> Result<bool, ErrorReported> {
         let mut entries = condition.as_object().into_iter().flatten();
         let (Some((name, argument)), None) = (entries.next(), entries.next()) else {
             return self.refuse(path, "a condition is one function, but this is something else");
@@ -686,7 +686,7 @@ impl Resolver<'_> {
         })
     }
 
-    fn conditions(&mut self, path: &str, conditions: &[Value]) -> Result<Vec<bool>, Noted> {
+    fn conditions(&mut self, path: &str, conditions: &[Value]) -> Result<Vec<bool>, ErrorReported> {
         let holds: Vec<_> = conditions.iter().map(|condition| self.condition(path, condition)).collect();
         holds.into_iter().collect()
     }

@@ -29,9 +29,9 @@ use crate::{
 };
 
 /// The most that one page of each listing may hold.
-const POOLS_A_PAGE: i32 = 60;
-const CLIENTS_A_PAGE: i32 = 60;
-const SERVERS_A_PAGE: i32 = 50;
+const POOLS_PER_PAGE: i32 = 60;
+const CLIENTS_PER_PAGE: i32 = 60;
+const SERVERS_PER_PAGE: i32 = 50;
 
 /// Cognito by the SDK.
 #[derive(Clone, Debug)]
@@ -48,7 +48,7 @@ impl Cognito {
 
 impl UserPools for Cognito {
     async fn list_user_pools(&self, next: Option<&str>) -> Result<Page<(PoolId, String)>> {
-        let request = self.sdk.list_user_pools().max_results(POOLS_A_PAGE).set_next_token(next.map(ToOwned::to_owned));
+        let request = self.sdk.list_user_pools().max_results(POOLS_PER_PAGE).set_next_token(next.map(ToOwned::to_owned));
         let page = request.send().await.map_err(|error| failed("ListUserPools", "the account", &error))?;
         let items = page
             .user_pools
@@ -183,7 +183,7 @@ impl UserPools for Cognito {
             .sdk
             .list_resource_servers()
             .user_pool_id(pool.as_str())
-            .max_results(SERVERS_A_PAGE)
+            .max_results(SERVERS_PER_PAGE)
             .set_next_token(next.map(ToOwned::to_owned));
         let page =
             request.send().await.map_err(|error| failed("ListResourceServers", format!("user pool {pool}"), &error))?;
@@ -237,7 +237,7 @@ impl UserPools for Cognito {
             .sdk
             .list_user_pool_clients()
             .user_pool_id(pool.as_str())
-            .max_results(CLIENTS_A_PAGE)
+            .max_results(CLIENTS_PER_PAGE)
             .set_next_token(next.map(ToOwned::to_owned));
         let page =
             request.send().await.map_err(|error| failed("ListUserPoolClients", format!("user pool {pool}"), &error))?;

@@ -9,7 +9,7 @@ use crate::{
 };
 
 const FIRST_BACKOFF: Duration = Duration::from_millis(200);
-const LONGEST_BACKOFF: Duration = Duration::from_secs(3);
+const MAX_BACKOFF: Duration = Duration::from_secs(3);
 /// S3 answers a PUT of 4 KiB in well under a second.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
@@ -57,7 +57,7 @@ pub async fn deliver(
         }
         tracing::warn!(%url, failure, "putting the answer again");
         wait(pause).await;
-        backoff = (backoff * 2).min(LONGEST_BACKOFF);
+        backoff = (backoff * 2).min(MAX_BACKOFF);
     }
 }
 

@@ -6,9 +6,9 @@ use serde::Serialize;
 
 /// The whole body, counted after JSON escaping. Past it the operation fails with "Response object
 /// is too long".
-pub const MOST_BYTES: usize = 4096;
+pub const MAX_BYTES: usize = 4096;
 /// <https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref-responses.html>
-const LONGEST_PHYSICAL_ID: usize = 1024;
+const MAX_PHYSICAL_ID: usize = 1024;
 /// Ends a reason that had to be cut.
 const CUT: &str = "… (cut; the function's log has all of it)";
 
@@ -73,7 +73,7 @@ impl Response {
             let body = Body {
                 status,
                 reason,
-                physical_resource_id: cut(physical_resource_id, LONGEST_PHYSICAL_ID),
+                physical_resource_id: cut(physical_resource_id, MAX_PHYSICAL_ID),
                 stack_id,
                 request_id,
                 logical_resource_id,
@@ -88,23 +88,23 @@ impl Response {
                 let mut groups = data.expendable.iter();
                 loop {
                     let text = body("SUCCESS", None, Some(&values).filter(|values| !values.is_empty()));
-                    if text.len() <= MOST_BYTES {
+                    if text.len() <= MAX_BYTES {
                         return text;
                     }
                     let Some(group) = groups.next() else { return text };
-                    tracing::warn!(?group, "left out of the answer, which may have {MOST_BYTES} bytes");
+                    tracing::warn!(?group, "left out of the answer, which may have {MAX_BYTES} bytes");
                     values.retain(|key, _| !group.contains(key));
                 }
             }
             Err(reason) => {
                 let whole = body("FAILED", Some(reason.clone()), None);
-                if whole.len() <= MOST_BYTES {
+                if whole.len() <= MAX_BYTES {
                     return whole;
                 }
                 // The longest beginning of the reason with which the body fits.
                 let cuts: Vec<usize> = reason.char_indices().map(|(index, _)| index).collect();
                 let shortened = |cut: usize| body("FAILED", Some(format!("{}{CUT}", &reason[..cut])), None);
-                let fitting = cuts.partition_point(|cut| shortened(*cut).len() <= MOST_BYTES);
+                let fitting = cuts.partition_point(|cut| shortened(*cut).len() <= MAX_BYTES);
                 fitting.checked_sub(1).map_or_else(|| shortened(0), |index| shortened(cuts[index]))
             }
         }
@@ -138,7 +138,7 @@ mod tests {
 
     fn json(response: &Response) -> Value {
         let body = response.body();
-        assert!(body.len() <= MOST_BYTES, "{} bytes", body.len());
+        assert!(body.len() <= MAX_BYTES, "{} bytes", body.len());
         serde_json::from_str(&body).unwrap()
     }
 
@@ -155,7 +155,7 @@ mod tests {
         for unit in ["x", "é", "\"", "\u{1}", "😀"] {
             let response = response(Err(unit.repeat(20_000)));
             let body = response.body();
-            assert!((MOST_BYTES - 8..=MOST_BYTES).contains(&body.len()), "{unit:?}: {} bytes", body.len());
+            assert!((MAX_BYTES - 8..=MAX_BYTES).contains(&body.len()), "{unit:?}: {} bytes", body.len());
             let reason = json(&response)["Reason"].as_str().unwrap().to_owned();
             assert!(reason.starts_with(unit) && reason.ends_with(CUT), "{unit:?}");
         }
@@ -179,6 +179,6 @@ mod tests {
     #[test]
     fn the_physical_id_keeps_to_its_own_limit() {
         let long = Response { physical_resource_id: "é".repeat(3000), ..response(Ok(Data::default())) };
-        assert_eq!(json(&long)["PhysicalResourceId"].as_str().unwrap().len(), LONGEST_PHYSICAL_ID);
+        assert_eq!(json(&long)["PhysicalResourceId"].as_str().unwrap().len(), MAX_PHYSICAL_ID);
     }
 }

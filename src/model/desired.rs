@@ -187,13 +187,13 @@ pub(super) const SERVER_PROPERTIES: [&str; 3] = ["Identifier", "Name", "Scopes"]
 pub(super) const SCOPE_PROPERTIES: [&str; 2] = ["ScopeName", "ScopeDescription"];
 pub(super) const CLIENT_PROPERTIES: [&str; 3] = ["ClientName", "AllowedOAuthScopes", "AccessTokenValidityMinutes"];
 
-pub(super) const MOST_TAGS: usize = 50;
+pub(super) const MAX_TAGS: usize = 50;
 /// The owner's three, `Environment` and `Project`.
 pub(super) const OUR_TAGS: usize = 5;
-pub const MOST_SERVERS: usize = 25;
-pub const MOST_SCOPES_A_SERVER: usize = 100;
-pub(super) const MOST_SCOPES_A_CLIENT: usize = 50;
-pub(super) const MOST_CLIENTS: usize = 100;
+pub const MAX_SERVERS: usize = 25;
+pub const MAX_SCOPES_PER_SERVER: usize = 100;
+pub(super) const MAX_SCOPES_PER_CLIENT: usize = 50;
+pub(super) const MAX_CLIENTS: usize = 100;
 
 pub(super) const DEFAULT_ENVIRONMENT_NAME: &str = "dev";
 pub(super) const DEFAULT_POOL_NAME_PREFIX: &str = "machine-to-machine";
@@ -456,10 +456,10 @@ fn read_tags(
         reader.refuse("Tags", "must be a map of strings");
         return tags;
     };
-    if map.len() > MOST_TAGS - OUR_TAGS {
+    if map.len() > MAX_TAGS - OUR_TAGS {
         reader.refuse(
             "Tags",
-            format!("may have at most {} entries beside our {OUR_TAGS}, but has {}", MOST_TAGS - OUR_TAGS, map.len()),
+            format!("may have at most {} entries beside our {OUR_TAGS}, but has {}", MAX_TAGS - OUR_TAGS, map.len()),
         );
     }
     for (key, value) in map {
@@ -493,7 +493,7 @@ pub(super) fn default_resource_servers() -> Vec<ResourceServer> {
 fn read_resource_servers(reader: &mut Reader, given: Option<&Value>) -> Vec<ResourceServer> {
     let mut seen = HashSet::new();
     let mut servers = Vec::new();
-    let list = reader.list("ResourceServers", given, 1, MOST_SERVERS).unwrap_or_default();
+    let list = reader.list("ResourceServers", given, 1, MAX_SERVERS).unwrap_or_default();
     for (index, entry) in list.iter().enumerate() {
         let path = format!("ResourceServers[{index}]");
         let Some(map) = reader.object(&path, entry, &SERVER_PROPERTIES) else { continue };
@@ -540,11 +540,11 @@ fn read_resource_servers(reader: &mut Reader, given: Option<&Value>) -> Vec<Reso
 
 fn read_scopes(reader: &mut Reader, path: &str, given: Option<&Value>) -> Vec<Scope> {
     if given.is_none() {
-        reader.refuse(path, format!("is required: 1 to {MOST_SCOPES_A_SERVER} scopes"));
+        reader.refuse(path, format!("is required: 1 to {MAX_SCOPES_PER_SERVER} scopes"));
     }
     let mut seen = HashSet::new();
     let mut scopes = Vec::new();
-    let list = reader.list(path, given, 1, MOST_SCOPES_A_SERVER).unwrap_or_default();
+    let list = reader.list(path, given, 1, MAX_SCOPES_PER_SERVER).unwrap_or_default();
     for (index, entry) in list.iter().enumerate() {
         let path = format!("{path}[{index}]");
         let Some(map) = reader.object(&path, entry, &SCOPE_PROPERTIES) else { continue };
@@ -611,7 +611,7 @@ fn read_clients(
         }
         return Vec::new();
     }
-    let list = reader.list("Clients", given.or(Some(&default)), 1, MOST_CLIENTS).unwrap_or_default();
+    let list = reader.list("Clients", given.or(Some(&default)), 1, MAX_CLIENTS).unwrap_or_default();
 
     let mut seen = HashSet::new();
     let mut clients = Vec::new();
@@ -659,10 +659,10 @@ fn read_clients(
 
 fn read_client_scopes(reader: &mut Reader, path: &str, given: Option<&Value>, declared: &[String]) -> Vec<String> {
     if given.is_none() {
-        if declared.len() > MOST_SCOPES_A_CLIENT {
+        if declared.len() > MAX_SCOPES_PER_CLIENT {
             reader.refuse(
                 path,
-                format!("is not given and would be all {} declared scopes, but a client may have at most {MOST_SCOPES_A_CLIENT}", declared.len()),
+                format!("is not given and would be all {} declared scopes, but a client may have at most {MAX_SCOPES_PER_CLIENT}", declared.len()),
             );
         }
         return declared.to_vec();
@@ -670,7 +670,7 @@ fn read_client_scopes(reader: &mut Reader, path: &str, given: Option<&Value>, de
     let known: BTreeSet<&str> = declared.iter().map(String::as_str).collect();
     let mut seen = HashSet::new();
     let mut scopes = Vec::new();
-    let list = reader.list(path, given, 1, MOST_SCOPES_A_CLIENT).unwrap_or_default();
+    let list = reader.list(path, given, 1, MAX_SCOPES_PER_CLIENT).unwrap_or_default();
     for (index, entry) in list.iter().enumerate() {
         let path = format!("{path}[{index}]");
         let Some(scope) = reader.text(&path, Some(entry)) else { continue };

@@ -225,11 +225,11 @@ pub(super) fn quoted(text: &str) -> String {
 }
 
 fn shorten(text: &str) -> String {
-    const LONGEST: usize = 80;
-    if text.chars().count() <= LONGEST {
+    const MAX_CHARS: usize = 80;
+    if text.chars().count() <= MAX_CHARS {
         return text.to_owned();
     }
-    let head: String = text.chars().take(LONGEST).collect();
+    let head: String = text.chars().take(MAX_CHARS).collect();
     format!("{head}… ({} characters)", text.chars().count())
 }
 

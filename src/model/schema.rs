@@ -13,8 +13,8 @@ use super::{
         AWS_TAG_PREFIX, CLIENT_NAME, CLIENT_PROPERTIES, DEFAULT_CLIENT_SUFFIX, DEFAULT_DOMAIN_PREFIX,
         DEFAULT_ENVIRONMENT_NAME, DEFAULT_MANAGED_LOGIN_VERSION, DEFAULT_POOL_NAME_PREFIX, DEFAULT_PROJECT_TAG,
         DEFAULT_RECOVERY_WINDOW_IN_DAYS, DEFAULT_TIER, DEFAULT_VALIDITY_IN_MINUTES, DEFAULT_VERIFY_TOKEN, DOMAIN,
-        ENVIRONMENT_NAME, KMS_KEY_ID, LITE_LOGIN_VERSION, MANAGED_LOGIN_VERSION, MOST_CLIENTS, MOST_SCOPES_A_CLIENT,
-        MOST_SCOPES_A_SERVER, MOST_SERVERS, MOST_TAGS, NO_ROTATION, OUR_TAGS, POOL_NAME, PROPERTIES, PROTECTED,
+        ENVIRONMENT_NAME, KMS_KEY_ID, LITE_LOGIN_VERSION, MANAGED_LOGIN_VERSION, MAX_CLIENTS, MAX_SCOPES_PER_CLIENT,
+        MAX_SCOPES_PER_SERVER, MAX_SERVERS, MAX_TAGS, NO_ROTATION, OUR_TAGS, POOL_NAME, PROPERTIES, PROTECTED,
         RECOVERY_WINDOW_IN_DAYS, RESERVED_DOMAIN_WORDS, ROTATE_SECRETS, ROTATION_DAYS, SCOPE_DESCRIPTION, SCOPE_NAME,
         SCOPE_PROPERTIES, SECRET_NAME, SERVER_IDENTIFIER, SERVER_NAME, SERVER_PROPERTIES, TAG_KEY, TAG_VALUE, TIERS,
         UNPROTECTED, VALIDITY_IN_MINUTES, declared_scopes, default_resource_servers,
@@ -83,7 +83,7 @@ pub fn beyond() -> [String; 10] {
          the same ClientName"
             .to_owned(),
         "each of AllowedOAuthScopes is declared in ResourceServers".to_owned(),
-        format!("each client has AllowedOAuthScopes where more than {MOST_SCOPES_A_CLIENT} scopes are declared"),
+        format!("each client has AllowedOAuthScopes where more than {MAX_SCOPES_PER_CLIENT} scopes are declared"),
         "a number is written with digits alone, such as 60, not 60.0 or 6e1".to_owned(),
         "a number that stands for text keeps to the rule of the text: 7 is an EnvironmentName, -7 and 1.5 are not"
             .to_owned(),
@@ -124,23 +124,23 @@ fn property(name: &str) -> Value {
         "Tags" => Schema::of(tags()).default(json!({})).describe(format!(
             "At most {} more tags for the pool and its secrets. Not {}, which the provider sets itself, nor keys that \
              begin with {AWS_TAG_PREFIX} or {OUR_TAG_PREFIX}.",
-            MOST_TAGS - OUR_TAGS,
+            MAX_TAGS - OUR_TAGS,
             listed(&OUR_TAG_KEYS)
         )),
         "ResourceServers" => {
             let default = default_resource_servers();
             let scopes: Vec<_> = declared_scopes(&default).collect();
             let scopes = listed(&scopes.iter().map(String::as_str).collect::<Vec<_>>());
-            Schema::of(list(MOST_SERVERS, &server())).default(default.iter().map(written).collect::<Value>()).describe(
+            Schema::of(list(MAX_SERVERS, &server())).default(default.iter().map(written).collect::<Value>()).describe(
                 format!(
-                    "The APIs that tokens are for, with their scopes: 1 to {MOST_SERVERS} servers; by default the \
+                    "The APIs that tokens are for, with their scopes: 1 to {MAX_SERVERS} servers; by default the \
                      scopes are {scopes}. On a change new scopes come before the clients change and old ones go after \
                      it: no client loses a scope that it has before and after."
                 ),
             )
         }
-        "Clients" => Schema::of(list(MOST_CLIENTS, &client())).describe(format!(
-            "The app clients, each with a secret in Secrets Manager: 1 to {MOST_CLIENTS}. Without it there is one, \
+        "Clients" => Schema::of(list(MAX_CLIENTS, &client())).describe(format!(
+            "The app clients, each with a secret in Secrets Manager: 1 to {MAX_CLIENTS}. Without it there is one, \
              named after the pool with {DEFAULT_CLIENT_SUFFIX} at the end. The secret of a client that is taken away \
              is deleted, and then the client.",
         )),
@@ -211,8 +211,8 @@ fn server() -> Value {
             "A name for people; by default the Identifier. Required where the Identifier holds what a name may not, \
              as a URL does.",
         ),
-        "Scopes" => Schema::of(list(MOST_SCOPES_A_SERVER, &scope()))
-            .describe(format!("The server's scopes: 1 to {MOST_SCOPES_A_SERVER}, with different names.")),
+        "Scopes" => Schema::of(list(MAX_SCOPES_PER_SERVER, &scope()))
+            .describe(format!("The server's scopes: 1 to {MAX_SCOPES_PER_SERVER}, with different names.")),
         _ => Value::Bool(true),
     });
     server["required"] = json!(["Identifier", "Scopes"]);
@@ -246,7 +246,7 @@ fn client() -> Value {
              and a new secret, and takes the old one away.",
         ),
         "AllowedOAuthScopes" => Schema::of(allowed_scopes()).describe(format!(
-            "The scopes that the client may ask for, each as Identifier/ScopeName: 1 to {MOST_SCOPES_A_CLIENT}; by \
+            "The scopes that the client may ask for, each as Identifier/ScopeName: 1 to {MAX_SCOPES_PER_CLIENT}; by \
              default all that are declared. A change leaves the client's id and secret as they are.",
         )),
         "AccessTokenValidityMinutes" => {
@@ -349,7 +349,7 @@ fn tags() -> Value {
     hold_to(&mut keys, TAG_KEY.min, TAG_KEY.max, TAG_KEY.regex());
     json!({
         "type": "object",
-        "maxProperties": MOST_TAGS - OUR_TAGS,
+        "maxProperties": MAX_TAGS - OUR_TAGS,
         "propertyNames": keys,
         "additionalProperties": text(&TAG_VALUE),
     })
@@ -367,7 +367,7 @@ fn allowed_scopes() -> Value {
     let regex = SERVER_IDENTIFIER.regex().zip(SCOPE_NAME.regex()).map(|(server, scope)| format!("{server}/{scope}"));
     let (min, max) = (SERVER_IDENTIFIER.min + 1 + SCOPE_NAME.min, SERVER_IDENTIFIER.max + 1 + SCOPE_NAME.max);
     hold_to(&mut scope, min, max, regex.as_deref());
-    let mut scopes = list(MOST_SCOPES_A_CLIENT, &scope);
+    let mut scopes = list(MAX_SCOPES_PER_CLIENT, &scope);
     scopes["uniqueItems"] = json!(true);
     scopes
 }

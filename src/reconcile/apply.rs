@@ -32,7 +32,7 @@ use crate::{
 };
 
 /// A step that begins with less time than this would only be cut off.
-const SHORTEST_STEP: Duration = Duration::from_millis(300);
+const MIN_STEP_TIME: Duration = Duration::from_millis(300);
 
 /// A new prefix can take a minute to appear in DNS.
 const REACHABLE_WITHIN: Duration = Duration::from_mins(1);
@@ -180,7 +180,7 @@ impl<U: UserPools, S: Secrets, T: TokenEndpoint> Applying<'_, U, S, T> {
             return Ok(());
         }
         let name = step.to_string();
-        if self.aws.deadline.left() < SHORTEST_STEP {
+        if self.aws.deadline.left() < MIN_STEP_TIME {
             failed.store(true, Ordering::Relaxed);
             return Err(Error::OutOfTime { steps: Vec::new() });
         }

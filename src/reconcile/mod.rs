@@ -196,7 +196,7 @@ impl Credentials {
 /// domain that is still being deleted has about a minute.
 const ROUNDS: usize = 8;
 const FIRST_WAIT: Duration = Duration::from_millis(500);
-const LONGEST_WAIT: Duration = Duration::from_secs(15);
+const MAX_WAIT: Duration = Duration::from_secs(15);
 /// A denied call is looked at again only this often. IAM denies what is gone, because it has no tags
 /// any more to allow it by, and it may take a moment to know new tags.
 const ROUNDS_WHEN_DENIED: usize = 3;
@@ -227,7 +227,7 @@ impl Rounds {
         }
         tracing::info!(round = self.round, cause = chain(error), "observing again");
         aws.progress.during("waiting to observe again", wait(self.pause)).await;
-        self.pause = (self.pause * 2).min(LONGEST_WAIT);
+        self.pause = (self.pause * 2).min(MAX_WAIT);
         self.round += 1;
         true
     }
