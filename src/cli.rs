@@ -17,14 +17,14 @@ use clap::{
 use serde_json::{Value, json};
 
 use crate::{
-    doctor::{Finding, Questions, Severity, advice, examine},
+    doctor::{Finding, DoctorOptions, Severity, advice, examine},
     model::{SecretName, schema::schema},
     plan::Action,
     ports::{
         AWSCURRENT, Account, AwsError, ExpectedToken, SecretDocument, SecretVersion, SecretVersions, Secrets,
         TokenError, Tokens, UserPools, Version,
     },
-    preview::{self, Connected, Declared, Preview, Source, Stack, preview},
+    preview::{self, Context, Declared, Preview, Source, Stack, preview},
     reconcile::{Progress, chain, secrets_of},
     template::{self, Template},
 };
@@ -228,23 +228,23 @@ pub fn run_alone(cli: &Cli) -> Option<Outcome> {
 /// Whatever kept it from its result.
 pub async fn run<U: UserPools, S: Secrets, T: Tokens, A: Account>(
     cli: &Cli,
-    connected: &Connected<U, S, T, A>,
+    context: &Context<U, S, T, A>,
 ) -> Result<Outcome, Error> {
     match &cli.command {
         Command::Plan { declared, stack } => {
             let declared = declared.read()?.ok_or_else(|| Error::Other("nothing is declared".to_owned()))?;
-            let preview = preview(connected, &declared, stack.as_deref()).await?;
+            let preview = preview(context, &declared, stack.as_deref()).await?;
             let exit_code = if preview.plan.is_empty() { 0 } else { CHANGES };
             Ok(match cli.output {
                 Format::Text => Outcome { text: plan_text(&preview), exit_code },
                 Format::Json => json_outcome(&plan_json(&preview), exit_code),
             })
         }
-        Command::Token(arguments) => token(arguments, cli.output, connected).await,
+        Command::Token(arguments) => token(arguments, cli.output, context).await,
         Command::Doctor { stack, declared, skip_tokens } => {
             let declared = declared.read()?;
-            let questions = Questions { stack: stack.as_deref(), declared: declared.as_ref(), tokens: !skip_tokens };
-            let findings = examine(connected, &questions).await;
+            let questions = DoctorOptions { stack: stack.as_deref(), declared: declared.as_ref(), tokens: !skip_tokens };
+            let findings = examine(context, &questions).await;
             let sound = findings.iter().all(|finding| finding.severity < Severity::Error);
             let exit_code = if sound { 0 } else { FAILURE };
             Ok(match cli.output {
@@ -289,11 +289,11 @@ fn read_file(path: &PathBuf) -> Result<String, Error> {
 async fn token<U: Sync, S: Secrets, T: Tokens, A: Account>(
     arguments: &TokenArgs,
     format: Format,
-    connected: &Connected<U, S, T, A>,
+    context: &Context<U, S, T, A>,
 ) -> Result<Outcome, Error> {
     let SecretDocument { client_id, client_secret, mut metadata } = match (&arguments.secret, &arguments.stack) {
-        (Some(secret), _) => document(connected, &SecretName(secret.clone())).await?,
-        (None, Some(stack)) => of_stack(connected, stack, arguments.client.as_deref()).await?,
+        (Some(secret), _) => document(context, &SecretName(secret.clone())).await?,
+        (None, Some(stack)) => of_stack(context, stack, arguments.client.as_deref()).await?,
         (None, None) => return Err(Error::Other("name a stack or a secret".to_owned())),
     };
     let client = metadata.client_name.to_string();
@@ -302,9 +302,9 @@ async fn token<U: Sync, S: Secrets, T: Tokens, A: Account>(
         metadata.scope = arguments.scopes.join(" ");
     }
     let expected = ExpectedToken { client_id, metadata };
-    let granted = connected.tokens.request(&expected, &client_secret, &arguments.scopes).await.map_err(failed)?;
+    let granted = context.tokens.request(&expected, &client_secret, &arguments.scopes).await.map_err(failed)?;
     if arguments.decode {
-        let claims = connected.tokens.claims(&expected, &granted.token).await.map_err(failed)?;
+        let claims = context.tokens.claims(&expected, &granted.token).await.map_err(failed)?;
         return Ok(json_outcome(&claims, 0));
     }
     Ok(match format {
@@ -321,16 +321,16 @@ async fn token<U: Sync, S: Secrets, T: Tokens, A: Account>(
 }
 
 async fn document<U: Sync, S: SecretVersions, T: Sync, A: Sync>(
-    connected: &Connected<U, S, T, A>,
+    context: &Context<U, S, T, A>,
     name: &SecretName,
 ) -> Result<SecretDocument, Error> {
     let progress = Progress::default();
-    match connected.aws(&progress).secrets.get_secret_value(name, Version::Stage(AWSCURRENT)).await? {
+    match context.aws(&progress).secrets.get_secret_value(name, Version::Stage(AWSCURRENT)).await? {
         Some(SecretVersion { document: Some(document), .. }) => Ok(document),
         Some(_) => Err(Error::Other(format!("Secret {name} does not hold a client's credentials"))),
         None => Err(Error::Other(format!(
             "Secret {name} does not exist in {}, or has no value. Name another with --secret, or the region with --region",
-            connected.region
+            context.region
         ))),
     }
 }
@@ -338,34 +338,34 @@ async fn document<U: Sync, S: SecretVersions, T: Sync, A: Sync>(
 /// The credentials of one of the stack's clients: by the stack's outputs, as a consumer would find
 /// them; else by the tags of the secrets.
 async fn of_stack<U: Sync, S: Secrets, T: Sync, A: Account>(
-    connected: &Connected<U, S, T, A>,
+    context: &Context<U, S, T, A>,
     name: &str,
     client: Option<&str>,
 ) -> Result<SecretDocument, Error> {
     let missing = || {
-        let region = &connected.region;
+        let region = &context.region;
         Error::Other(format!("Stack {name} does not exist in {region}. Correct its name, or the region with --region"))
     };
     // A consumer need not be allowed to list anything where an output says it all.
-    let outputs = connected.account.describe_stacks(name).await?.ok_or_else(missing)?.outputs;
+    let outputs = context.account.describe_stacks(name).await?.ok_or_else(missing)?.outputs;
     // One ARN may stand in two outputs.
     let by_output: BTreeSet<&String> = match client {
         None => outputs.get("ClientSecretArn").into_iter().collect(),
         Some(client) => outputs.values().filter(|value| client_of_arn(value) == Some(client)).collect(),
     };
     if let (1, Some(arn)) = (by_output.len(), by_output.first()) {
-        return document(connected, &SecretName((*arn).clone())).await;
+        return document(context, &SecretName((*arn).clone())).await;
     }
-    let stack = Stack::find(&connected.account, name).await?.ok_or_else(missing)?;
+    let stack = Stack::find(&context.account, name).await?.ok_or_else(missing)?;
     let progress = Progress::default();
-    let aws = connected.aws(&progress);
+    let aws = context.aws(&progress);
     let mut names = Vec::new();
     for logical_id in stack.ours() {
         names.extend(secrets_of(&aws, &stack.owner(logical_id)).await?);
     }
     let of_client = |secret: &&SecretName| client.is_none_or(|client| client_of(secret.as_str()) == client);
     match names.iter().filter(of_client).collect::<Vec<_>>().as_slice() {
-        [only] => document(connected, only).await,
+        [only] => document(context, only).await,
         [] if names.is_empty() => Err(Error::Other(format!(
             "Stack {name} has no client's secret: neither an output with its ARN nor a secret with the stack's tags \
              (new ones take minutes to be listed). Name one with --secret"
@@ -440,7 +440,7 @@ fn plan_text(preview: &Preview) -> String {
     for steps in &plan.phases {
         text.push('\n');
         for step in steps {
-            let (mark, style) = mark(step.action());
+            let (mark, style) = symbol(step.action());
             let _ = writeln!(text, "  {style}{mark} {}{style:#}", printable(step));
         }
     }
@@ -475,7 +475,7 @@ fn word(action: Action) -> &'static str {
     }
 }
 
-fn mark(action: Action) -> (char, Style) {
+fn symbol(action: Action) -> (char, Style) {
     let (mark, color) = match action {
         Action::Create => ('+', AnsiColor::Green),
         Action::Update => ('~', AnsiColor::Yellow),

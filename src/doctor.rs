@@ -16,7 +16,7 @@ use crate::{
         AWSCURRENT, AWSPENDING, Account, AwsError, Caller, ErrorKind, ExpectedToken, SecretDescription, SecretVersion,
         SecretVersions, Secrets, TokenEndpoint, TokenError, UserPools, Version,
     },
-    preview::{self, Connected, Declared, Preview, RESOURCE_TYPE, Source, Stack, preview},
+    preview::{self, Context, Declared, Preview, RESOURCE_TYPE, Source, Stack, preview},
     reconcile::{Aws, Progress, chain, secrets_of},
     template::{Template, parse},
 };
@@ -54,7 +54,7 @@ impl Finding {
 }
 
 /// What the doctor is asked to look at.
-pub struct Questions<'a> {
+pub struct DoctorOptions<'a> {
     pub stack: Option<&'a str>,
     pub declared: Option<&'a Declared>,
     /// Whether to ask for a token for each client, which Cognito bills.
@@ -98,20 +98,20 @@ const DAY: Duration = Duration::from_hours(24);
 
 /// Looks at everything and reports all of it; a failed look is a finding too.
 pub async fn examine<U: UserPools, S: Secrets, T: TokenEndpoint, A: Account>(
-    connected: &Connected<U, S, T, A>,
-    questions: &Questions<'_>,
+    context: &Context<U, S, T, A>,
+    questions: &DoctorOptions<'_>,
 ) -> Vec<Finding> {
-    let caller = match connected.account.get_caller_identity().await {
+    let caller = match context.account.get_caller_identity().await {
         Ok(caller) => caller,
         // Nothing else can be asked.
         Err(error) => return vec![failed("credentials", &error)],
     };
-    let mut findings = vec![credentials(&caller, &connected.region)];
+    let mut findings = vec![credentials(&caller, &context.region)];
     if let Some(name) = questions.stack {
-        examine_stack(connected, questions, name, &mut findings).await;
+        examine_stack(context, questions, name, &mut findings).await;
     } else {
-        findings.push(permissions(&connected.account, &caller).await);
-        examine_declared(connected, questions.declared, &mut findings).await;
+        findings.push(permissions(&context.account, &caller).await);
+        examine_declared(context, questions.declared, &mut findings).await;
     }
     findings
 }
@@ -174,14 +174,14 @@ async fn principal(account: &impl Account, arn: &str) -> Result<Option<String>, 
 
 /// The domain and the rest of what is declared, or of the defaults, before there is a stack.
 async fn examine_declared<U: UserPools, S: Secrets, T: TokenEndpoint, A: Account>(
-    connected: &Connected<U, S, T, A>,
+    context: &Context<U, S, T, A>,
     declared: Option<&Declared>,
     findings: &mut Vec<Finding>,
 ) {
     if let Some(declared) = declared {
-        match preview(connected, declared, None).await {
+        match preview(context, declared, None).await {
             Ok(preview) => {
-                findings.push(domain(connected, &preview.desired, preview.owner.as_ref()).await);
+                findings.push(domain(context, &preview.desired, preview.owner.as_ref()).await);
                 findings.push(difference(&preview));
             }
             Err(error) => findings.push(not_previewed("properties", &error)),
@@ -189,20 +189,20 @@ async fn examine_declared<U: UserPools, S: Secrets, T: TokenEndpoint, A: Account
         return;
     }
     let nobody = Owner { stack_id: String::new(), logical_id: String::new() };
-    let config = ProviderConfig { endpoints: connected.endpoints.clone(), rotation_function: None };
+    let config = ProviderConfig { endpoints: context.endpoints.clone(), rotation_function: None };
     // The defaults always parse.
     if let Ok(defaults) = Desired::from_properties(&serde_json::json!({}), nobody, &config) {
-        findings.push(domain(connected, &defaults, None).await);
+        findings.push(domain(context, &defaults, None).await);
     }
 }
 
 async fn domain<U: UserPools, S: Sync, T: Sync, A: Sync>(
-    connected: &Connected<U, S, T, A>,
+    context: &Context<U, S, T, A>,
     desired: &Desired,
     owner: Option<&Owner>,
 ) -> Finding {
     let progress = Progress::default();
-    let aws = connected.aws(&progress);
+    let aws = context.aws(&progress);
     let subject = format!("domain {}", desired.domain.prefix);
     let holder = match aws.pools.describe_user_pool_domain(&desired.domain.prefix).await {
         Ok(None) => return Finding::new(Severity::Ok, subject, "is free"),
@@ -235,17 +235,17 @@ async fn domain<U: UserPools, S: Sync, T: Sync, A: Sync>(
 }
 
 async fn examine_stack<U: UserPools, S: Secrets, T: TokenEndpoint, A: Account>(
-    connected: &Connected<U, S, T, A>,
-    questions: &Questions<'_>,
+    context: &Context<U, S, T, A>,
+    questions: &DoctorOptions<'_>,
     name: &str,
     findings: &mut Vec<Finding>,
 ) {
     let subject = format!("stack {name}");
-    let stack = match Stack::find(&connected.account, name).await {
+    let stack = match Stack::find(&context.account, name).await {
         Ok(Some(stack)) => stack,
         Ok(None) => {
             findings.push(
-                Finding::new(Severity::Error, subject, format!("does not exist in {}", connected.region)).advice(
+                Finding::new(Severity::Error, subject, format!("does not exist in {}", context.region)).advice(
                     "Correct the name or the region. To look at what a new stack will meet, leave --stack out.",
                 ),
             );
@@ -270,13 +270,13 @@ async fn examine_stack<U: UserPools, S: Secrets, T: TokenEndpoint, A: Account>(
         );
     }
     for logical_id in logical_ids {
-        examine_resource(connected, questions, &stack, &logical_id, findings).await;
+        examine_resource(context, questions, &stack, &logical_id, findings).await;
     }
 }
 
 async fn examine_resource<U: UserPools, S: Secrets, T: TokenEndpoint, A: Account>(
-    connected: &Connected<U, S, T, A>,
-    questions: &Questions<'_>,
+    context: &Context<U, S, T, A>,
+    questions: &DoctorOptions<'_>,
     stack: &Stack,
     logical_id: &str,
     findings: &mut Vec<Finding>,
@@ -285,7 +285,7 @@ async fn examine_resource<U: UserPools, S: Secrets, T: TokenEndpoint, A: Account
     let deployed;
     let declared = match questions.declared {
         Some(declared) => declared,
-        None => match deployed_template(&connected.account, stack, logical_id).await {
+        None => match deployed_template(&context.account, stack, logical_id).await {
             Ok(declared) => {
                 deployed = declared;
                 &deployed
@@ -298,7 +298,7 @@ async fn examine_resource<U: UserPools, S: Secrets, T: TokenEndpoint, A: Account
     };
     let owner = stack.owner(logical_id);
     let mut clients: BTreeSet<SecretName> = BTreeSet::new();
-    match preview(connected, declared, Some(&stack.description.name)).await {
+    match preview(context, declared, Some(&stack.description.name)).await {
         Ok(preview) => {
             // What is declared by hand may still have to be deployed: the difference says so.
             let deployed = preview.desired.clients.iter().filter(|_| questions.declared.is_none());
@@ -309,7 +309,7 @@ async fn examine_resource<U: UserPools, S: Secrets, T: TokenEndpoint, A: Account
     }
 
     let progress = Progress::default();
-    let aws = connected.aws(&progress);
+    let aws = context.aws(&progress);
     // The listing lags behind by minutes, and the declared names may not have been deployed.
     match secrets_of(&aws, &owner).await {
         Ok(listed) => clients.extend(listed),

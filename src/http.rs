@@ -36,7 +36,7 @@ const MAX_BYTES: usize = 1024 * 1024;
 pub struct Http(Arc<LazyLock<SharedHttpConnector>>);
 
 /// A status and a body, which may be a token.
-pub struct Answer {
+pub struct HttpResponse {
     pub status: u16,
     pub body: Secret<String>,
 }
@@ -77,7 +77,7 @@ impl Http {
         url: &str,
         headers: &[(&'static str, String)],
         body: String,
-    ) -> Result<Answer, String> {
+    ) -> Result<HttpResponse, String> {
         let length = body.len();
         let mut request = HttpRequest::new(SdkBody::from(body));
         let wrong = |_| "the request cannot be made".to_owned();
@@ -95,7 +95,7 @@ impl Http {
             .map_err(|_| format!("no answer within {} s", ANSWER_WITHIN.as_secs()))?
     }
 
-    async fn exchange(&self, request: HttpRequest) -> Result<Answer, String> {
+    async fn exchange(&self, request: HttpRequest) -> Result<HttpResponse, String> {
         let response = self.0.call(request).await.map_err(|error| redact::causes(&error))?;
         let status = response.status().as_u16();
         let mut stream = ByteStream::new(response.into_body());
@@ -106,6 +106,6 @@ impl Http {
                 return Err(format!("the answer has more than {MAX_BYTES} bytes"));
             }
         }
-        Ok(Answer { status, body: Secret::new(String::from_utf8_lossy(&body).into_owned()) })
+        Ok(HttpResponse { status, body: Secret::new(String::from_utf8_lossy(&body).into_owned()) })
     }
 }

@@ -28,7 +28,7 @@ const COMMAND_MAY_TAKE: Duration = Duration::from_mins(5);
 const UNKNOWN_FUNCTION: &str = "the provider's rotation function";
 
 /// AWS as a command uses it.
-pub struct Connected<U, S, T, A> {
+pub struct Context<U, S, T, A> {
     pub pools: U,
     pub secrets: S,
     pub tokens: T,
@@ -37,7 +37,7 @@ pub struct Connected<U, S, T, A> {
     pub region: String,
 }
 
-impl<U, S, T, A> Connected<U, S, T, A> {
+impl<U, S, T, A> Context<U, S, T, A> {
     /// Cognito and Secrets Manager with pace and retries.
     pub fn aws<'a>(&'a self, progress: &'a Progress) -> Aws<'a, U, S, T> {
         let deadline = Deadline::after(COMMAND_MAY_TAKE);
@@ -250,24 +250,24 @@ fn partition(region: &str) -> (&'static str, &'static str) {
 /// # Errors
 /// What a deploy would fail with, and whatever keeps this from being known.
 pub async fn preview<U: UserPools, S: Secrets, T: TokenEndpoint, A: Account>(
-    connected: &Connected<U, S, T, A>,
+    context: &Context<U, S, T, A>,
     declared: &Declared,
     stack: Option<&str>,
 ) -> Result<Preview, Error> {
     let found = match stack {
-        Some(name) => Stack::find(&connected.account, name).await?,
+        Some(name) => Stack::find(&context.account, name).await?,
         None => None,
     };
     let logical_id = declared.logical_id(found.as_ref())?;
-    let properties = declared.properties(&logical_id, found.as_ref(), &connected.account, &connected.region).await?;
+    let properties = declared.properties(&logical_id, found.as_ref(), &context.account, &context.region).await?;
     let config =
-        ProviderConfig { endpoints: connected.endpoints.clone(), rotation_function: Some(UNKNOWN_FUNCTION.to_owned()) };
+        ProviderConfig { endpoints: context.endpoints.clone(), rotation_function: Some(UNKNOWN_FUNCTION.to_owned()) };
     // An owner that nothing belongs to: the stack has no id yet.
     let nobody = Owner { stack_id: String::new(), logical_id: logical_id.clone() };
     let mut desired = Desired::from_properties(&properties, nobody, &config)?;
 
     let progress = Progress::default();
-    let aws = connected.aws(&progress);
+    let aws = context.aws(&progress);
     let (owner, target) = match (&found, stack) {
         (Some(stack), _) => {
             let target = stack.pool(&logical_id).map_or(Target::Create, Target::Update);
@@ -280,7 +280,7 @@ pub async fn preview<U: UserPools, S: Secrets, T: TokenEndpoint, A: Account>(
         desired = Desired::from_properties(&properties, owner.clone(), &config)?;
     }
 
-    let observed = reconcile::look(&aws, &desired, &target).await?;
+    let observed = reconcile::observe(&aws, &desired, &target).await?;
     name_rotation_function(&mut desired, &observed);
     let verify: BTreeSet<ClientName> = match target {
         Target::Create => desired.clients.iter().map(|client| client.name.clone()).collect(),
@@ -288,7 +288,7 @@ pub async fn preview<U: UserPools, S: Secrets, T: TokenEndpoint, A: Account>(
     };
     let plan = plan(&desired, &observed, &verify).map_err(|refusal| match (&found, stack) {
         (None, Some(stack)) => {
-            Error::Choice(format!("{} (Stack {stack} does not exist in {})", Error::from(refusal), connected.region))
+            Error::Choice(format!("{} (Stack {stack} does not exist in {})", Error::from(refusal), context.region))
         }
         _ => refusal.into(),
     })?;

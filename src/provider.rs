@@ -30,7 +30,7 @@ pub struct Provider<U, S, T> {
 #[derive(Debug, thiserror::Error)]
 pub enum HandlerError {
     #[error("CloudFormation was not told: {0}")]
-    NotTold(#[from] DeliveryError),
+    DeliveryFailed(#[from] DeliveryError),
     #[error("This is not a CloudFormation custom resource event: it carries no ResponseURL")]
     NoResponseUrl,
 }

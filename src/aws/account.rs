@@ -20,7 +20,7 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 const ANSWER_WITHIN: Duration = Duration::from_secs(20);
 
 /// The SDK's settings as people use them: a profile and a region may be named.
-pub async fn people_config(profile: Option<&str>, region: Option<&str>) -> SdkConfig {
+pub async fn cli_config(profile: Option<&str>, region: Option<&str>) -> SdkConfig {
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         // As for the functions: `retry` tries again.
         .retry_config(RetryConfig::disabled())

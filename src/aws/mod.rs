@@ -12,7 +12,7 @@ use std::time::Duration;
 use aws_config::{BehaviorVersion, SdkConfig, retry::RetryConfig};
 
 #[cfg(feature = "cli")]
-pub use account::{AwsAccount, people_config};
+pub use account::{AwsAccount, cli_config};
 pub use oauth::OAuth;
 pub use secrets::SecretsManager;
 pub use user_pools::Cognito;

@@ -9,7 +9,7 @@ use serde_json::Value;
 use url::form_urlencoded;
 
 use crate::{
-    http::{Answer, Http},
+    http::{HttpResponse, Http},
     ports::{AccessToken, ExpectedToken, TokenEndpoint, TokenError, Tokens},
     redact::{self, Secret},
 };
@@ -67,7 +67,7 @@ impl OAuth {
             ("content-type", "application/x-www-form-urlencoded".to_owned()),
         ];
         let sent = self.http.send("POST", url, &headers, form(scopes)).await;
-        let Answer { status, body } = sent.map_err(|why| unreachable(url, &why))?;
+        let HttpResponse { status, body } = sent.map_err(|why| unreachable(url, &why))?;
         if is_success(status) {
             let granted: Granted = serde_json::from_str(body.expose())
                 .map_err(|_| unreachable(url, "it answers something else than a token"))?;
@@ -88,7 +88,7 @@ impl OAuth {
 
     async fn keys(&self, url: &str) -> Result<JwkSet, TokenError> {
         let sent = self.http.send("GET", url, &[], String::new()).await;
-        let Answer { status, body } = sent.map_err(|why| unreachable(url, &why))?;
+        let HttpResponse { status, body } = sent.map_err(|why| unreachable(url, &why))?;
         if !is_success(status) {
             return Err(unreachable(url, &format!("it answers HTTP {status}")));
         }

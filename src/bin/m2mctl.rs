@@ -10,7 +10,7 @@ use cognito_m2m::{
     aws::{self, AwsAccount, Cognito, OAuth, SecretsManager},
     cli::{Cli, FAILURE, Outcome, error_line, explain, run, run_alone},
     http::Http,
-    preview::Connected,
+    preview::Context,
 };
 
 #[tokio::main(flavor = "current_thread")]
@@ -47,11 +47,11 @@ async fn work(cli: &Cli) -> Result<Outcome, String> {
     if let Some(outcome) = run_alone(cli) {
         return Ok(outcome);
     }
-    let config = aws::people_config(cli.profile.as_deref(), cli.region.as_deref()).await;
+    let config = aws::cli_config(cli.profile.as_deref(), cli.region.as_deref()).await;
     let Some(region) = config.region().map(ToString::to_string) else {
         return Err("No region is configured. Pass --region, or set AWS_REGION or the profile's region".to_owned());
     };
-    let connected = Connected {
+    let context = Context {
         pools: Cognito::new(&config),
         secrets: SecretsManager::new(&config),
         tokens: OAuth::new(Http::default()),
@@ -59,5 +59,5 @@ async fn work(cli: &Cli) -> Result<Outcome, String> {
         endpoints: aws::endpoints(&config),
         region,
     };
-    run(cli, &connected).await.map_err(|error| explain(&error))
+    run(cli, &context).await.map_err(|error| explain(&error))
 }

@@ -1,7 +1,7 @@
 //! The rules of the properties as a JSON Schema, for editors and for checks before a deployment.
 //!
 //! [`Desired`](super::Desired) stays the judge. The schema is made of the same constants, refuses
-//! nothing that it accepts, and says itself which rules are beyond a schema.
+//! nothing that it accepts, and says itself which rules are rules_outside_schema a schema.
 
 use std::{fmt, ops::RangeInclusive};
 
@@ -37,7 +37,7 @@ pub fn schema() -> Value {
          are optional, and each can be changed in place. These are the properties as the provider gets them, with \
          Ref, Fn::Sub and the like resolved; numbers and booleans may be strings. The provider also checks what a \
          schema cannot say: {}.",
-        beyond().join("; ")
+        rules_outside_schema().join("; ")
     ));
     for name in NOT_OURS {
         schema["properties"][name] = json!({ "description": cloudformations_own(name) });
@@ -69,7 +69,7 @@ pub fn schema() -> Value {
 
 /// The rules that the provider checks and the schema cannot say.
 #[must_use]
-pub fn beyond() -> [String; 10] {
+pub fn rules_outside_schema() -> [String; 10] {
     [
         format!("UserPoolNamePrefix, a hyphen and EnvironmentName have at most {} characters together", POOL_NAME.max),
         format!("DomainPrefix, a hyphen and EnvironmentName have at most {} characters together", DOMAIN.max),
@@ -600,7 +600,7 @@ mod tests {
         for name in NOT_OURS {
             assert!(schema["properties"][name]["description"].is_string(), "{name}");
         }
-        for rule in beyond() {
+        for rule in rules_outside_schema() {
             assert!(schema["description"].as_str().unwrap().contains(&rule), "{rule}");
         }
     }

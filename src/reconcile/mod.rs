@@ -276,7 +276,7 @@ pub async fn reconcile<U: UserPools, S: Secrets, T: TokenEndpoint>(
 ///
 /// # Errors
 /// A call that failed, or a pool that is gone or not the owner's.
-pub async fn look<U: UserPools, S: Secrets, T: TokenEndpoint>(
+pub async fn observe<U: UserPools, S: Secrets, T: TokenEndpoint>(
     aws: &Aws<'_, U, S, T>,
     desired: &Desired,
     target: &Target,

@@ -14,7 +14,7 @@ use cognito_m2m::{
         AWSPENDING, AccessToken, Account, AwsError, Caller, ErrorKind, ExpectedToken, Page, StackDescription,
         StackResource, TokenEndpoint, TokenError, Tokens,
     },
-    preview::Connected,
+    preview::Context,
     redact::Secret,
 };
 use insta::assert_snapshot;
@@ -144,7 +144,7 @@ async fn m2mctl(stack: &Stack, account: FakeAccount, line: &str, files: &[&PathB
     });
     let cli = Cli::try_parse_from(std::iter::once("m2mctl".to_owned()).chain(arguments)).unwrap();
     let session = Session::new(&stack.world);
-    let connected = Connected {
+    let context = Context {
         pools: session.clone(),
         secrets: session.clone(),
         tokens: session,
@@ -153,7 +153,7 @@ async fn m2mctl(stack: &Stack, account: FakeAccount, line: &str, files: &[&PathB
         region: "us-east-1".to_owned(),
     };
     let before = stack.world().writes().len();
-    let result = run(&cli, &connected).await;
+    let result = run(&cli, &context).await;
     assert_eq!(stack.world().writes().len(), before, "m2mctl only reads");
     let printed = match &result {
         Ok(outcome) => outcome.text.clone(),

@@ -89,7 +89,7 @@ async fn whoever_cannot_be_told_is_an_error_so_that_lambda_runs_the_event_again(
     let bucket = Failing::new(usize::MAX, Ok(500));
     let before = tokio::time::Instant::now();
     let error = handle_with(&Session::new(&stack.world), &event, LONG, &bucket).await.unwrap_err();
-    assert!(matches!(error, HandlerError::NotTold(_)), "{error}");
+    assert!(matches!(error, HandlerError::DeliveryFailed(_)), "{error}");
     assert!(before.elapsed() < LONG, "before Lambda kills it: {:?}", before.elapsed());
     // The second run goes on from there and tells it.
     let answer = stack.send(&event).await;

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fs, sync::LazyLock};
 
 use cognito_m2m::model::{
     Desired, Owner, ProviderConfig, Violation, Violations,
-    schema::{beyond, schema},
+    schema::{rules_outside_schema, schema},
 };
 use jsonschema::Validator;
 use proptest::{collection::vec, prelude::*, sample::select};
@@ -31,7 +31,7 @@ struct Beyond {
     examples: fn() -> Vec<Value>,
 }
 
-/// In the order of [`beyond`].
+/// In the order of [`rules_outside_schema`].
 const BEYOND: [Beyond; 10] = [
     Beyond {
         is: |properties, violation| {
@@ -308,8 +308,8 @@ fn the_corpus_is_judged_alike() {
 
 #[test]
 fn each_rule_beyond_the_schema_is_one_and_is_told() {
-    assert_eq!(BEYOND.len(), beyond().len());
-    for (rule, says) in BEYOND.iter().zip(beyond()) {
+    assert_eq!(BEYOND.len(), rules_outside_schema().len());
+    for (rule, says) in BEYOND.iter().zip(rules_outside_schema()) {
         for properties in (rule.examples)() {
             assert!(SCHEMA.is_valid(&properties), "{says}: it is not beyond the schema: {properties:.300}");
             let config = if says.starts_with("RotationDays") {
