@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use crate::{
     cfn::{Data, Deliver, DeliveryError, Envelope, Request, Response, deliver::deliver},
-    deadline::{Deadline, millis, now, wall_clock},
-    model::{Desired, Owner, PoolId, SecretName, ProviderConfig, desired::secret_recovery_window_in_days},
+    clock::{Deadline, millis, now, wall_clock},
+    model::{Desired, Owner, PoolId, ProviderConfig, SecretName, desired::secret_recovery_window_in_days},
     ports::{Secrets, TokenEndpoint, UserPools},
     reconcile::{
         Aws, DeleteTarget, Error, Progress, Reconciled, Target, chain, delete, deleted_while_creating, note_delete,

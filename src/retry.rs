@@ -17,7 +17,7 @@ use tokio::{
 };
 
 use crate::{
-    deadline::{Deadline, now, wait, wait_until},
+    clock::{Deadline, now, wait, wait_until},
     model::{
         Client, ClientId, ClientName, Domain, Owner, PoolId, ResourceServer, Rotation, SecretName, Tags, UserPool,
     },
@@ -63,7 +63,13 @@ impl<'a, T> Retrying<'a, T> {
         Self { inner, deadline, limiters: Mutex::default() }
     }
 
-    async fn call<R, F>(&self, operation: &'static str, limited: bool, idempotency: Idempotency, call: impl Fn() -> F) -> Result<R>
+    async fn call<R, F>(
+        &self,
+        operation: &'static str,
+        limited: bool,
+        idempotency: Idempotency,
+        call: impl Fn() -> F,
+    ) -> Result<R>
     where
         F: Future<Output = Result<R>> + Send,
     {

@@ -9,7 +9,7 @@ use std::{
 };
 
 use aws_smithy_types::base64;
-use cognito_m2m::deadline::{now, wall_clock};
+use cognito_m2m::clock::{now, wall_clock};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 

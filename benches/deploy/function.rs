@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use cognito_m2m::deadline::{now, wall_clock};
+use cognito_m2m::clock::{now, wall_clock};
 use serde_json::Value;
 use tokio::time::Instant;
 

@@ -2,10 +2,11 @@
 
 #[cfg(feature = "cli")]
 mod account;
+mod cognito;
 mod error;
-mod oauth;
-mod secrets;
-mod user_pools;
+mod http;
+mod secrets_manager;
+mod token_endpoint;
 
 use std::time::Duration;
 
@@ -13,11 +14,12 @@ use aws_config::{BehaviorVersion, SdkConfig, retry::RetryConfig};
 
 #[cfg(feature = "cli")]
 pub use account::{AwsAccount, cli_config};
-pub use oauth::OAuth;
-pub use secrets::SecretsManager;
-pub use user_pools::Cognito;
+pub use cognito::Cognito;
+pub use http::{Http, HttpResponse, ResponseUrlClient};
+pub use secrets_manager::SecretsManager;
+pub use token_endpoint::TokenClient;
 
-use crate::{http::Http, model::Endpoints};
+use crate::model::Endpoints;
 
 /// The SDK's settings: region, credentials and endpoints from the environment or the profile.
 /// Its retries are off; [`retry`](crate::retry) has its own.

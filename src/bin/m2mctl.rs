@@ -7,10 +7,8 @@ use std::{
 
 use clap::Parser as _;
 use cognito_m2m::{
-    aws::{self, AwsAccount, Cognito, OAuth, SecretsManager},
-    cli::{Cli, FAILURE, Outcome, error_line, explain, run, run_alone},
-    http::Http,
-    preview::Context,
+    aws::{self, AwsAccount, Cognito, Http, SecretsManager, TokenClient},
+    m2mctl::{Cli, FAILURE, Outcome, error_line, explain, plan::Context, run, run_alone},
 };
 
 #[tokio::main(flavor = "current_thread")]
@@ -54,7 +52,7 @@ async fn work(cli: &Cli) -> Result<Outcome, String> {
     let context = Context {
         pools: Cognito::new(&config),
         secrets: SecretsManager::new(&config),
-        tokens: OAuth::new(Http::default()),
+        tokens: TokenClient::new(Http::default()),
         account: AwsAccount::new(&config),
         endpoints: aws::endpoints(&config),
         region,

@@ -1,10 +1,8 @@
 //! The Lambda function behind `Custom::CognitoM2M`: composes the parts and runs.
 
 use cognito_m2m::{
-    aws::{self, Cognito, OAuth, SecretsManager},
-    cfn::ResponseUrlClient,
-    deadline::Deadline,
-    http::Http,
+    aws::{self, Cognito, Http, ResponseUrlClient, SecretsManager, TokenClient},
+    clock::Deadline,
     model::ProviderConfig,
     provider::{Provider, handle},
     telemetry,
@@ -31,11 +29,8 @@ async fn main() -> Result<(), Error> {
         Provider {
             pools: Cognito::new(config),
             secrets: SecretsManager::new(config),
-            tokens: OAuth::new(http.clone()),
-            config: ProviderConfig {
-                endpoints: aws::endpoints(config),
-                rotation_function: rotation_function.clone(),
-            },
+            tokens: TokenClient::new(http.clone()),
+            config: ProviderConfig { endpoints: aws::endpoints(config), rotation_function: rotation_function.clone() },
         }
     };
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Value>| {

@@ -1,9 +1,8 @@
 //! The Lambda function that Secrets Manager rotates clients' secrets with: composes the parts and runs.
 
 use cognito_m2m::{
-    aws::{self, Cognito, OAuth, SecretsManager},
-    deadline::Deadline,
-    http::Http,
+    aws::{self, Cognito, Http, SecretsManager, TokenClient},
+    clock::Deadline,
     rotation::handle,
     telemetry,
 };
@@ -18,7 +17,7 @@ async fn main() -> Result<(), Error> {
     telemetry::start(level.ok().as_deref());
 
     let http = Http::default();
-    let tokens = OAuth::new(http.clone());
+    let tokens = TokenClient::new(http.clone());
     let config = OnceCell::new();
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Value>| {
         let deadline = Deadline::at_epoch_ms(event.context.deadline);

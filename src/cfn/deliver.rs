@@ -3,10 +3,7 @@
 use std::time::Duration;
 
 use super::ResponseUrl;
-use crate::{
-    deadline::{Deadline, now, wait},
-    http::Http,
-};
+use crate::clock::{Deadline, now, wait};
 
 const FIRST_BACKOFF: Duration = Duration::from_millis(200);
 const MAX_BACKOFF: Duration = Duration::from_secs(3);
@@ -58,17 +55,5 @@ pub async fn deliver(
         tracing::warn!(%url, failure, "putting the answer again");
         wait(pause).await;
         backoff = (backoff * 2).min(MAX_BACKOFF);
-    }
-}
-
-/// The PUT as CloudFormation's presigned URL wants it.
-#[derive(Clone, Debug)]
-pub struct ResponseUrlClient(pub Http);
-
-impl Deliver for ResponseUrlClient {
-    async fn put(&self, url: &ResponseUrl, body: &str) -> Result<u16, String> {
-        // The signature covers an empty content type.
-        let headers = [("content-type", String::new())];
-        Ok(self.0.send("PUT", url.expose().as_str(), &headers, body.to_owned()).await?.status)
     }
 }

@@ -6,6 +6,6 @@ pub mod deliver;
 pub mod request;
 pub mod response;
 
-pub use deliver::{Deliver, DeliveryError, ResponseUrlClient};
+pub use deliver::{Deliver, DeliveryError};
 pub use request::{Envelope, Request, ResponseUrl};
 pub use response::{Data, Response};

@@ -2,19 +2,19 @@
 
 pub mod desired;
 pub mod endpoints;
-pub mod rotation_record;
 pub mod observed;
 pub mod properties;
+pub mod rotation_record;
 pub mod schema;
 
 use std::{collections::BTreeMap, fmt};
 
 use uuid::Uuid;
 
-pub use desired::{Client, Desired, Domain, ResourceServer, Rotation, Scope, ProviderConfig, Tier, UserPool};
+pub use desired::{Client, Desired, Domain, ProviderConfig, ResourceServer, Rotation, Scope, Tier, UserPool};
 pub use endpoints::Endpoints;
-pub use rotation_record::RotationRecord;
 pub use properties::{Violation, Violations};
+pub use rotation_record::RotationRecord;
 
 /// Tags of a pool or a secret, in the order of their keys.
 pub type Tags = BTreeMap<String, String>;

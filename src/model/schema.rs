@@ -1,7 +1,7 @@
 //! The rules of the properties as a JSON Schema, for editors and for checks before a deployment.
 //!
 //! [`Desired`](super::Desired) stays the judge. The schema is made of the same constants, refuses
-//! nothing that it accepts, and says itself which rules are rules_outside_schema a schema.
+//! nothing that it accepts, and says itself which rules are beyond a schema.
 
 use std::{fmt, ops::RangeInclusive};
 

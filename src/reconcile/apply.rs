@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::{Aws, Credentials, Error, Reconciled, Verification, observe::SIDE_BY_SIDE};
 use crate::{
-    deadline::{millis, now, wait},
+    clock::{millis, now, wait},
     model::{
         Client, ClientId, ClientName, Desired, Domain, PoolId, SecretName,
         desired::SecretMetadata,
@@ -27,8 +27,8 @@ use crate::{
         SecretDocument, SecretVersion, SecretVersions, Secrets, TokenEndpoint, TokenError, UserPools, Version,
     },
     redact::Secret,
-    rotate::{Rotate, RotateError, is_older, replace_current},
     retry::Retrying,
+    rotation::steps::{Rotate, RotateError, is_older, replace_current},
 };
 
 /// A step that begins with less time than this would only be cut off.
@@ -343,7 +343,8 @@ impl<U: UserPools, S: Secrets, T: TokenEndpoint> Applying<'_, U, S, T> {
             // What it says could not be read while it was scheduled for deletion. Another delivery of
             // this event may have restored it first and written its own client.
             written.is_some_and(|written| {
-                written.metadata.user_pool_id == document.metadata.user_pool_id && written.client_id != document.client_id
+                written.metadata.user_pool_id == document.metadata.user_pool_id
+                    && written.client_id != document.client_id
             })
         } else {
             // A rotation, or another delivery: what it wrote is newer than what this run knows.

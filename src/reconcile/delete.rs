@@ -10,10 +10,10 @@ use super::{
     observe::{SIDE_BY_SIDE, is_orphan, our_pools, pages, secrets_of},
 };
 use crate::{
-    deadline::{wait, wall_clock},
+    clock::{wait, wall_clock},
     model::{
         ClientId, ClientName, Owner, PoolId, SecretName, Tags, UserPool,
-        observed::{ObservedClient, Ownership, RemainingPool, DeleteObservation},
+        observed::{DeleteObservation, ObservedClient, Ownership, RemainingPool},
     },
     plan::{NOTE_KEPT_FOR_DAYS, plan_delete},
     ports::{
@@ -67,7 +67,8 @@ async fn delete_once<U: UserPools, S: Secrets, T: TokenEndpoint>(
     target: &DeleteTarget<'_>,
 ) -> Result<(), Error> {
     let observing = observe_deletion(aws, target);
-    let (observation, pools) = aws.progress.during("reading the present state", observing).await.map_err(Error::Observe)?;
+    let (observation, pools) =
+        aws.progress.during("reading the present state", observing).await.map_err(Error::Observe)?;
     if target.lift_protection {
         for pool in pools.iter().filter(|pool| pool.state.deletion_protection) {
             let open = UserPool { deletion_protection: false, ..pool.state.clone() };

@@ -14,7 +14,7 @@ pub use delete::{DeleteTarget, delete, deleted_while_creating, note_delete};
 pub use observe::secrets_of;
 
 use crate::{
-    deadline::{Deadline, millis, now, wait},
+    clock::{Deadline, millis, now, wait},
     model::{ClientId, ClientName, Desired, PoolId, SecretName, Violations, observed::Observed},
     plan::{Plan, Refusal, Step, plan},
     ports::{AwsError, ErrorKind, Secrets, TokenEndpoint, UserPoolDescription, UserPools},

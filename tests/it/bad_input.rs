@@ -345,7 +345,7 @@ async fn an_event_that_is_no_request_is_answered_all_the_same() {
             tokens: session.clone(),
             config: crate::support::cloudformation::config(),
         };
-        let deadline = cognito_m2m::deadline::Deadline::after(stack.timeout);
+        let deadline = cognito_m2m::clock::Deadline::after(stack.timeout);
         cognito_m2m::provider::handle(&event, deadline, provider, &bucket).await.unwrap();
         let answers = bucket.0.lock().unwrap().clone();
         assert_eq!(answers.len(), 1, "{event:.200}");

@@ -8,13 +8,12 @@ use std::{
 
 use clap::Parser;
 use cognito_m2m::{
-    cli::{Cli, Error, Outcome, explain, run},
+    m2mctl::{Cli, Error, Outcome, explain, plan::Context, run},
     model::{Endpoints, SecretName},
     ports::{
         AWSPENDING, AccessToken, Account, AwsError, Caller, ErrorKind, ExpectedToken, Page, StackDescription,
         StackResource, TokenEndpoint, TokenError, Tokens,
     },
-    preview::Context,
     redact::Secret,
 };
 use insta::assert_snapshot;

@@ -169,7 +169,7 @@ async fn every_call_survives_every_fault() {
         for k in 0..calls {
             for (what, fault, times) in faults() {
                 let (stack, id) = (scenario.before)().await;
-                let foreign = sanitize(&stack);
+                let foreign = foreign(&stack);
                 let due = (k..k + times).map(|call| (call, fault.clone()));
                 let answer = stack.send_with(&event_of(&stack, id.as_deref()), due).await;
                 let outcome = async { aftermath(&stack, &scenario, id.as_deref(), &answer).await };
@@ -209,7 +209,7 @@ async fn every_call_survives_every_fault() {
 type Foreign = Vec<(String, String)>;
 
 /// Somebody else's things beside ours.
-fn sanitize(stack: &Stack) -> Foreign {
+fn foreign(stack: &Stack) -> Foreign {
     {
         let mut world = stack.world();
         world.add_foreign_pool("machine-to-machine-prod", "somebody-else");

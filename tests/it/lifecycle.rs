@@ -311,7 +311,7 @@ async fn the_same_stack_deployed_again_takes_its_old_secrets_back() {
     assert_is(&again, &large());
 }
 
-fn sanitize(stack: &Stack) -> Vec<(&'static str, Tags, bool)> {
+fn foreign(stack: &Stack) -> Vec<(&'static str, Tags, bool)> {
     let other = Owner { stack_id: "arn:another-stack".into(), logical_id: "M2M".into() }.tags();
     let half = Owner { stack_id: stack.id.clone(), logical_id: "Another".into() }.tags();
     vec![
@@ -325,7 +325,7 @@ fn sanitize(stack: &Stack) -> Vec<(&'static str, Tags, bool)> {
 #[tokio::test(start_paused = true)]
 async fn a_secret_of_somebody_else_is_named_and_left_alone() {
     const NAME: &str = "machine-to-machine-dev/machine-to-machine-dev-client";
-    for (what, tags, scheduled) in sanitize(&create()) {
+    for (what, tags, scheduled) in foreign(&create()) {
         let stack = create();
         stack.world().add_foreign_secret(NAME, tags, scheduled);
         let before = stack.world().secrets[&SecretName::from(NAME)].clone();

@@ -10,7 +10,7 @@ use std::{
 
 use cognito_m2m::{
     cfn::{Deliver, ResponseUrl},
-    deadline::Deadline,
+    clock::Deadline,
     provider::{HandlerError, Provider, handle},
 };
 use serde_json::{Value, json};

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use cognito_m2m::{
-    deadline::Deadline,
+    clock::Deadline,
     model::{ClientName, RotationRecord, SecretName},
     ports::{AWSCURRENT, AWSPENDING, AWSPREVIOUS, SecretDocument},
     rotation::{RotationError, handle},

@@ -8,7 +8,7 @@ use std::{
 
 use cognito_m2m::{
     cfn::{Deliver, ResponseUrl},
-    deadline::Deadline,
+    clock::Deadline,
     model::{Desired, Endpoints, Owner, ProviderConfig},
     provider::{HandlerError, Provider, handle},
 };
@@ -66,7 +66,10 @@ pub struct Stack {
 
 /// What the function's settings say.
 pub fn config() -> ProviderConfig {
-    ProviderConfig { endpoints: Endpoints::new("us-east-1", None), rotation_function: Some(ROTATION_FUNCTION.to_owned()) }
+    ProviderConfig {
+        endpoints: Endpoints::new("us-east-1", None),
+        rotation_function: Some(ROTATION_FUNCTION.to_owned()),
+    }
 }
 
 pub const ROTATION_FUNCTION: &str = "arn:aws:lambda:us-east-1:111122223333:function:rotation";

@@ -771,7 +771,8 @@ impl UserPools for Session {
                 value: secret.clone(),
                 created: Duration::from_secs(number),
             };
-            pool.clients.insert(id.clone(), FakeClient { client: client.clone(), m2m_only: true, secrets: vec![first] });
+            pool.clients
+                .insert(id.clone(), FakeClient { client: client.clone(), m2m_only: true, secrets: vec![first] });
             Ok((id, secret))
         })
         .await
@@ -1105,7 +1106,8 @@ impl TokenEndpoint for Session {
                 let metadata = &expected.metadata;
                 let endpoints = Endpoints::new("us-east-1", None);
                 let domain = world.pools.get(&metadata.user_pool_id).and_then(|pool| pool.domain.as_ref());
-                if domain.map(|held| endpoints.token_endpoint(&held.domain)).as_ref() != Some(&metadata.token_endpoint) {
+                if domain.map(|held| endpoints.token_endpoint(&held.domain)).as_ref() != Some(&metadata.token_endpoint)
+                {
                     return Ok(Err(TokenError::Unreachable("no such host".to_owned())));
                 }
                 let client = world.client("token", &metadata.user_pool_id, &expected.client_id);

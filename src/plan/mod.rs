@@ -7,10 +7,12 @@
 use std::{collections::BTreeSet, fmt};
 
 use crate::model::{
-    Client, ClientId, ClientName, Desired, Domain, PoolId, ResourceServer, RotationRecord, Rotation, SecretName, Tags,
+    Client, ClientId, ClientName, Desired, Domain, PoolId, ResourceServer, Rotation, RotationRecord, SecretName, Tags,
     UserPool,
     desired::{MAX_SCOPES_PER_SERVER, MAX_SERVERS, SecretMetadata},
-    observed::{Observed, ObservedClient, ObservedDocument, ObservedPool, ObservedSecret, Ownership, DeleteObservation},
+    observed::{
+        DeleteObservation, Observed, ObservedClient, ObservedDocument, ObservedPool, ObservedSecret, Ownership,
+    },
 };
 
 /// Steps in phases. Steps of one phase do not need each other and run side by side; a phase
@@ -556,7 +558,11 @@ fn plan_secret(desired: &Desired, observed: &Observed, client: &Client, descript
 }
 
 /// The names of the keys whose values change.
-fn document_changes(desired: &SecretMetadata, client: Option<&ClientId>, observed: Option<&ObservedDocument>) -> Changes {
+fn document_changes(
+    desired: &SecretMetadata,
+    client: Option<&ClientId>,
+    observed: Option<&ObservedDocument>,
+) -> Changes {
     let Some(ObservedDocument { client_id, metadata }) = observed else { return vec!["value".to_owned()] };
     let SecretMetadata { token_endpoint, scope, issuer, jwks_uri, user_pool_id, client_name } = desired;
     [
@@ -723,7 +729,7 @@ mod tests {
     use super::*;
     use crate::model::{
         Endpoints, Owner, ProviderConfig,
-        observed::{RemainingPool, DeleteObservation},
+        observed::{DeleteObservation, RemainingPool},
     };
 
     fn desired(properties: &Value) -> Desired {
@@ -875,14 +881,16 @@ mod tests {
     fn a_delete_takes_secrets_domains_and_pools_in_this_order_or_nothing() {
         let pool =
             RemainingPool { id: "us-east-1_Pool".into(), domain: Some("prefix".into()), deletion_protection: false };
-        let observation = DeleteObservation { pools: vec![pool.clone()], secrets: vec!["a/b".into()], note: Some("note".into()) };
+        let observation =
+            DeleteObservation { pools: vec![pool.clone()], secrets: vec!["a/b".into()], note: Some("note".into()) };
         assert_snapshot!(plan_delete(&observation, 0).unwrap(), @r"
         DeleteSecret a/b (at once)
         DeleteSecret note (recoverable for 7 days)
         DeleteUserPoolDomain prefix
         DeleteUserPool us-east-1_Pool
         ");
-        let protected = DeleteObservation { pools: vec![RemainingPool { deletion_protection: true, ..pool }], ..observation };
+        let protected =
+            DeleteObservation { pools: vec![RemainingPool { deletion_protection: true, ..pool }], ..observation };
         assert_snapshot!(plan_delete(&protected, 0).unwrap_err(), @"Deletion protection is in force on user pool us-east-1_Pool. Nothing was removed. Switch it off on the pool's settings page in the Cognito console, or, while the stack can still be updated, set DeletionProtection to INACTIVE and deploy that; then delete again");
     }
 

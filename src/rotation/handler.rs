@@ -2,11 +2,11 @@
 
 use serde::Deserialize;
 
+use super::steps::{Rotate, RotateError};
 use crate::{
-    deadline::{Deadline, millis, now},
+    clock::{Deadline, millis, now},
     model::{Owner, SecretName},
     ports::{AWSCURRENT, AWSPENDING, AwsError, ClientSecrets, SecretVersions, TokenEndpoint, Version},
-    rotate::{Rotate, RotateError},
     retry::Retrying,
 };
 

@@ -8,8 +8,8 @@ use serde::Deserialize;
 use serde_json::Value;
 use url::form_urlencoded;
 
+use super::http::{Http, HttpResponse};
 use crate::{
-    http::{HttpResponse, Http},
     ports::{AccessToken, ExpectedToken, TokenEndpoint, TokenError, Tokens},
     redact::{self, Secret},
 };
@@ -18,7 +18,7 @@ const TOO_MANY_REQUESTS: u16 = 429;
 
 /// OAuth 2.0 over HTTP.
 #[derive(Clone, Debug)]
-pub struct OAuth {
+pub struct TokenClient {
     http: Http,
 }
 
@@ -47,7 +47,7 @@ struct AccessClaims {
     scope: String,
 }
 
-impl OAuth {
+impl TokenClient {
     #[must_use]
     pub fn new(http: Http) -> Self {
         Self { http }
@@ -96,7 +96,7 @@ impl OAuth {
     }
 }
 
-impl TokenEndpoint for OAuth {
+impl TokenEndpoint for TokenClient {
     async fn accepts(&self, expected: &ExpectedToken, secret: &Secret<String>) -> Result<bool, TokenError> {
         match self.token(expected, secret, &[]).await {
             Ok(_) => Ok(true),
@@ -114,7 +114,7 @@ impl TokenEndpoint for OAuth {
     }
 }
 
-impl Tokens for OAuth {
+impl Tokens for TokenClient {
     async fn request(
         &self,
         expected: &ExpectedToken,

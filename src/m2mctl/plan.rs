@@ -8,14 +8,14 @@ use std::{
 
 use serde_json::Value;
 
+use super::template::{self, Pseudo, Template};
 use crate::{
-    deadline::Deadline,
+    clock::Deadline,
     model::{ClientName, Desired, Endpoints, Owner, PoolId, ProviderConfig, UserPool, Violations, observed::Observed},
     plan::{Plan, Refusal, plan},
     ports::{Account, AwsError, Page, Secrets, StackDescription, StackResource, TokenEndpoint, UserPools},
     reconcile::{self, Aws, Progress, Target},
     retry::Retrying,
-    template::{self, Pseudo, Template},
 };
 
 /// The type of our resource in a template.
@@ -67,7 +67,7 @@ pub enum Source {
 }
 
 /// What a deploy would do.
-pub struct Preview {
+pub struct PlanReport {
     /// Who owns the live state; `None` where there is none yet.
     pub owner: Option<Owner>,
     /// The live pool.
@@ -249,11 +249,11 @@ fn partition(region: &str) -> (&'static str, &'static str) {
 ///
 /// # Errors
 /// What a deploy would fail with, and whatever keeps this from being known.
-pub async fn preview<U: UserPools, S: Secrets, T: TokenEndpoint, A: Account>(
+pub async fn compute<U: UserPools, S: Secrets, T: TokenEndpoint, A: Account>(
     context: &Context<U, S, T, A>,
     declared: &Declared,
     stack: Option<&str>,
-) -> Result<Preview, Error> {
+) -> Result<PlanReport, Error> {
     let found = match stack {
         Some(name) => Stack::find(&context.account, name).await?,
         None => None,
@@ -294,7 +294,7 @@ pub async fn preview<U: UserPools, S: Secrets, T: TokenEndpoint, A: Account>(
     })?;
     let pool = observed.pool.map(|pool| pool.id);
     let missing_stack = stack.filter(|_| found.is_none()).map(ToOwned::to_owned);
-    Ok(Preview { owner: owner.filter(|_| pool.is_some()), pool, missing_stack, desired, plan })
+    Ok(PlanReport { owner: owner.filter(|_| pool.is_some()), pool, missing_stack, desired, plan })
 }
 
 /// The owner of the pools of the declared name that this program has made.

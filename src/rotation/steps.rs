@@ -12,7 +12,7 @@ use std::{cmp::Ordering, time::Duration};
 use uuid::Uuid;
 
 use crate::{
-    deadline::{Deadline, now, wait},
+    clock::{Deadline, now, wait},
     model::{ClientId, ClientName, PoolId, SecretName, desired::SecretMetadata},
     ports::{
         AWSCURRENT, AWSPENDING, AWSPREVIOUS, AwsError, ClientSecretDescription, ClientSecrets, ErrorKind,

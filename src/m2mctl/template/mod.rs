@@ -415,7 +415,11 @@ impl Resolver<'_> {
     }
 
     /// One level deeper, as long as there is one.
-    fn nested<T>(&mut self, path: &str, step: impl FnOnce(&mut Self) -> Result<T, ErrorReported>) -> Result<T, ErrorReported> {
+    fn nested<T>(
+        &mut self,
+        path: &str,
+        step: impl FnOnce(&mut Self) -> Result<T, ErrorReported>,
+    ) -> Result<T, ErrorReported> {
         if self.depth == MAX_DEPTH {
             return self.refuse(path, format!("is nested more than {MAX_DEPTH} levels deep"));
         }
@@ -699,8 +703,8 @@ mod tests {
 
     use super::*;
 
-    const OWN: &str = include_str!("../template.yaml");
-    const CONSUMER: &str = include_str!("../examples/consumer.yaml");
+    const OWN: &str = include_str!("../../../template.yaml");
+    const CONSUMER: &str = include_str!("../../../examples/consumer.yaml");
 
     fn given(parameters: &[(&str, &str)]) -> BTreeMap<String, String> {
         parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()

@@ -3,7 +3,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
-#[path = "support/signing.rs"]
+#[path = "../support/signing.rs"]
 mod signing;
 
 use std::{
@@ -17,10 +17,9 @@ use std::{
 use aws_config::{BehaviorVersion, Region, SdkConfig, retry::RetryConfig};
 use aws_sdk_cognitoidentityprovider::config::{Credentials, SharedCredentialsProvider};
 use cognito_m2m::{
-    aws::{self, Cognito, OAuth, SecretsManager},
-    cfn::{Deliver, DeliveryError, ResponseUrl, ResponseUrlClient, deliver::deliver},
-    deadline::{Deadline, now, wall_clock},
-    http::Http,
+    aws::{self, Cognito, Http, ResponseUrlClient, SecretsManager, TokenClient},
+    cfn::{Deliver, DeliveryError, ResponseUrl, deliver::deliver},
+    clock::{Deadline, now, wall_clock},
     model::{
         Client, ClientId, ClientName, Domain, Endpoints, Owner, PoolId, ResourceServer, Rotation, Scope, SecretName,
         Tags, Tier, UserPool, desired::SecretMetadata,
@@ -345,7 +344,7 @@ fn new_secret(document: &SecretDocument) -> NewSecret<'_> {
 #[test]
 fn every_operation_of_the_ports_is_called_here() {
     // The lists below are only as good as `OPERATIONS` is whole.
-    let mut traits: BTreeMap<&str, Vec<&str>> = include_str!("../src/ports.rs")
+    let mut traits: BTreeMap<&str, Vec<&str>> = include_str!("../../src/ports.rs")
         .split("\npub trait ")
         .skip(1)
         .map(|rest| {
@@ -355,7 +354,7 @@ fn every_operation_of_the_ports_is_called_here() {
             (head.split(':').next().unwrap().trim(), methods.collect())
         })
         .collect();
-    // OAuth is no service of the SDK's; its methods have tests of their own below, or in `m2mctl.rs`.
+    // TokenClient is no service of the SDK's; its methods have tests of their own below, or in `m2mctl.rs`.
     assert_eq!(traits.remove("TokenEndpoint").unwrap(), ["accepts", "verify"]);
     assert_eq!(traits.remove("Tokens").unwrap(), ["request", "claims"]);
     // The command line's; `m2mctl.rs` tests each of them.
@@ -876,7 +875,7 @@ async fn describe_user_pool_reads_an_answer_that_says_almost_nothing() {
 async fn a_pool_that_has_drifted_from_machine_to_machine_is_not_strict() {
     let aws = Aws::start().await;
     let recovery = |mechanisms: Value| json!({ "AccountRecoverySetting": { "RecoveryMechanisms": mechanisms } });
-    for (drift, strict) in [
+    for (drift, m2m_only) in [
         (json!({ "AdminCreateUserConfig": { "AllowAdminCreateUserOnly": false } }), false),
         (json!({ "AdminCreateUserConfig": null }), false),
         (json!({ "MfaConfiguration": "ON" }), false),
@@ -1014,7 +1013,7 @@ async fn access_token_validity_is_read_in_whatever_unit_it_is_told() {
 #[tokio::test]
 async fn a_client_that_has_drifted_from_machine_to_machine_is_not_strict() {
     let aws = Aws::start().await;
-    for (drift, strict) in [
+    for (drift, m2m_only) in [
         (json!({ "AllowedOAuthFlows": ["client_credentials", "code"] }), false),
         (json!({ "AllowedOAuthFlows": ["code"] }), false),
         (json!({ "AllowedOAuthFlows": [] }), false),
@@ -1516,8 +1515,8 @@ fn key_set() -> Value {
 const TOKEN_PATH: &str = "/oauth2/token";
 const JWKS_PATH: &str = "/us-east-1_AbCdEfGhI/.well-known/jwks.json";
 
-fn oauth() -> OAuth {
-    OAuth::new(Http::default())
+fn oauth() -> TokenClient {
+    TokenClient::new(Http::default())
 }
 
 fn expected_at(token_uri: &str, jwks_uri: &str) -> ExpectedToken {

@@ -8,17 +8,19 @@ use std::{
 
 use serde::Serialize;
 
+use super::{
+    plan::{self, Context, Declared, PlanReport, RESOURCE_TYPE, Source, Stack},
+    template::{Template, parse},
+};
 use crate::{
-    deadline::wall_clock,
-    model::{ClientName, Desired, Owner, SecretName, ProviderConfig, desired::Client},
+    clock::wall_clock,
+    model::{ClientName, Desired, Owner, ProviderConfig, SecretName, desired::Client},
     plan::Plan,
     ports::{
         AWSCURRENT, AWSPENDING, Account, AwsError, Caller, ErrorKind, ExpectedToken, SecretDescription, SecretVersion,
         SecretVersions, Secrets, TokenEndpoint, TokenError, UserPools, Version,
     },
-    preview::{self, Context, Declared, Preview, RESOURCE_TYPE, Source, Stack, preview},
     reconcile::{Aws, Progress, chain, secrets_of},
-    template::{Template, parse},
 };
 
 /// How much a finding matters.
@@ -179,12 +181,12 @@ async fn examine_declared<U: UserPools, S: Secrets, T: TokenEndpoint, A: Account
     findings: &mut Vec<Finding>,
 ) {
     if let Some(declared) = declared {
-        match preview(context, declared, None).await {
-            Ok(preview) => {
-                findings.push(domain(context, &preview.desired, preview.owner.as_ref()).await);
-                findings.push(difference(&preview));
+        match plan::compute(context, declared, None).await {
+            Ok(report) => {
+                findings.push(domain(context, &report.desired, report.owner.as_ref()).await);
+                findings.push(difference(&report));
             }
-            Err(error) => findings.push(not_previewed("properties", &error)),
+            Err(error) => findings.push(not_planned("properties", &error)),
         }
         return;
     }
@@ -291,21 +293,21 @@ async fn examine_resource<U: UserPools, S: Secrets, T: TokenEndpoint, A: Account
                 &deployed
             }
             Err(error) => {
-                findings.push(not_previewed(&subject, &error));
+                findings.push(not_planned(&subject, &error));
                 return;
             }
         },
     };
     let owner = stack.owner(logical_id);
     let mut clients: BTreeSet<SecretName> = BTreeSet::new();
-    match preview(context, declared, Some(&stack.description.name)).await {
-        Ok(preview) => {
+    match plan::compute(context, declared, Some(&stack.description.name)).await {
+        Ok(report) => {
             // What is declared by hand may still have to be deployed: the difference says so.
-            let deployed = preview.desired.clients.iter().filter(|_| questions.declared.is_none());
+            let deployed = report.desired.clients.iter().filter(|_| questions.declared.is_none());
             clients.extend(deployed.map(|Client { secret_name, .. }| secret_name.clone()));
-            findings.push(difference(&preview));
+            findings.push(difference(&report));
         }
-        Err(error) => findings.push(not_previewed(&subject, &error)),
+        Err(error) => findings.push(not_planned(&subject, &error)),
     }
 
     let progress = Progress::default();
@@ -320,11 +322,7 @@ async fn examine_resource<U: UserPools, S: Secrets, T: TokenEndpoint, A: Account
     }
 }
 
-async fn deployed_template(
-    account: &impl Account,
-    stack: &Stack,
-    logical_id: &str,
-) -> Result<Declared, preview::Error> {
+async fn deployed_template(account: &impl Account, stack: &Stack, logical_id: &str) -> Result<Declared, plan::Error> {
     let text = account.get_template(&stack.description.name).await?;
     Ok(Declared {
         source: Source::Template(Template::new(parse(&text)?)),
@@ -457,8 +455,8 @@ fn stack_status(subject: String, status: &str, reason: &str) -> Finding {
     Finding::new(severity, subject, found).advice(advice)
 }
 
-fn difference(preview: &Preview) -> Finding {
-    let Preview { owner, pool, missing_stack: _, desired, plan } = preview;
+fn difference(report: &PlanReport) -> Finding {
+    let PlanReport { owner, pool, missing_stack: _, desired, plan } = report;
     let subject = match pool {
         Some(pool) => format!("user pool {pool}"),
         None => format!("user pool {}", desired.pool.name),
@@ -476,14 +474,12 @@ fn difference(preview: &Preview) -> Finding {
     }
 }
 
-fn not_previewed(subject: &str, error: &preview::Error) -> Finding {
+fn not_planned(subject: &str, error: &plan::Error) -> Finding {
     match error {
-        preview::Error::Aws(error) => failed(subject, error),
-        preview::Error::Reconcile(error) => Finding::new(Severity::Error, subject, chain(error)),
-        preview::Error::Template(error) => {
-            Finding::new(Severity::Info, subject, format!("cannot be compared: {error}"))
-                .advice("Give the properties with --properties.")
-        }
+        plan::Error::Aws(error) => failed(subject, error),
+        plan::Error::Reconcile(error) => Finding::new(Severity::Error, subject, chain(error)),
+        plan::Error::Template(error) => Finding::new(Severity::Info, subject, format!("cannot be compared: {error}"))
+            .advice("Give the properties with --properties."),
         other => Finding::new(Severity::Error, subject, other.to_string()),
     }
 }

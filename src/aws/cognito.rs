@@ -48,7 +48,8 @@ impl Cognito {
 
 impl UserPools for Cognito {
     async fn list_user_pools(&self, next: Option<&str>) -> Result<Page<(PoolId, String)>> {
-        let request = self.sdk.list_user_pools().max_results(POOLS_PER_PAGE).set_next_token(next.map(ToOwned::to_owned));
+        let request =
+            self.sdk.list_user_pools().max_results(POOLS_PER_PAGE).set_next_token(next.map(ToOwned::to_owned));
         let page = request.send().await.map_err(|error| failed("ListUserPools", "the account", &error))?;
         let items = page
             .user_pools
@@ -396,7 +397,7 @@ impl ClientSecrets for Cognito {
 }
 
 fn described_pool(id: &PoolId, pool: UserPoolType) -> UserPoolDescription {
-    let strict = pool.admin_create_user_config.as_ref().is_some_and(|config| config.allow_admin_create_user_only)
+    let m2m_only = pool.admin_create_user_config.as_ref().is_some_and(|config| config.allow_admin_create_user_only)
         && matches!(pool.mfa_configuration, None | Some(UserPoolMfaType::Off))
         && pool.account_recovery_setting.as_ref() == Some(&recovery_by_admin())
         && pool.auto_verified_attributes.as_ref().is_none_or(Vec::is_empty);
@@ -430,7 +431,7 @@ fn described_server(server: ResourceServerType) -> ResourceServer {
 
 fn described_client(id: &ClientId, client: UserPoolClientType) -> ClientDescription {
     let empty = |list: &Option<Vec<String>>| list.as_ref().is_none_or(Vec::is_empty);
-    let strict = client.allowed_o_auth_flows.as_deref() == Some(&[OAuthFlowType::ClientCredentials])
+    let m2m_only = client.allowed_o_auth_flows.as_deref() == Some(&[OAuthFlowType::ClientCredentials])
         && client.allowed_o_auth_flows_user_pool_client == Some(true)
         && client.explicit_auth_flows.as_deref() == Some(&[ExplicitAuthFlowsType::AllowRefreshTokenAuth])
         && client.prevent_user_existence_errors == Some(PreventUserExistenceErrorTypes::Enabled)

@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-#[path = "support/signing.rs"]
+#[path = "../support/signing.rs"]
 mod signing;
 
 use std::{
@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use cognito_m2m::deadline::wall_clock;
+use cognito_m2m::clock::wall_clock;
 use serde_json::{Value, json};
 use signing::{SigningKey, with};
 use wiremock::{

@@ -16,17 +16,23 @@ use clap::{
 };
 use serde_json::{Value, json};
 
+pub mod doctor;
+pub mod plan;
+pub mod template;
+
+use self::{
+    doctor::{DoctorOptions, Finding, Severity, advice, examine},
+    plan::{Context, Declared, PlanReport, Source, Stack},
+    template::Template,
+};
 use crate::{
-    doctor::{Finding, DoctorOptions, Severity, advice, examine},
     model::{SecretName, schema::schema},
     plan::Action,
     ports::{
         AWSCURRENT, Account, AwsError, ExpectedToken, SecretDocument, SecretVersion, SecretVersions, Secrets,
         TokenError, Tokens, UserPools, Version,
     },
-    preview::{self, Context, Declared, Preview, Source, Stack, preview},
     reconcile::{Progress, chain, secrets_of},
-    template::{self, Template},
 };
 
 /// Looks at machine-to-machine stacks in Amazon Cognito: before a deploy, and after it.
@@ -187,7 +193,7 @@ pub enum Error {
     #[error("{path}: {source}")]
     Parse { path: String, source: template::Error },
     #[error(transparent)]
-    Preview(#[from] preview::Error),
+    Plan(#[from] plan::Error),
     #[error(transparent)]
     Aws(#[from] AwsError),
     #[error("No token for client {client}: {source}")]
@@ -200,8 +206,8 @@ pub enum Error {
 #[must_use]
 pub fn explain(error: &Error) -> String {
     let (text, advice) = match error {
-        Error::Aws(error) | Error::Preview(preview::Error::Aws(error)) => (error.to_string(), advice(error)),
-        Error::Preview(preview::Error::Reconcile(error)) => (chain(error), String::new()),
+        Error::Aws(error) | Error::Plan(plan::Error::Aws(error)) => (error.to_string(), advice(error)),
+        Error::Plan(plan::Error::Reconcile(error)) => (chain(error), String::new()),
         other => (other.to_string(), String::new()),
     };
     let text = text.trim_end_matches(['.', ' ']);
@@ -233,17 +239,18 @@ pub async fn run<U: UserPools, S: Secrets, T: Tokens, A: Account>(
     match &cli.command {
         Command::Plan { declared, stack } => {
             let declared = declared.read()?.ok_or_else(|| Error::Other("nothing is declared".to_owned()))?;
-            let preview = preview(context, &declared, stack.as_deref()).await?;
-            let exit_code = if preview.plan.is_empty() { 0 } else { CHANGES };
+            let report = plan::compute(context, &declared, stack.as_deref()).await?;
+            let exit_code = if report.plan.is_empty() { 0 } else { CHANGES };
             Ok(match cli.output {
-                Format::Text => Outcome { text: plan_text(&preview), exit_code },
-                Format::Json => json_outcome(&plan_json(&preview), exit_code),
+                Format::Text => Outcome { text: plan_text(&report), exit_code },
+                Format::Json => json_outcome(&plan_json(&report), exit_code),
             })
         }
         Command::Token(arguments) => token(arguments, cli.output, context).await,
         Command::Doctor { stack, declared, skip_tokens } => {
             let declared = declared.read()?;
-            let questions = DoctorOptions { stack: stack.as_deref(), declared: declared.as_ref(), tokens: !skip_tokens };
+            let questions =
+                DoctorOptions { stack: stack.as_deref(), declared: declared.as_ref(), tokens: !skip_tokens };
             let findings = examine(context, &questions).await;
             let sound = findings.iter().all(|finding| finding.severity < Severity::Error);
             let exit_code = if sound { 0 } else { FAILURE };
@@ -402,8 +409,8 @@ fn json_outcome(value: &Value, exit_code: u8) -> Outcome {
     Outcome { text: format!("{value:#}\n"), exit_code }
 }
 
-fn plan_json(preview: &Preview) -> Value {
-    let Preview { owner, pool, missing_stack, desired, plan } = preview;
+fn plan_json(report: &PlanReport) -> Value {
+    let PlanReport { owner, pool, missing_stack, desired, plan } = report;
     let steps: Vec<Value> = plan
         .phases
         .iter()
@@ -422,8 +429,8 @@ fn plan_json(preview: &Preview) -> Value {
     })
 }
 
-fn plan_text(preview: &Preview) -> String {
-    let Preview { owner, pool, missing_stack, desired, plan } = preview;
+fn plan_text(report: &PlanReport) -> String {
+    let PlanReport { owner, pool, missing_stack, desired, plan } = report;
     let mut text = match (pool, owner) {
         (Some(pool), Some(owner)) => {
             format!("User pool {pool} ({}), resource {} of {}\n", desired.pool.name, owner.logical_id, owner.stack_id)

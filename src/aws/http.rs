@@ -21,7 +21,10 @@ use aws_smithy_types::{body::SdkBody, byte_stream::ByteStream};
 
 use tokio::time::timeout;
 
-use crate::redact::{self, Secret};
+use crate::{
+    cfn::{Deliver, ResponseUrl},
+    redact::{self, Secret},
+};
 
 /// Longer than any handshake within a region.
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
@@ -107,5 +110,17 @@ impl Http {
             }
         }
         Ok(HttpResponse { status, body: Secret::new(String::from_utf8_lossy(&body).into_owned()) })
+    }
+}
+
+/// The PUT as CloudFormation's presigned URL wants it.
+#[derive(Clone, Debug)]
+pub struct ResponseUrlClient(pub Http);
+
+impl Deliver for ResponseUrlClient {
+    async fn put(&self, url: &ResponseUrl, body: &str) -> Result<u16, String> {
+        // The signature covers an empty content type.
+        let headers = [("content-type", String::new())];
+        Ok(self.0.send("PUT", url.expose().as_str(), &headers, body.to_owned()).await?.status)
     }
 }

@@ -12,7 +12,7 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
-#[path = "support/signing.rs"]
+#[path = "../support/signing.rs"]
 mod signing;
 
 use std::{
@@ -24,7 +24,7 @@ use std::{
 
 use aws_smithy_types::base64;
 use cognito_m2m::{
-    deadline::{now, wall_clock},
+    clock::{now, wall_clock},
     model::{ClientName, Owner, RotationRecord},
     ports::{AWSCURRENT, AWSPENDING, AWSPREVIOUS, FORMER},
 };
