@@ -64,8 +64,8 @@ fn allowed(role: &str) -> BTreeSet<String> {
 fn the_providers_role_holds_exactly_the_operations_that_the_adapter_calls() {
     for (file, prefix, implied) in [
         // CreateUserPool with tags is also authorized as TagResource, which is never called by itself.
-        ("src/aws/user_pools.rs", "cognito-idp:", Some("TagResource")),
-        ("src/aws/secrets.rs", "secretsmanager:", None),
+        ("src/aws/cognito.rs", "cognito-idp:", Some("TagResource")),
+        ("src/aws/secrets_manager.rs", "secretsmanager:", None),
     ] {
         let mut called = operations(&read(file));
         assert!(called.len() >= 10, "{file} calls {called:?}");
@@ -77,8 +77,8 @@ fn the_providers_role_holds_exactly_the_operations_that_the_adapter_calls() {
 #[test]
 fn the_rotations_role_holds_exactly_the_operations_that_a_rotation_calls() {
     for (file, header, prefix, calls) in [
-        ("src/aws/user_pools.rs", "impl ClientSecrets for Cognito {", "cognito-idp:", 3),
-        ("src/aws/secrets.rs", "impl SecretVersions for SecretsManager {", "secretsmanager:", 4),
+        ("src/aws/cognito.rs", "impl ClientSecrets for Cognito {", "cognito-idp:", 3),
+        ("src/aws/secrets_manager.rs", "impl SecretVersions for SecretsManager {", "secretsmanager:", 4),
     ] {
         let called = operations(&block(&read(file), header));
         assert_eq!(called.len(), calls, "{file} calls {called:?}");
