@@ -193,7 +193,7 @@ async fn examine_declared<U: UserPools, S: Secrets, T: TokenEndpoint, A: Account
     let nobody = Owner { stack_id: String::new(), logical_id: String::new() };
     let config = ProviderConfig { endpoints: context.endpoints.clone(), rotation_function: None };
     // The defaults always parse.
-    if let Ok(defaults) = Desired::from_properties(&serde_json::json!({}), nobody, &config) {
+    if let Ok(defaults) = crate::properties::parse(&serde_json::json!({}), nobody, &config) {
         findings.push(domain(context, &defaults, None).await);
     }
 }

@@ -3,9 +3,8 @@
 pub mod desired;
 pub mod endpoints;
 pub mod observed;
-pub mod properties;
 pub mod rotation_record;
-pub mod schema;
+pub mod violations;
 
 use std::{collections::BTreeMap, fmt};
 
@@ -13,8 +12,8 @@ use uuid::Uuid;
 
 pub use desired::{Client, Desired, Domain, ProviderConfig, ResourceServer, Rotation, Scope, Tier, UserPool};
 pub use endpoints::Endpoints;
-pub use properties::{Violation, Violations};
 pub use rotation_record::RotationRecord;
+pub use violations::{Violation, Violations};
 
 /// Tags of a pool or a secret, in the order of their keys.
 pub type Tags = BTreeMap<String, String>;
@@ -23,9 +22,9 @@ pub type Tags = BTreeMap<String, String>;
 pub const MANAGED_BY: (&str, &str) = ("ManagedBy", "cognito-m2m");
 const STACK_ID: &str = "cognito-m2m:stack-id";
 const LOGICAL_ID: &str = "cognito-m2m:logical-id";
-/// Tags that a user may not set, because this program does; so it does all that begin with the prefix.
-const OUR_TAG_KEYS: [&str; 3] = ["Environment", "Project", MANAGED_BY.0];
-const OUR_TAG_PREFIX: &str = "cognito-m2m:";
+/// Keys of tags that this program sets, so a user may not. All keys with [`OUR_TAG_PREFIX`] are reserved too.
+pub(crate) const OUR_TAG_KEYS: [&str; 3] = ["Environment", "Project", MANAGED_BY.0];
+pub(crate) const OUR_TAG_PREFIX: &str = "cognito-m2m:";
 
 macro_rules! name_type {
     ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {$(
@@ -131,7 +130,7 @@ impl Owner {
 }
 
 /// Whether a user may not set this tag, because this program does.
-fn is_our_tag_key(key: &str) -> bool {
+pub(crate) fn is_our_tag_key(key: &str) -> bool {
     OUR_TAG_KEYS.contains(&key) || key.starts_with(OUR_TAG_PREFIX)
 }
 

@@ -195,7 +195,7 @@ impl Stack {
 /// What the properties declare for this stack.
 pub fn desired(stack: &Stack, properties: &Value) -> Desired {
     let owner = Owner { stack_id: stack.id.clone(), logical_id: stack.logical_id.clone() };
-    Desired::from_properties(properties, owner, &config()).unwrap()
+    cognito_m2m::properties::parse(properties, owner, &config()).unwrap()
 }
 
 /// Holds the account against the properties: exactly what they declare is there, once, whole and
