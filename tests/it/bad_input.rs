@@ -340,9 +340,7 @@ async fn an_event_that_is_no_request_is_answered_all_the_same() {
         let bucket = crate::support::cloudformation::Bucket::default();
         let session = Session::new(&stack.world);
         let provider = async || cognito_m2m::provider::Provider {
-            pools: session.clone(),
-            secrets: session.clone(),
-            tokens: session.clone(),
+            services: session.clone(),
             config: crate::support::cloudformation::config(),
         };
         let deadline = cognito_m2m::clock::Deadline::after(stack.timeout);

@@ -144,9 +144,7 @@ async fn m2mctl(stack: &Stack, account: FakeAccount, line: &str, files: &[&PathB
     let cli = Cli::try_parse_from(std::iter::once("m2mctl".to_owned()).chain(arguments)).unwrap();
     let session = Session::new(&stack.world);
     let context = Context {
-        pools: session.clone(),
-        secrets: session.clone(),
-        tokens: session,
+        services: session,
         account,
         endpoints: Endpoints::new("us-east-1", None),
         region: "us-east-1".to_owned(),

@@ -54,12 +54,7 @@ async fn handle_with(
     timeout: Duration,
     bucket: &Failing,
 ) -> Result<(), HandlerError> {
-    let provider = async || Provider {
-        pools: session.clone(),
-        secrets: session.clone(),
-        tokens: session.clone(),
-        config: crate::support::cloudformation::config(),
-    };
+    let provider = async || Provider { services: session.clone(), config: crate::support::cloudformation::config() };
     handle(event, Deadline::after(timeout), provider, bucket).await
 }
 
@@ -78,7 +73,7 @@ async fn an_answer_that_is_not_taken_is_put_again_on_what_may_pass_alone() {
         let bucket = Failing::new(1, Ok(status));
         let error = handle_with(&Session::new(&stack.world), &event, LONG, &bucket).await.unwrap_err();
         assert_eq!(bucket.puts(), 1, "a {status} is final");
-        assert!(error.to_string().contains(&status.to_string()), "{error}");
+        assert!(error.report().contains(&status.to_string()), "{error}");
     }
 }
 
@@ -122,8 +117,7 @@ async fn a_panic_is_answered_without_its_message() {
     let stack = create();
     let event = event("Create", &stack, None, &json!({}), None);
     let bucket = Failing::new(0, Ok(200));
-    let provider =
-        async || -> Provider<Session, Session, Session> { std::panic::resume_unwind(Box::new("canary in a panic")) };
+    let provider = async || -> Provider<Session> { std::panic::resume_unwind(Box::new("canary in a panic")) };
     handle(&event, Deadline::after(LONG), provider, &bucket).await.unwrap();
     let answer = bucket.taken.lock().unwrap()[0].clone();
     assert_eq!(answer["Status"], "FAILED");
@@ -138,7 +132,7 @@ async fn a_hang_before_the_first_call_is_answered_too() {
     let event = event("Create", &stack, None, &json!({}), None);
     for timeout in [LONG, Duration::from_secs(3), Duration::from_millis(500)] {
         let bucket = Failing::new(0, Ok(200));
-        let provider = async || -> Provider<Session, Session, Session> { std::future::pending().await };
+        let provider = async || -> Provider<Session> { std::future::pending().await };
         let before = tokio::time::Instant::now();
         handle(&event, Deadline::after(timeout), provider, &bucket).await.unwrap();
         assert!(before.elapsed() < timeout, "{:?}", before.elapsed());

@@ -64,7 +64,7 @@ async fn step(
     let event = step_event(stack, client, step, token);
     let deadline = Deadline::after(Duration::from_mins(2));
     tokio::select! {
-        result = handle(&event, deadline, session, session, session) => Some(result),
+        result = handle(&event, deadline, session) => Some(result),
         () = session.dead.notified() => None,
     }
 }
@@ -328,7 +328,7 @@ async fn where_somebody_moved_awscurrent_back_by_hand_nothing_is_deleted() {
         begin(&stack, "web", "token");
         let session = Session::new(&stack.world);
         step(&stack, &session, "web", "createSecret", "token").await.unwrap().unwrap();
-        let error = step(&stack, &session, "web", "setSecret", "token").await.unwrap().unwrap_err().to_string();
+        let error = step(&stack, &session, "web", "setSecret", "token").await.unwrap().unwrap_err().report();
         assert!(error.contains("cannot be told for certain"), "{error}");
         let world = stack.world();
         let client = &world.pools[&current.metadata.user_pool_id].clients[&current.client_id];
@@ -357,7 +357,7 @@ async fn a_secret_that_somebody_else_added_is_named_and_left_alone() {
         let session = Session::new(&stack.world);
         step(&stack, &session, "web", "createSecret", "token").await.unwrap().unwrap();
         let clients = stack.world().pools[&before.metadata.user_pool_id].clients.clone();
-        let error = step(&stack, &session, "web", "setSecret", "token").await.unwrap().unwrap_err().to_string();
+        let error = step(&stack, &session, "web", "setSecret", "token").await.unwrap().unwrap_err().report();
         assert!(error.contains("theirs--9") && error.contains("delete-user-pool-client-secret"), "{error}");
         assert_eq!(stack.world().pools[&before.metadata.user_pool_id].clients, clients, "nothing was changed");
         assert!(document(&stack, "web").client_secret == before.client_secret);
@@ -371,7 +371,7 @@ async fn what_is_not_to_be_rotated_is_refused_and_left_alone() {
     let session = Session::new(&stack.world);
     let writes = stack.world().writes().len();
     let refused = async |client: &str, name: &str, token: &str, word: &str| {
-        let error = step(&stack, &session, client, name, token).await.unwrap().unwrap_err().to_string();
+        let error = step(&stack, &session, client, name, token).await.unwrap().unwrap_err().report();
         assert!(error.contains(word), "{word} in {error}");
     };
     for name in STEPS {
@@ -387,7 +387,7 @@ async fn what_is_not_to_be_rotated_is_refused_and_left_alone() {
     stack.world().secrets.get_mut(&name("web")).unwrap().scheduled = true;
     refused("web", "createSecret", "token", "scheduled").await;
     for event in [json!({}), json!("x"), json!({ "Step": "createSecret" }), Value::Null] {
-        let result = handle(&event, Deadline::after(Duration::from_mins(1)), &session, &session, &session).await;
+        let result = handle(&event, Deadline::after(Duration::from_mins(1)), &session).await;
         assert!(matches!(result, Err(RotationError::Event(_))), "{event}");
     }
     assert_eq!(stack.world().writes().len(), writes);
@@ -418,10 +418,10 @@ async fn a_pending_secret_that_gets_no_token_does_not_become_current() {
     let session = Session::new(&stack.world);
     step(&stack, &session, "web", "createSecret", "token").await.unwrap().unwrap();
     // setSecret was skipped.
-    let error = step(&stack, &session, "web", "testSecret", "token").await.unwrap().unwrap_err().to_string();
+    let error = step(&stack, &session, "web", "testSecret", "token").await.unwrap().unwrap_err().report();
     assert!(error.contains("web") && error.contains("AWSCURRENT was not moved"), "{error}");
     assert!(document(&stack, "web").client_secret == before.client_secret);
-    let error = step(&stack, &session, "billing", "finishSecret", "token").await.unwrap().unwrap_err().to_string();
+    let error = step(&stack, &session, "billing", "finishSecret", "token").await.unwrap().unwrap_err().report();
     assert!(error.contains("not staged"), "{error}");
 }
 

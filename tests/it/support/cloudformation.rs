@@ -133,12 +133,7 @@ impl Stack {
     /// Runs one invocation for one event.
     pub async fn invoke(&self, session: &Session, event: &Value) -> Result<End, HandlerError> {
         let bucket = Bucket::default();
-        let provider = async || Provider {
-            pools: session.clone(),
-            secrets: session.clone(),
-            tokens: session.clone(),
-            config: config(),
-        };
+        let provider = async || Provider { services: session.clone(), config: config() };
         let work = handle(event, Deadline::after(self.timeout), provider, &bucket);
         let killed = tokio::select! {
             result = work => { result?; false }

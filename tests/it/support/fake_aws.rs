@@ -24,8 +24,8 @@ use cognito_m2m::{
     ports::{
         AWSCURRENT, AWSPENDING, AWSPREVIOUS, AwsError, ClientDescription, ClientSecretDescription, ClientSecrets,
         DomainDescription, ErrorKind, ExpectedToken, NEXT, NewSecret, Page, Result, SecretChange, SecretDescription,
-        SecretDocument, SecretVersion, SecretVersions, Secrets, TokenEndpoint, TokenError, UserPoolDescription,
-        UserPools, Version,
+        SecretDocument, SecretVersion, SecretVersions, Secrets, Services, TokenEndpoint, TokenError,
+        UserPoolDescription, UserPools, Version,
     },
     redact::Secret,
 };
@@ -502,6 +502,24 @@ fn check_server(operation: &'static str, server: &ResourceServer) -> Result<()> 
         Err(error(operation, ErrorKind::Quota, "LimitExceededException", "at most 100 scopes"))
     } else {
         Ok(())
+    }
+}
+
+impl Services for Session {
+    type Pools = Self;
+    type Secrets = Self;
+    type Tokens = Self;
+
+    fn pools(&self) -> &Self {
+        self
+    }
+
+    fn secrets(&self) -> &Self {
+        self
+    }
+
+    fn tokens(&self) -> &Self {
+        self
     }
 }
 
