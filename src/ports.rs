@@ -410,7 +410,7 @@ pub async fn all_pages<T>(fetch: impl AsyncFn(Option<String>) -> Result<Page<T>>
 ///
 /// A text that contains its source's text, as the SDK's errors do, is not repeated.
 #[must_use]
-pub fn report<A: Into<String>>(error: &(dyn Error + 'static), advise: impl Fn(&AwsError) -> A) -> String {
+pub fn report<A: Into<String>>(error: &(dyn Error + 'static), what_to_do: impl Fn(&AwsError) -> A) -> String {
     let mut text = error.to_string();
     let mut advice = String::new();
     let mut next = Some(error);
@@ -420,7 +420,7 @@ pub fn report<A: Into<String>>(error: &(dyn Error + 'static), advise: impl Fn(&A
             text = format!("{text}: {cause_text}");
         }
         if let Some(failed) = cause.downcast_ref::<AwsError>() {
-            advice = advise(failed).into();
+            advice = what_to_do(failed).into();
         }
         next = cause.source();
     }

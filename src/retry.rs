@@ -88,14 +88,14 @@ impl<'a, T> Retrying<'a, T> {
     async fn call<R, F>(
         &self,
         operation: &'static str,
-        limited: bool,
+        is_limited: bool,
         idempotency: Idempotency,
         call: impl Fn() -> F,
     ) -> Result<R>
     where
         F: Future<Output = Result<R>>,
     {
-        let limiter = limited.then(|| self.limiter(operation));
+        let limiter = is_limited.then(|| self.limiter(operation));
         let mut backoff = Backoff::new(FIRST_BACKOFF, MAX_BACKOFF);
         loop {
             let within = ANSWER_WITHIN.min(self.deadline.left());

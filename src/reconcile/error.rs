@@ -48,7 +48,7 @@ pub enum Error {
     Rotation {
         secret: SecretName,
         #[source]
-        source: RotateError,
+        source: Box<RotateError>,
     },
     #[error("Internal error: {0}. Nothing is lost. Deploy again, and report this error")]
     Internal(&'static str),

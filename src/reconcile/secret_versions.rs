@@ -119,7 +119,7 @@ impl<S: Services> Applying<'_, S> {
         let token = rotation_under_way(secrets, name).await?.unwrap_or_else(own);
         self.rotate(name, &token, None).all().await.map_err(|error| match error {
             RotateError::Aws(error) => StepError::Aws(error),
-            source => StepError::Other(Error::Rotation { secret: name.clone(), source }),
+            source => StepError::Other(Error::Rotation { secret: name.clone(), source: Box::new(source) }),
         })?;
         let change = SecretChange { description: Some(description.to_owned()), kms_key_id: None };
         Ok(secrets.update_secret(name, &change).await?)
