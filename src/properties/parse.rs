@@ -23,7 +23,7 @@ use super::{
 };
 use crate::model::{
     Client, ClientName, Desired, Domain, Owner, ProviderConfig, ResourceServer, Rotation, Scope, SecretName, Tags,
-    Tier, UserPool, Violations, desired::declared_scopes, is_our_tag_key,
+    Tier, UserPool, Violations, desired::declared_scopes, ownership::is_our_tag_key,
 };
 
 /// Parses the properties of a `Custom::CognitoM2M` resource that belongs to `owner`.

@@ -17,7 +17,10 @@ use super::{
     },
     tags::{AWS_TAG_PREFIX, MAX_USER_TAGS, TAG_KEY, TAG_VALUE},
 };
-use crate::model::{OUR_TAG_KEYS, OUR_TAG_PREFIX, Tier};
+use crate::model::{
+    Tier,
+    ownership::{OUR_TAG_KEYS, OUR_TAG_PREFIX},
+};
 
 /// Returns the JSON Schema (draft-07) of the properties of `Custom::CognitoM2M`.
 #[must_use]

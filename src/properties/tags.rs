@@ -8,7 +8,10 @@ use super::{
     reader::{Reader, join, kind, quoted},
     rules::{Form, Rule, TextRule, listed},
 };
-use crate::model::{OUR_TAG_KEYS, OUR_TAG_PREFIX, Tags, is_our_tag_key};
+use crate::model::{
+    Tags,
+    ownership::{OUR_TAG_KEYS, OUR_TAG_PREFIX, is_our_tag_key},
+};
 
 /// The most tags that AWS allows on a user pool or a secret.
 /// <https://docs.aws.amazon.com/cognito/latest/developerguide/cognito-user-pools-tagging.html>
