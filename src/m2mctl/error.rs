@@ -68,7 +68,7 @@ pub(super) fn advice(error: &AwsError) -> String {
     let code = error.code.to_ascii_lowercase();
     match error.kind {
         ErrorKind::Denied if code.contains("expired") => {
-            "The credentials have expired. Sign in again (aws sso login, aws login), or renew them.".to_owned()
+            "The credentials have expired: sign in again (aws sso login, aws login), or renew them.".to_owned()
         }
         ErrorKind::Denied if error.code == "NotSent" => {
             "No credentials were found, or they are not usable. Sign in (aws sso login, aws login), or set AWS_PROFILE."
@@ -85,9 +85,7 @@ pub(super) fn advice(error: &AwsError) -> String {
                 .to_owned()
         }
         ErrorKind::Denied => format!("Allow {} for these credentials, or use others.", error.operation),
-        ErrorKind::Lost => {
-            "AWS did not answer. Check the network, the proxy and the region, and try again.".to_owned()
-        }
+        ErrorKind::Lost => "AWS did not answer. Check the network, the proxy and the region, and try again.".to_owned(),
         ErrorKind::Throttled | ErrorKind::Busy | ErrorKind::Changed => "Try again in a moment.".to_owned(),
         ErrorKind::Quota | ErrorKind::Refused => String::new(),
     }

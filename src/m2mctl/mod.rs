@@ -20,13 +20,13 @@ pub mod plan;
 pub mod template;
 pub mod token;
 
+use self::args::Command;
 pub use self::{
     args::Cli,
     context::Context,
     error::Error,
     output::{Outcome, error_line},
 };
-use self::args::Command;
 use crate::{
     model::schema::schema,
     ports::{Account, Services, Tokens},

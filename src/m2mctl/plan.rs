@@ -43,7 +43,8 @@ pub(super) async fn run<S: Services, A: Account>(
     context: &Context<S, A>,
 ) -> Result<Outcome, Error> {
     let PlanArgs { declared, stack } = arguments;
-    let declared = declared.read()?.ok_or_else(|| Error::Choice("name a file of properties or a template".to_owned()))?;
+    let declared =
+        declared.read()?.ok_or_else(|| Error::Choice("name a file of properties or a template".to_owned()))?;
     let report = compute(context, &declared, stack.as_deref()).await?;
     let exit_code = if report.plan.is_empty() { 0 } else { CHANGES };
     Ok(match format {

@@ -1,4 +1,4 @@
-//! `m2mctl` against the AWS in memory: what it says before a deploy and after it, and that it only reads.
+//! `m2mctl` against the AWS in memory: what it reports before and after a deploy, and that it only reads.
 
 use std::{
     collections::BTreeMap,
@@ -8,20 +8,21 @@ use std::{
 
 use clap::Parser;
 use cognito_m2m::{
-    m2mctl::{Cli, Error, Outcome, explain, plan::Context, run},
-    model::{Endpoints, SecretName},
+    m2mctl::{Cli, Context, Error, Outcome, run},
+    model::{ClientId, Endpoints, PoolId, SecretName},
     ports::{
-        AWSPENDING, AccessToken, Account, AwsError, Caller, ErrorKind, ExpectedToken, Page, StackDescription,
-        StackResource, TokenEndpoint, TokenError, Tokens,
+        AWSPENDING, AccessToken, Account, AwsError, Caller, ClientSecrets as _, ErrorKind, ExpectedToken, Page,
+        StackDescription, StackResource, TokenEndpoint, TokenError, Tokens,
     },
     redact::Secret,
 };
 use insta::assert_snapshot;
 use serde_json::{Value, json};
 
-use crate::{
-    lifecycle::{large, large_changed},
-    support::{Session, Stack, create, fake_aws::CANARY, fake_aws::TokenMood},
+use crate::support::{
+    CANARY, Session, Stack, TokenEndpointState,
+    fixtures::{large, large_changed, with},
+    new_stack,
 };
 
 impl Tokens for Session {
@@ -34,7 +35,7 @@ impl Tokens for Session {
         let mut expected = expected.clone();
         // The token in memory carries all of the client's scopes.
         if !scopes.is_empty() {
-            expected.metadata.scope = self.world_scopes(&expected);
+            expected.metadata.scope = self.aws.world().scopes_of_token(&expected);
         }
         self.verify(&expected, secret).await?;
         let token = format!("token of {} for [{}]", expected.metadata.client_name, scopes.join(" "));
@@ -142,11 +143,9 @@ async fn m2mctl(stack: &Stack, account: FakeAccount, line: &str, files: &[&PathB
         word => word.to_owned(),
     });
     let cli = Cli::try_parse_from(std::iter::once("m2mctl".to_owned()).chain(arguments)).unwrap();
-    let session = Session::new(&stack.world);
+    let session = Session::new(&stack.aws);
     let context = Context {
-        pools: session.clone(),
-        secrets: session.clone(),
-        tokens: session,
+        services: session,
         account,
         endpoints: Endpoints::new("us-east-1", None),
         region: "us-east-1".to_owned(),
@@ -156,13 +155,13 @@ async fn m2mctl(stack: &Stack, account: FakeAccount, line: &str, files: &[&PathB
     assert_eq!(stack.world().writes().len(), before, "m2mctl only reads");
     let printed = match &result {
         Ok(outcome) => outcome.text.clone(),
-        Err(error) => explain(error),
+        Err(error) => error.report(),
     };
     assert!(!printed.contains(CANARY), "a client secret is printed");
     result
 }
 
-/// The text without its colours.
+/// Returns the text without its colors.
 fn plain(outcome: &Outcome) -> String {
     anstream::adapter::strip_str(&outcome.text).to_string()
 }
@@ -178,7 +177,7 @@ fn ageless(text: &str) -> String {
 
 #[tokio::test(start_paused = true)]
 async fn a_plan_for_nothing_creates_everything_and_exits_with_2() {
-    let stack = create();
+    let stack = new_stack();
     let outcome = m2mctl(&stack, FakeAccount::default(), "plan --properties FILE", &[&file(&json!({}))]).await.unwrap();
     assert_eq!(outcome.exit_code, 2);
     assert_snapshot!(plain(&outcome), @r"
@@ -200,7 +199,7 @@ async fn a_plan_for_nothing_creates_everything_and_exits_with_2() {
 
 #[tokio::test(start_paused = true)]
 async fn a_plan_for_what_is_there_is_empty_and_exits_with_0() {
-    let stack = create();
+    let stack = new_stack();
     let pool = stack.create(&large()).await.physical_id().to_owned();
     for line in ["plan --properties FILE", "plan --properties FILE --stack one"] {
         let outcome = m2mctl(&stack, account(&stack, &pool, &large()), line, &[&file(&large())]).await.unwrap();
@@ -211,7 +210,7 @@ async fn a_plan_for_what_is_there_is_empty_and_exits_with_0() {
 
 #[tokio::test(start_paused = true)]
 async fn a_plan_for_an_update_shows_what_the_update_then_does() {
-    let stack = create();
+    let stack = new_stack();
     let pool = stack.create(&large()).await.physical_id().to_owned();
     let files = [&file(&large_changed())];
     let line = "plan --properties FILE --stack one --output json";
@@ -242,35 +241,35 @@ async fn a_plan_for_an_update_shows_what_the_update_then_does() {
     DeleteResourceServer stock
     ");
 
-    assert!(stack.update(&pool, &large_changed(), &large()).await.succeeded());
+    stack.update(&pool, &large_changed(), &large()).await.good();
     let after = m2mctl(&stack, account(&stack, &pool, &large()), line, &files).await.unwrap();
     assert_eq!(after.exit_code, 0, "{}", after.text);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_plan_tells_what_a_deploy_would_fail_with() {
-    let stack = create();
+    let stack = new_stack();
     stack.world().add_foreign_pool("somebody", "m2m-rubicon-dev");
     let error =
         m2mctl(&stack, FakeAccount::default(), "plan --properties FILE", &[&file(&json!({}))]).await.unwrap_err();
-    assert!(explain(&error).starts_with("A deploy would fail. The domain prefix m2m-rubicon-dev already belongs to"));
+    assert!(error.report().starts_with("A deploy would fail. The domain prefix m2m-rubicon-dev already belongs to"));
 
     let wrong = json!({ "Clients": [{ "ClientName": "a b" }], "RotationDays": 1001 });
     let error = m2mctl(&stack, FakeAccount::default(), "plan --properties FILE", &[&file(&wrong)]).await.unwrap_err();
-    let text = explain(&error);
+    let text = error.report();
     assert!(text.contains("Clients[0].ClientName") && text.contains("RotationDays"), "{text}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn two_stacks_with_a_pool_of_the_same_name_have_to_be_told_apart() {
-    let one = create();
+    let one = new_stack();
     let properties = |prefix: &str| json!({ "DomainPrefix": prefix, "SecretNamePrefix": prefix });
     let pool = one.create(&properties("one")).await.physical_id().to_owned();
-    let two = Stack::new(&one.world, "two");
-    assert!(two.create(&properties("two")).await.succeeded());
+    let two = Stack::new(&one.aws, "two");
+    two.create(&properties("two")).await.good();
     let files = [&file(&properties("one"))];
     let error = m2mctl(&one, FakeAccount::default(), "plan --properties FILE", &files).await.unwrap_err();
-    let text = explain(&error);
+    let text = error.report();
     assert!(text.contains("name yours with --stack") && text.contains(&one.id) && text.contains(&two.id), "{text}");
     let line = "plan --properties FILE --stack one";
     let outcome = m2mctl(&one, account(&one, &pool, &properties("one")), line, &files).await.unwrap();
@@ -279,7 +278,7 @@ async fn two_stacks_with_a_pool_of_the_same_name_have_to_be_told_apart() {
 
 #[tokio::test(start_paused = true)]
 async fn a_template_is_resolved_with_the_parameters_of_the_stack_and_those_given() {
-    let stack = create();
+    let stack = new_stack();
     let properties = |environment: &str| json!({ "EnvironmentName": environment, "Tags": { "Team": "orders" } });
     let pool = stack.create(&properties("dev")).await.physical_id().to_owned();
     let template = json!({
@@ -306,12 +305,12 @@ async fn a_template_is_resolved_with_the_parameters_of_the_stack_and_those_given
     let other = m2mctl(&stack, there(), line, &files).await.unwrap();
     assert!(plain(&other).contains("machine-to-machine-dev -> machine-to-machine-prod"), "{}", other.text);
     let error = m2mctl(&stack, FakeAccount::default(), "plan --template FILE", &files).await.unwrap_err();
-    assert!(explain(&error).contains("Team"), "{}", explain(&error));
+    assert!(error.report().contains("Team"), "{}", error.report());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_stack_that_does_not_exist_yet_has_nothing() {
-    let stack = create();
+    let stack = new_stack();
     let line = "plan --properties FILE --stack new";
     let outcome = m2mctl(&stack, FakeAccount::default(), line, &[&file(&json!({}))]).await.unwrap();
     assert_eq!(outcome.exit_code, 2);
@@ -321,7 +320,7 @@ async fn a_stack_that_does_not_exist_yet_has_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn a_token_is_printed_alone_and_its_claims_where_asked() {
-    let stack = create();
+    let stack = new_stack();
     let pool = stack.create(&json!({})).await.physical_id().to_owned();
     let there = || account(&stack, &pool, &json!({}));
     let outcome = m2mctl(&stack, there(), "token --stack one", &[]).await.unwrap();
@@ -337,14 +336,14 @@ async fn a_token_is_printed_alone_and_its_claims_where_asked() {
 
 #[tokio::test(start_paused = true)]
 async fn the_client_of_a_token_is_found_by_the_outputs_and_else_by_the_tags() {
-    let stack = create();
+    let stack = new_stack();
     let answer = stack.create(&large()).await;
     let pool = answer.physical_id().to_owned();
     let there = || account(&stack, &pool, &large());
     let error = m2mctl(&stack, there(), "token --stack one", &[]).await.unwrap_err();
-    assert_eq!(explain(&error), "Stack one has the clients batch, billing, web; name one with --client");
+    assert_eq!(error.report(), "Stack one has the clients batch, billing, web; name one with --client");
     let error = m2mctl(&stack, there(), "token --stack one --client nobody", &[]).await.unwrap_err();
-    assert!(explain(&error).contains("batch, billing, web"));
+    assert!(error.report().contains("batch, billing, web"));
     let outcome = m2mctl(&stack, there(), "token --stack one --client billing", &[]).await.unwrap();
     assert!(outcome.text.starts_with("token of billing"));
 
@@ -368,25 +367,25 @@ async fn the_client_of_a_token_is_found_by_the_outputs_and_else_by_the_tags() {
 
 #[tokio::test(start_paused = true)]
 async fn clients_of_one_name_in_two_resources_are_not_taken_for_each_other() {
-    let one = create();
+    let one = new_stack();
     let properties = |name: &str| json!({ "EnvironmentName": name, "Clients": [{ "ClientName": "web" }] });
     let pool = one.create(&properties("one")).await.physical_id().to_owned();
     let mut two = one.clone();
     two.logical_id = "Second".to_owned();
-    assert!(two.create(&properties("two")).await.succeeded());
+    two.create(&properties("two")).await.good();
     let mut both = account(&one, &pool, &properties("one"));
     let resources = &mut both.stacks.get_mut("one").unwrap().1;
     let mut second = resources[1].clone();
     second.logical_id = "Second".to_owned();
     resources.push(second);
     let error = m2mctl(&one, both, "token --stack one --client web", &[]).await.unwrap_err();
-    let text = explain(&error);
+    let text = error.report();
     assert!(text.contains("machine-to-machine-one/web") && text.contains("machine-to-machine-two/web"), "{text}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_has_no_credentials_or_no_stack_says_what_to_do() {
-    let stack = create();
+    let stack = new_stack();
     let expired = FakeAccount { no_credentials: true, ..Default::default() };
     let outcome = m2mctl(&stack, expired, "doctor", &[]).await.unwrap();
     assert_eq!(outcome.exit_code, 1);
@@ -395,20 +394,20 @@ async fn what_has_no_credentials_or_no_stack_says_what_to_do() {
     assert_eq!(outcome.exit_code, 1);
     assert!(plain(&outcome).contains("does not exist in us-east-1"), "{}", outcome.text);
     let error = m2mctl(&stack, FakeAccount::default(), "token --stack nowhere", &[]).await.unwrap_err();
-    assert!(explain(&error).contains("does not exist in us-east-1"));
+    assert!(error.report().contains("does not exist in us-east-1"));
     let error = m2mctl(&stack, FakeAccount::default(), "token --secret nothing", &[]).await.unwrap_err();
-    assert!(explain(&error).contains("Secret nothing does not exist"));
+    assert!(error.report().contains("Secret nothing does not exist"));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_doctor_before_a_deploy_looks_at_permissions_and_domain() {
-    let stack = create();
+    let stack = new_stack();
     let denied = FakeAccount { denied: vec!["iam:CreateRole".to_owned()], ..Default::default() };
     let outcome = m2mctl(&stack, denied, "doctor", &[]).await.unwrap();
     assert_snapshot!(plain(&outcome), @r"
     ok      credentials: arn:aws:sts::111122223333:assumed-role/deployer/me in account 111122223333, region us-east-1
     warning permissions: arn:aws:iam::111122223333:role/teams/deployer is not allowed on every resource: iam:CreateRole
-            A deploy fails where these are needed, unless a policy allows them on the resources that it names. Allow them, or deploy with another role.
+            A deploy that needs these actions fails, unless a policy allows them on the resources in question. Allow them, or deploy with another role.
     ok      domain m2m-rubicon-dev: is free
 
     0 errors, 1 warning.
@@ -423,7 +422,7 @@ async fn a_doctor_before_a_deploy_looks_at_permissions_and_domain() {
 
 #[tokio::test(start_paused = true)]
 async fn a_doctor_finds_nothing_wrong_with_a_sound_stack() {
-    let stack = create();
+    let stack = new_stack();
     let pool = stack.create(&json!({})).await.physical_id().to_owned();
     let tokens = stack.world().tokens_granted;
     let outcome = m2mctl(&stack, account(&stack, &pool, &json!({})), "doctor --stack one", &[]).await.unwrap();
@@ -446,11 +445,11 @@ async fn a_doctor_finds_nothing_wrong_with_a_sound_stack() {
 
 #[tokio::test(start_paused = true)]
 async fn a_doctor_finds_what_somebody_has_changed_by_hand() {
-    let stack = create();
+    let stack = new_stack();
     let pool = stack.create(&large()).await.physical_id().to_owned();
     {
         let mut world = stack.world();
-        world.token_endpoint = TokenMood::Refuses;
+        world.behavior.token_endpoint = TokenEndpointState::Refuses;
         let pool = world.pools.values_mut().next().unwrap();
         pool.clients.values_mut().find(|client| client.client.name.as_str() == "web").unwrap().client.scopes.pop();
         let secret = world.secrets.get_mut(&SecretName::from("machine-to-machine-prod/web")).unwrap();
@@ -479,7 +478,61 @@ async fn a_doctor_finds_what_somebody_has_changed_by_hand() {
     warning secret machine-to-machine-prod/billing: is N days old and does not rotate
     error token of billing: HTTP 400 invalid_client
     warning secret machine-to-machine-prod/web: is N days old and does not rotate
-    warning secret machine-to-machine-prod/web: has a rotation that has begun and has not ended
+    warning secret machine-to-machine-prod/web: has a rotation that has not finished
     error token of web: HTTP 400 invalid_client
     ");
+}
+
+/// Adds a secret to the client `web`, as somebody would who has the permission. Returns the ids of all its secrets.
+async fn add_secret_by_hand(stack: &Stack, pool: &str) -> Vec<String> {
+    let pool = PoolId::parse(pool).unwrap();
+    let web: ClientId = {
+        let world = stack.world();
+        let clients = &world.pools[&pool].clients;
+        clients.iter().find(|(_, client)| client.client.name.as_str() == "web").unwrap().0.clone()
+    };
+    let value = Secret::new(
+        CANARY.chars().chain("0".repeat(64).chars()).filter(char::is_ascii_alphanumeric).take(64).collect(),
+    );
+    let session = Session::new(&stack.aws);
+    session.add_user_pool_client_secret(&pool, &web, &value).await.unwrap();
+    let listed = session.list_user_pool_client_secrets(&pool, &web, None).await.unwrap();
+    listed.items.into_iter().map(|secret| secret.id).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_doctor_warns_of_a_client_secret_that_no_version_explains() {
+    let stack = new_stack();
+    let pool = stack.create(&large()).await.physical_id().to_owned();
+    let line = "doctor --stack one --skip-tokens";
+    let ids = add_secret_by_hand(&stack, &pool).await;
+    let outcome = m2mctl(&stack, account(&stack, &pool, &large()), line, &[]).await.unwrap();
+    let text = plain(&outcome);
+    let found: Vec<&str> = text.lines().filter(|line| line.contains("secrets in Cognito")).collect();
+    let [warning] = found.as_slice() else { panic!("{text}") };
+    assert!(warning.starts_with("warning client web: has 2 secrets in Cognito ("), "{warning}");
+    assert!(warning.ends_with("but secret machine-to-machine-prod/web holds only 1 of them"), "{warning}");
+    assert!(ids.len() == 2 && ids.iter().all(|id| warning.contains(id.as_str())), "{warning}");
+    assert!(text.contains("delete-user-pool-client-secret --user-pool-id"), "{text}");
+    assert_eq!(outcome.exit_code, 0, "a warning is no error");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_two_secrets_that_a_rotation_leaves_are_explained() {
+    let stack = new_stack();
+    let pool = stack.create(&large()).await.physical_id().to_owned();
+    let rotated = with(large(), "RotateSecrets", "once");
+    stack.update(&pool, &rotated, &large()).await.good();
+    let secrets: Vec<usize> =
+        stack.world().pools.values().next().unwrap().clients.values().map(|client| client.secrets.len()).collect();
+    assert_eq!(secrets, [2, 2, 2]);
+    let there = || account(&stack, &pool, &rotated);
+    let outcome = m2mctl(&stack, there(), "doctor --stack one", &[]).await.unwrap();
+    assert!(!plain(&outcome).contains("secrets in Cognito"), "{}", outcome.text);
+
+    // A later Update rewrites the secrets, so that AWSPREVIOUS holds the present client secret too.
+    let narrower = with(rotated.clone(), "DomainPrefix", "shop");
+    stack.update(&pool, &narrower, &rotated).await.good();
+    let outcome = m2mctl(&stack, account(&stack, &pool, &narrower), "doctor --stack one", &[]).await.unwrap();
+    assert!(!plain(&outcome).contains("secrets in Cognito"), "{}", outcome.text);
 }

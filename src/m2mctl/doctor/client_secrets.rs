@@ -11,8 +11,8 @@ use crate::{
         AWSCURRENT, AWSPENDING, AWSPREVIOUS, AwsError, ClientSecretDescription, ClientSecrets as _, FORMER,
         SecretDocument, SecretVersions as _, Services, Version, all_pages,
     },
-    redact::Secret,
     reconcile::Aws,
+    redact::Secret,
 };
 
 /// The versions of a secret that may hold a client secret that still works in Cognito.
@@ -33,8 +33,9 @@ pub(super) async fn unexplained<S: Services>(
 ) -> Option<Finding> {
     let subject = format!("client {}", current.metadata.client_name);
     let (pool, client) = (&current.metadata.user_pool_id, &current.client_id);
-    let list =
-        async |next: Option<String>| aws.services.pools.list_user_pool_client_secrets(pool, client, next.as_deref()).await;
+    let list = async |next: Option<String>| {
+        aws.services.pools.list_user_pool_client_secrets(pool, client, next.as_deref()).await
+    };
     let in_cognito = match all_pages(list).await {
         Ok(secrets) => secrets,
         Err(error) => return Some(not_listed(subject, &error)),

@@ -34,8 +34,7 @@ pub(super) async fn examine<S: Services, A: Account>(
         }
         Err(error) => return vec![Finding::of_failure(subject, &error)],
     };
-    let mut findings =
-        vec![status(subject.clone(), &stack.description.status, &stack.description.status_reason)];
+    let mut findings = vec![status(subject.clone(), &stack.description.status, &stack.description.status_reason)];
 
     let named = options.declared.and_then(|declared| declared.logical_id.clone());
     let logical_ids: Vec<String> = match named {
