@@ -85,7 +85,7 @@ async fn known_values<S: Services>(
 
 /// A warning and not an error: everything may be well, and the credentials may not be allowed to look.
 fn not_listed(subject: String, error: &AwsError) -> Finding {
-    Finding::new(Severity::Warning, subject, format!("may have a secret that nobody knows: {error}"))
+    Finding::new(Severity::Warning, subject, format!("cannot be checked for unknown secrets: {error}"))
         .advice(advice(error))
 }
 
@@ -94,4 +94,24 @@ fn describe(secret: &ClientSecretDescription) -> String {
     let days = wall_clock().saturating_sub(secret.created).as_secs() / DAY.as_secs();
     let age = if days == 1 { "1 day".to_owned() } else { format!("{days} days") };
     format!("{}, {age} old", secret.id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ports::ErrorKind;
+
+    #[test]
+    fn credentials_that_may_not_list_client_secrets_do_not_make_the_doctor_fail() {
+        let error = AwsError {
+            operation: "ListUserPoolClientSecrets",
+            subject: String::new(),
+            kind: ErrorKind::Denied,
+            code: "AccessDeniedException".to_owned(),
+            message: "not authorized".to_owned(),
+        };
+        let finding = not_listed("client web".to_owned(), &error);
+        assert_eq!(finding.severity, Severity::Warning);
+        assert!(finding.advice.contains("Allow ListUserPoolClientSecrets"), "{}", finding.advice);
+    }
 }
