@@ -1,8 +1,6 @@
 //! CloudFormation, IAM and STS, for people's tools.
 
-use std::time::Duration;
-
-use aws_config::{BehaviorVersion, Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_config::{Region, SdkConfig, retry::RetryConfig};
 use aws_sdk_cloudformation::{
     self as cloudformation,
     types::{ResourceStatus, TemplateStage},
@@ -11,22 +9,12 @@ use aws_sdk_iam::{self as iam, types::PolicyEvaluationDecisionType};
 use aws_sdk_sts as sts;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
-use super::error::failed;
+use super::{error::failed, http::Http, loader};
 use crate::ports::{Account, AwsError, Caller, ErrorKind, Page, Result, StackDescription, StackResource};
 
-/// Longer than any handshake.
-const CONNECT_WITHIN: Duration = Duration::from_secs(5);
-/// Longer than any of these calls takes.
-const ANSWER_WITHIN: Duration = Duration::from_secs(20);
-
-/// The SDK's settings as people use them: a profile and a region may be named.
-pub async fn cli_config(profile: Option<&str>, region: Option<&str>) -> SdkConfig {
-    let mut loader = aws_config::defaults(BehaviorVersion::latest())
-        // As for the functions: `retry` tries again.
-        .retry_config(RetryConfig::disabled())
-        .timeout_config(
-            TimeoutConfig::builder().connect_timeout(CONNECT_WITHIN).operation_attempt_timeout(ANSWER_WITHIN).build(),
-        );
+/// Loads the SDK's settings for the command line, which may name a profile and a region.
+pub async fn cli_config(http: &Http, profile: Option<&str>, region: Option<&str>) -> SdkConfig {
+    let mut loader = loader(http);
     if let Some(profile) = profile {
         loader = loader.profile_name(profile);
     }

@@ -10,25 +10,25 @@ mod token_endpoint;
 
 use std::time::Duration;
 
-use aws_config::{BehaviorVersion, SdkConfig, retry::RetryConfig};
+use aws_config::{BehaviorVersion, ConfigLoader, SdkConfig, retry::RetryConfig};
 
 #[cfg(feature = "cli")]
 pub use account::{AwsAccount, cli_config};
 pub use cognito::Cognito;
-pub use http::{Http, HttpResponse, ResponseUrlClient};
+pub use http::{Http, ResponseUrlClient};
 pub use secrets_manager::SecretsManager;
 pub use token_endpoint::TokenClient;
 
 use crate::model::Endpoints;
 
-/// The SDK's settings: region, credentials and endpoints from the environment or the profile.
-/// Its retries are off; [`retry`](crate::retry) has its own.
+/// Loads the SDK's settings: region, credentials and endpoints come from the environment or the profile.
 pub async fn config(http: &Http) -> SdkConfig {
-    aws_config::defaults(BehaviorVersion::latest())
-        .retry_config(RetryConfig::disabled())
-        .http_client(http.for_sdk())
-        .load()
-        .await
+    loader(http).load().await
+}
+
+/// Turns the SDK's retries off: [`retry`](crate::retry) has its own.
+fn loader(http: &Http) -> ConfigLoader {
+    aws_config::defaults(BehaviorVersion::latest()).retry_config(RetryConfig::disabled()).http_client(http.for_sdk())
 }
 
 /// The region's addresses, or those of the endpoint that is configured for Cognito.

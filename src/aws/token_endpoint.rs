@@ -2,13 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use aws_smithy_types::base64;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header, jwk::JwkSet};
 use serde::Deserialize;
 use serde_json::Value;
-use url::form_urlencoded;
 
-use super::http::{Http, HttpResponse};
+use super::http::{Http, HttpResponse, send};
 use crate::{
     ports::{AccessToken, ExpectedToken, TokenEndpoint, TokenError, Tokens},
     redact::{self, Secret},
@@ -53,7 +51,8 @@ impl TokenClient {
         Self { http }
     }
 
-    /// One token by the client credentials grant.
+    /// Gets one token by the client credentials grant.
+    /// <https://docs.aws.amazon.com/cognito/latest/developerguide/token-endpoint.html>
     async fn token(
         &self,
         expected: &ExpectedToken,
@@ -61,38 +60,44 @@ impl TokenClient {
         scopes: &[String],
     ) -> Result<AccessToken, TokenError> {
         let url = &expected.metadata.token_endpoint;
-        let basic = base64::encode(format!("{}:{}", expected.client_id, secret.expose()));
-        let headers = [
-            ("authorization", format!("Basic {basic}")),
-            ("content-type", "application/x-www-form-urlencoded".to_owned()),
-        ];
-        let sent = self.http.send("POST", url, &headers, form(scopes)).await;
-        let HttpResponse { status, body } = sent.map_err(|why| unreachable(url, &why))?;
+        let mut form = vec![("grant_type", "client_credentials".to_owned())];
+        if !scopes.is_empty() {
+            form.push(("scope", scopes.join(" ")));
+        }
+        let client = self.http.client().map_err(|why| unreachable(url, &why))?;
+        let request = client.post(url).basic_auth(&expected.client_id, Some(secret.expose())).form(&form);
+        let HttpResponse { status, body } = send(request).await.map_err(|why| unreachable(url, &why))?;
         if is_success(status) {
-            let granted: Granted = serde_json::from_str(body.expose())
-                .map_err(|_| unreachable(url, "it answers something else than a token"))?;
+            let granted: Granted =
+                serde_json::from_str(body.expose()).map_err(|_| unreachable(url, "the response is not a token"))?;
             let Granted { access_token: token, token_type, expires_in } = granted;
             return Ok(AccessToken { token, token_type, expires_in });
         }
-        // A domain that is not live yet answers with pages of its own; only an OAuth error is the
-        // endpoint's word. RFC 6749, section 5.2.
-        match serde_json::from_str::<Denied>(body.expose()) {
-            Ok(Denied { error, error_description }) if (400..500).contains(&status) && status != TOO_MANY_REQUESTS => {
-                let said = error_description.map(|text| format!(": {text}")).unwrap_or_default();
-                let said = redact::sanitize(&redact::without(&format!("{error}{said}"), secret.expose()));
-                Err(TokenError::Refused(format!("{url} answers HTTP {status} {said}")))
-            }
-            _ => Err(unreachable(url, &format!("it answers HTTP {status}"))),
-        }
+        Err(refusal(url, status, &body, secret))
     }
 
+    /// Gets the keys that sign the pool's tokens.
     async fn keys(&self, url: &str) -> Result<JwkSet, TokenError> {
-        let sent = self.http.send("GET", url, &[], String::new()).await;
-        let HttpResponse { status, body } = sent.map_err(|why| unreachable(url, &why))?;
+        let client = self.http.client().map_err(|why| unreachable(url, &why))?;
+        let HttpResponse { status, body } = send(client.get(url)).await.map_err(|why| unreachable(url, &why))?;
         if !is_success(status) {
             return Err(unreachable(url, &format!("it answers HTTP {status}")));
         }
-        serde_json::from_str(body.expose()).map_err(|_| unreachable(url, "it answers something else than a key set"))
+        serde_json::from_str(body.expose()).map_err(|_| unreachable(url, "the response is not a key set"))
+    }
+}
+
+/// Reads an answer that is not a token. Only an OAuth error is the endpoint's own refusal: a domain that
+/// is not live yet answers with other pages.
+/// <https://www.rfc-editor.org/rfc/rfc6749#section-5.2>
+fn refusal(url: &str, status: u16, body: &Secret<String>, secret: &Secret<String>) -> TokenError {
+    match serde_json::from_str::<Denied>(body.expose()) {
+        Ok(Denied { error, error_description }) if (400..500).contains(&status) && status != TOO_MANY_REQUESTS => {
+            let said = error_description.map(|text| format!(": {text}")).unwrap_or_default();
+            let said = redact::sanitize(&redact::without(&format!("{error}{said}"), secret.expose()));
+            TokenError::Refused(format!("{url} answers HTTP {status} {said}"))
+        }
+        _ => unreachable(url, &format!("it answers HTTP {status}")),
     }
 }
 
@@ -165,15 +170,6 @@ fn check(expected: &ExpectedToken, token: &Secret<String>, keys: &JwkSet) -> Res
         return Err(format!("the scopes are {:?} and not {:?}", claims.scope, expected.metadata.scope));
     }
     Ok(all)
-}
-
-fn form(scopes: &[String]) -> String {
-    let mut form = form_urlencoded::Serializer::new(String::new());
-    form.append_pair("grant_type", "client_credentials");
-    if !scopes.is_empty() {
-        form.append_pair("scope", &scopes.join(" "));
-    }
-    form.finish()
 }
 
 fn is_success(status: u16) -> bool {

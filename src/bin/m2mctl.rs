@@ -45,14 +45,16 @@ async fn work(cli: &Cli) -> Result<Outcome, String> {
     if let Some(outcome) = run_alone(cli) {
         return Ok(outcome);
     }
-    let config = aws::cli_config(cli.profile.as_deref(), cli.region.as_deref()).await;
+    #[expect(clippy::disallowed_methods, reason = "a binary may read its environment")]
+    let http = Http::new(std::env::var_os("AWS_CA_BUNDLE"));
+    let config = aws::cli_config(&http, cli.profile.as_deref(), cli.region.as_deref()).await;
     let Some(region) = config.region().map(ToString::to_string) else {
         return Err("No region is configured. Pass --region, or set AWS_REGION or the profile's region".to_owned());
     };
     let context = Context {
         pools: Cognito::new(&config),
         secrets: SecretsManager::new(&config),
-        tokens: TokenClient::new(Http::default()),
+        tokens: TokenClient::new(http),
         account: AwsAccount::new(&config),
         endpoints: aws::endpoints(&config),
         region,
