@@ -1,4 +1,4 @@
-//! CloudFormation, IAM and STS, for people's tools.
+//! CloudFormation, IAM and STS for the command line.
 
 use aws_config::{Region, SdkConfig, retry::RetryConfig};
 use aws_sdk_cloudformation::{
@@ -24,7 +24,7 @@ pub async fn cli_config(http: &Http, profile: Option<&str>, region: Option<&str>
     loader.load().await
 }
 
-/// The account by the SDK.
+/// Reads the account with the SDK.
 #[derive(Clone, Debug)]
 pub struct AwsAccount {
     cloudformation: cloudformation::Client,
@@ -33,9 +33,10 @@ pub struct AwsAccount {
 }
 
 impl AwsAccount {
+    /// Creates clients that retry by themselves: these calls only read, and [`retry`](crate::retry) does not
+    /// wrap them.
     #[must_use]
     pub fn new(config: &SdkConfig) -> Self {
-        // These calls only read, and `retry` knows nothing of them: the SDK's own retries serve.
         let config = config.to_builder().retry_config(RetryConfig::standard()).build();
         Self {
             cloudformation: cloudformation::Client::new(&config),
@@ -49,7 +50,7 @@ impl Account for AwsAccount {
     async fn describe_stacks(&self, name: &str) -> Result<Option<StackDescription>> {
         let answer = match self.cloudformation.describe_stacks().stack_name(name).send().await {
             Ok(answer) => answer,
-            // Without a code of its own: ValidationError, "Stack with id x does not exist".
+            // CloudFormation has no code for it: ValidationError, "Stack with id x does not exist".
             Err(error)
                 if error
                     .as_service_error()
@@ -90,7 +91,7 @@ impl Account for AwsAccount {
             .stack_resource_summaries
             .unwrap_or_default()
             .into_iter()
-            // What a rollback has removed is listed all the same.
+            // The listing includes what a rollback has deleted.
             .filter(|resource| resource.resource_status != Some(ResourceStatus::DeleteComplete))
             .map(|resource| StackResource {
                 logical_id: resource.logical_resource_id.unwrap_or_default(),

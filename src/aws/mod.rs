@@ -1,4 +1,4 @@
-//! The ports over the AWS SDK: the only place that names it.
+//! Implements the ports with the AWS SDK and `reqwest`. No other module names either.
 
 #[cfg(feature = "cli")]
 mod account;
@@ -31,15 +31,16 @@ fn loader(http: &Http) -> ConfigLoader {
     aws_config::defaults(BehaviorVersion::latest()).retry_config(RetryConfig::disabled()).http_client(http.for_sdk())
 }
 
-/// The region's addresses, or those of the endpoint that is configured for Cognito.
+/// Returns the addresses of the region, or of the endpoint that is configured for Cognito.
 #[must_use]
 pub fn endpoints(config: &SdkConfig) -> Endpoints {
     let region = config.region().map(AsRef::as_ref).unwrap_or_default();
     Endpoints::new(region, cognito_endpoint(config).as_deref())
 }
 
-/// `AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER`, `AWS_ENDPOINT_URL` or the profile's own, in the
-/// order in which the SDK's client looks for them.
+/// Looks for `AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER`, `AWS_ENDPOINT_URL` and the profile's endpoint
+/// in the same order as the SDK's client.
+/// <https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html>
 fn cognito_endpoint(config: &SdkConfig) -> Option<String> {
     let key = aws_types::service_config::ServiceConfigKey::builder()
         .service_id("Cognito Identity Provider")
@@ -51,7 +52,7 @@ fn cognito_endpoint(config: &SdkConfig) -> Option<String> {
     of_service.or_else(|| config.endpoint_url().map(ToOwned::to_owned))
 }
 
-/// A date as the ports have it; one that is none counts as the epoch.
+/// Converts a date to the time since the Unix epoch. A date before it counts as the epoch.
 fn since_epoch(date: &aws_smithy_types::DateTime) -> Duration {
     Duration::try_from_secs_f64(date.as_secs_f64()).unwrap_or_default()
 }

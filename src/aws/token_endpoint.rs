@@ -14,7 +14,7 @@ use crate::{
 
 const TOO_MANY_REQUESTS: u16 = 429;
 
-/// OAuth 2.0 over HTTP.
+/// Requests and verifies access tokens.
 #[derive(Clone, Debug)]
 pub struct TokenClient {
     http: Http,
@@ -30,6 +30,7 @@ struct Granted {
     expires_in: u64,
 }
 
+/// <https://www.rfc-editor.org/rfc/rfc6749#section-5.2>
 #[derive(Deserialize)]
 struct Denied {
     error: String,
@@ -46,6 +47,7 @@ struct AccessClaims {
 }
 
 impl TokenClient {
+    /// Creates a client that sends its requests with `http`.
     #[must_use]
     pub fn new(http: Http) -> Self {
         Self { http }
@@ -89,7 +91,6 @@ impl TokenClient {
 
 /// Reads an answer that is not a token. Only an OAuth error is the endpoint's own refusal: a domain that
 /// is not live yet answers with other pages.
-/// <https://www.rfc-editor.org/rfc/rfc6749#section-5.2>
 fn refusal(url: &str, status: u16, body: &Secret<String>, secret: &Secret<String>) -> TokenError {
     match serde_json::from_str::<Denied>(body.expose()) {
         Ok(Denied { error, error_description }) if (400..500).contains(&status) && status != TOO_MANY_REQUESTS => {
@@ -113,7 +114,7 @@ impl TokenEndpoint for TokenClient {
     async fn verify(&self, expected: &ExpectedToken, secret: &Secret<String>) -> Result<(), TokenError> {
         let (token, keys) =
             futures::future::join(self.token(expected, secret, &[]), self.keys(&expected.metadata.jwks_uri)).await;
-        // The token first: its refusal is final, also where the keys cannot be had.
+        // The token's error comes first: a refusal is final even if the keys cannot be read.
         check(expected, &token?.token, &keys?).map_err(TokenError::Refused)?;
         Ok(())
     }
@@ -135,7 +136,7 @@ impl Tokens for TokenClient {
     }
 }
 
-/// Signature, `iss`, `exp`, `client_id`, `token_use` and the exact scopes. Gives all the claims.
+/// Checks the signature, `iss`, `exp`, `client_id`, `token_use` and the exact scopes. Returns all claims.
 fn check(expected: &ExpectedToken, token: &Secret<String>, keys: &JwkSet) -> Result<Value, String> {
     let jwks_uri = &expected.metadata.jwks_uri;
     let header = decode_header(token.expose()).map_err(|error| format!("the access token is not a JWT: {error}"))?;
@@ -151,7 +152,7 @@ fn check(expected: &ExpectedToken, token: &Secret<String>, keys: &JwkSet) -> Res
     let mut validation = Validation::new(Algorithm::RS256);
     validation.set_required_spec_claims(&["exp", "iss"]);
     validation.set_issuer(&[&expected.metadata.issuer]);
-    // An access token for a client has no audience.
+    // A client's access token has no audience.
     validation.validate_aud = false;
     let all: Value = decode(token.expose(), &key, &validation)
         .map_err(|error| format!("the access token does not hold against {jwks_uri}: {error}"))?
