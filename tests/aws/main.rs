@@ -38,13 +38,16 @@ fn every_operation_of_the_ports_is_called_here() {
         .map(|rest| {
             let (head, body) = rest.split_once('{').unwrap();
             let (body, _) = body.split_once("\n}").unwrap();
-            let methods = body.lines().filter_map(|line| line.trim_start().strip_prefix("fn ")?.split('(').next());
+            let methods =
+                body.lines().filter_map(|line| line.trim_start().strip_prefix("async fn ")?.split('(').next());
             (head.split(':').next().unwrap().trim(), methods.collect())
         })
         .collect();
     // `token_endpoint.rs` and the tests of `m2mctl` cover these; the SDK has no part in them.
     assert_eq!(traits.remove("TokenEndpoint").unwrap(), ["accepts", "verify"]);
     assert_eq!(traits.remove("Tokens").unwrap(), ["request", "claims"]);
+    // It groups ports and has no operation.
+    assert!(traits.remove("Services").is_some());
     // Only `m2mctl` uses it, so the tests of `m2mctl` cover it.
     assert!(traits.remove("Account").is_some());
     assert_eq!(traits.keys().copied().collect::<Vec<_>>(), ["ClientSecrets", "SecretVersions", "Secrets", "UserPools"]);
