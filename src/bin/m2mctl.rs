@@ -45,12 +45,14 @@ async fn run_command(cli: &Cli) -> Result<Outcome, String> {
     if let Some(outcome) = run_offline(&cli.command) {
         return Ok(outcome);
     }
-    let config = aws::cli_config(cli.profile.as_deref(), cli.region.as_deref()).await;
+    #[expect(clippy::disallowed_methods, reason = "a binary may read its environment")]
+    let http = Http::new(std::env::var_os("AWS_CA_BUNDLE"));
+    let config = aws::cli_config(&http, cli.profile.as_deref(), cli.region.as_deref()).await;
     let Some(region) = config.region().map(ToString::to_string) else {
         return Err("No region is configured. Pass --region, or set AWS_REGION or the profile's region".to_owned());
     };
     let context = Context {
-        services: AwsServices::new(&config, &Http::default()),
+        services: AwsServices::new(&config, &http),
         account: AwsAccount::new(&config),
         endpoints: aws::endpoints(&config),
         region,
