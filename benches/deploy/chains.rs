@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::cloud::{ANSWER, CALLS_AT_A_PACE, PACE};
+use crate::world::{ANSWER, CALLS_AT_A_PACE, PACE};
 
 /// A call, and why it cannot begin before the one above it has been answered.
 pub type Chain = &'static [(&'static str, &'static str)];
