@@ -7,7 +7,7 @@ WITH_TOOLS := PATH="$$PWD/$(TOOLS)/sam/bin:$$PATH"
 export SAM_CLI_TELEMETRY := 0
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help bench demo fuzz test test-format test-clippy test-rust test-templates test-e2e lint build tools clean
+.PHONY: help audit bench demo fuzz test test-format test-clippy test-rust test-templates test-e2e lint build tools clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -29,8 +29,9 @@ test-rust: ## Run the unit and integration tests
 	cargo test --locked --all-features --no-fail-fast -- --show-output
 
 test-templates: lint
-lint: tools ## Check the templates and the documents
+lint: tools ## Check the templates, the documents and the release tools
 	python3 tools/check_docs.py
+	$(TOOLS)/sam/bin/python -m pytest -p no:cacheprovider -q tests/tools
 	$(TOOLS)/sam/bin/cfn-lint template.yaml examples/*.yaml examples/*/template.yaml
 	@for template in template.yaml examples/*.yaml examples/*/template.yaml; do \
 	  echo "sam validate --lint --template $$template"; \
@@ -69,6 +70,11 @@ bench: tools ## Measure what a deploy waits for, beside an empty Lambda and a bo
 	$(WITH_TOOLS) $(BUILD_FUNCTIONS) --bin provider --bin rotation
 	$(WITH_TOOLS) $(BUILD_FUNCTIONS) --example empty
 	cargo bench --locked --profile dev --bench deploy -- target/lambda $(TOOLS)/sam/bin/python
+
+# Not a part of `make test`: the advisories come from the internet, and they change without a change here.
+audit: ## Check the licenses, sources and known vulnerabilities of the dependencies (needs the internet)
+	@tools/install audit
+	PATH="$$PWD/$(TOOLS)/audit/bin:$$PATH" cargo deny --locked check
 
 fuzz: ## Fuzz the parsers; FUZZ_SECONDS=600 for ten minutes each (needs a nightly compiler)
 	@tools/fuzz $(or $(FUZZ_SECONDS),60)

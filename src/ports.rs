@@ -1,11 +1,13 @@
-//! What the use cases need of AWS, in the words of its API. `aws` implements it over the SDK.
+//! What the use cases need from AWS, in the words of its API. [`aws`](crate::aws) implements it.
 //!
-//! Every method is one call of one API operation; it neither waits nor tries again:
+//! Every method is one call of one API operation. It neither waits nor retries:
 //! [`retry`](crate::retry) does that for all of them.
+
+#![expect(async_fn_in_trait, reason = "the Lambda runtime is single-threaded: no future needs to be Send")]
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    future::Future,
+    error::Error,
     time::Duration,
 };
 
@@ -17,19 +19,19 @@ use crate::{
         desired::SecretMetadata,
         observed::{ObservedClient, ObservedDocument},
     },
-    redact::Secret,
+    redact::{self, Secret},
 };
 
-/// A call that failed.
+/// A failed call.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{operation}{} failed: {code}: {message}", on(subject))]
 pub struct AwsError {
     /// The API operation, such as `CreateUserPoolDomain`.
     pub operation: &'static str,
-    /// What it was about, such as `domain m2m-rubicon-dev`; empty where the caller names it.
+    /// What the call was about, such as `domain m2m-rubicon-dev`; empty if the caller names it.
     pub subject: String,
     pub kind: ErrorKind,
-    /// The service's own error code, or what stands for one where no answer came.
+    /// The service's own error code; without an answer, a code of ours such as `Timeout`.
     pub code: String,
     pub message: String,
 }
@@ -38,29 +40,29 @@ fn on(subject: &str) -> String {
     if subject.is_empty() { String::new() } else { format!(" on {subject}") }
 }
 
-/// What can be done about a failed call.
+/// What a caller can do about a failed call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ErrorKind {
-    /// Too many calls: nothing happened, try again.
+    /// Too many calls. Nothing happened; retry.
     Throttled,
-    /// Another change is under way (`ConcurrentModificationException`): nothing happened, try again.
+    /// Another change is in progress (`ConcurrentModificationException`). Nothing happened; retry.
     Busy,
-    /// A 5xx or a lost connection: it may have happened or not.
+    /// A 5xx or a lost connection. The call may have had its effect or not.
     Lost,
-    /// The world is not as it was observed: something is there already, or still, or no more.
-    /// Observe again and decide anew.
+    /// AWS is no longer as it was observed: something exists already, still exists, or is gone.
+    /// Observe again and make a new plan.
     Changed,
-    /// A quota is reached; trying again does not help.
+    /// A quota is reached. A retry does not help.
     Quota,
-    /// The role or the credentials may not do this.
+    /// The role or the credentials do not allow the call.
     Denied,
-    /// The service refuses the request as it stands.
+    /// The service rejects the request.
     Refused,
 }
 
 pub type Result<T, E = AwsError> = std::result::Result<T, E>;
 
-/// A pool as DescribeUserPool shows it.
+/// A user pool, as DescribeUserPool shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UserPoolDescription {
     pub id: PoolId,
@@ -68,23 +70,23 @@ pub struct UserPoolDescription {
     pub state: UserPool,
     /// See [`ObservedPool::m2m_only`](crate::model::observed::ObservedPool::m2m_only).
     pub m2m_only: bool,
-    /// The prefix of its domain.
+    /// The prefix of the pool's domain.
     pub domain: Option<String>,
     /// Since the Unix epoch.
     pub created: Duration,
 }
 
-/// A domain as DescribeUserPoolDomain shows it.
+/// A domain, as DescribeUserPoolDomain shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DomainDescription {
     pub pool: PoolId,
-    /// `None` where the answer does not say.
+    /// The owner's account; `None` if the answer does not name it.
     pub account: Option<String>,
     pub managed_login_version: u8,
     pub deleting: bool,
 }
 
-/// An app client as DescribeUserPoolClient shows it.
+/// An app client, as DescribeUserPoolClient shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientDescription {
     pub observed: ObservedClient,
@@ -95,70 +97,47 @@ pub struct ClientDescription {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page<T> {
     pub items: Vec<T>,
-    /// Where the next page begins; `None` on the last.
+    /// The token of the next page; `None` on the last page.
     pub next: Option<String>,
 }
 
 /// Amazon Cognito user pools.
 /// <https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_Operations.html>
 pub trait UserPools: ClientSecrets {
-    fn list_user_pools(&self, next: Option<&str>) -> impl Future<Output = Result<Page<(PoolId, String)>>> + Send;
-    /// `None` where there is no such pool.
-    fn describe_user_pool(&self, id: &PoolId) -> impl Future<Output = Result<Option<UserPoolDescription>>> + Send;
-    /// Gives the id and the ARN.
-    fn create_user_pool(&self, pool: &UserPool) -> impl Future<Output = Result<(PoolId, String)>> + Send;
-    fn update_user_pool(&self, id: &PoolId, pool: &UserPool) -> impl Future<Output = Result<()>> + Send;
-    /// Succeeds where there is no such pool.
-    fn delete_user_pool(&self, id: &PoolId) -> impl Future<Output = Result<()>> + Send;
+    async fn list_user_pools(&self, next: Option<&str>) -> Result<Page<(PoolId, String)>>;
+    /// Returns `None` if there is no such pool.
+    async fn describe_user_pool(&self, id: &PoolId) -> Result<Option<UserPoolDescription>>;
+    /// Returns the id and the ARN.
+    async fn create_user_pool(&self, pool: &UserPool) -> Result<(PoolId, String)>;
+    async fn update_user_pool(&self, id: &PoolId, pool: &UserPool) -> Result<()>;
+    /// Succeeds if there is no such pool.
+    async fn delete_user_pool(&self, id: &PoolId) -> Result<()>;
 
-    /// `None` where nobody has the prefix.
-    fn describe_user_pool_domain(&self, prefix: &str)
-    -> impl Future<Output = Result<Option<DomainDescription>>> + Send;
-    fn create_user_pool_domain(&self, pool: &PoolId, domain: &Domain) -> impl Future<Output = Result<()>> + Send;
-    fn update_user_pool_domain(&self, pool: &PoolId, domain: &Domain) -> impl Future<Output = Result<()>> + Send;
-    /// Succeeds where the pool has no such domain.
-    fn delete_user_pool_domain(&self, pool: &PoolId, prefix: &str) -> impl Future<Output = Result<()>> + Send;
+    /// Returns `None` if nobody has the prefix.
+    async fn describe_user_pool_domain(&self, prefix: &str) -> Result<Option<DomainDescription>>;
+    async fn create_user_pool_domain(&self, pool: &PoolId, domain: &Domain) -> Result<()>;
+    async fn update_user_pool_domain(&self, pool: &PoolId, domain: &Domain) -> Result<()>;
+    /// Succeeds if the pool has no such domain.
+    async fn delete_user_pool_domain(&self, pool: &PoolId, prefix: &str) -> Result<()>;
 
-    fn list_resource_servers(
-        &self,
-        pool: &PoolId,
-        next: Option<&str>,
-    ) -> impl Future<Output = Result<Page<ResourceServer>>> + Send;
-    fn create_resource_server(&self, pool: &PoolId, server: &ResourceServer)
-    -> impl Future<Output = Result<()>> + Send;
-    fn update_resource_server(&self, pool: &PoolId, server: &ResourceServer)
-    -> impl Future<Output = Result<()>> + Send;
-    /// Succeeds where there is no such server.
-    fn delete_resource_server(&self, pool: &PoolId, identifier: &str) -> impl Future<Output = Result<()>> + Send;
+    async fn list_resource_servers(&self, pool: &PoolId, next: Option<&str>) -> Result<Page<ResourceServer>>;
+    async fn create_resource_server(&self, pool: &PoolId, server: &ResourceServer) -> Result<()>;
+    async fn update_resource_server(&self, pool: &PoolId, server: &ResourceServer) -> Result<()>;
+    /// Succeeds if there is no such server.
+    async fn delete_resource_server(&self, pool: &PoolId, identifier: &str) -> Result<()>;
 
-    fn list_user_pool_clients(
-        &self,
-        pool: &PoolId,
-        next: Option<&str>,
-    ) -> impl Future<Output = Result<Page<(ClientId, ClientName)>>> + Send;
-    /// `None` where there is no such client.
-    fn describe_user_pool_client(
-        &self,
-        pool: &PoolId,
-        id: &ClientId,
-    ) -> impl Future<Output = Result<Option<ClientDescription>>> + Send;
-    /// Gives the id and the client secret.
-    fn create_user_pool_client(
-        &self,
-        pool: &PoolId,
-        client: &Client,
-    ) -> impl Future<Output = Result<(ClientId, Secret<String>)>> + Send;
-    fn update_user_pool_client(
-        &self,
-        pool: &PoolId,
-        id: &ClientId,
-        client: &Client,
-    ) -> impl Future<Output = Result<()>> + Send;
-    /// Succeeds where there is no such client.
-    fn delete_user_pool_client(&self, pool: &PoolId, id: &ClientId) -> impl Future<Output = Result<()>> + Send;
+    async fn list_user_pool_clients(&self, pool: &PoolId, next: Option<&str>) -> Result<Page<(ClientId, ClientName)>>;
+    /// Returns `None` if there is no such client.
+    async fn describe_user_pool_client(&self, pool: &PoolId, id: &ClientId) -> Result<Option<ClientDescription>>;
+    /// Returns the id and the client secret.
+    async fn create_user_pool_client(&self, pool: &PoolId, client: &Client) -> Result<(ClientId, Secret<String>)>;
+    async fn update_user_pool_client(&self, pool: &PoolId, id: &ClientId, client: &Client) -> Result<()>;
+    /// Succeeds if there is no such client.
+    async fn delete_user_pool_client(&self, pool: &PoolId, id: &ClientId) -> Result<()>;
 }
 
-/// One of the at most two secrets of an app client. Its value is shown once, when it is made.
+/// One of an app client's secrets, of which it has at most two. Cognito shows the value only once,
+/// when the secret is created.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientSecretDescription {
     pub id: String,
@@ -166,62 +145,54 @@ pub struct ClientSecretDescription {
     pub created: Duration,
 }
 
-/// The secrets of an app client: what a rotation needs of Cognito.
-pub trait ClientSecrets: Sync {
-    fn list_user_pool_client_secrets(
+/// The secrets of an app client: what a rotation needs from Cognito.
+pub trait ClientSecrets {
+    async fn list_user_pool_client_secrets(
         &self,
         pool: &PoolId,
         client: &ClientId,
         next: Option<&str>,
-    ) -> impl Future<Output = Result<Page<ClientSecretDescription>>> + Send;
-    fn add_user_pool_client_secret(
-        &self,
-        pool: &PoolId,
-        client: &ClientId,
-        value: &Secret<String>,
-    ) -> impl Future<Output = Result<()>> + Send;
-    /// Succeeds where there is no such secret.
-    fn delete_user_pool_client_secret(
-        &self,
-        pool: &PoolId,
-        client: &ClientId,
-        id: &str,
-    ) -> impl Future<Output = Result<()>> + Send;
+    ) -> Result<Page<ClientSecretDescription>>;
+    async fn add_user_pool_client_secret(&self, pool: &PoolId, client: &ClientId, value: &Secret<String>)
+    -> Result<()>;
+    /// Succeeds if there is no such secret.
+    async fn delete_user_pool_client_secret(&self, pool: &PoolId, client: &ClientId, id: &str) -> Result<()>;
 }
 
-/// A secret as DescribeSecret shows it.
+/// A secret, as DescribeSecret shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SecretDescription {
     pub arn: String,
     pub description: String,
     pub tags: Tags,
     pub kms_key_id: Option<String>,
+    /// Whether it is scheduled for deletion.
     pub scheduled: bool,
     pub rotation: Option<Rotation>,
-    /// The staging labels of each version that has any.
+    /// The staging labels of each version that has a label.
     pub versions: BTreeMap<String, BTreeSet<String>>,
 }
 
 /// The version that consumers read.
 pub const AWSCURRENT: &str = "AWSCURRENT";
-/// The version that a rotation is making.
+/// The version that a rotation creates.
 pub const AWSPENDING: &str = "AWSPENDING";
-/// The version that was current before; Secrets Manager moves the label by itself.
+/// The version that was AWSCURRENT before. Secrets Manager moves this label itself.
 pub const AWSPREVIOUS: &str = "AWSPREVIOUS";
-/// The version with the credentials before the present ones, where AWSPREVIOUS is only an older
-/// text about the present ones.
+/// The version with the former client secret, if AWSPREVIOUS has moved on: an update of the other
+/// keys makes AWSPREVIOUS an older version with the *present* client secret.
 pub const FORMER: &str = "cognito-m2m-former";
-/// A version that is about to become current.
+/// A version that is about to become AWSCURRENT.
 pub const NEXT: &str = "cognito-m2m-next";
 
-/// Which version of a secret.
+/// Selects one version of a secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Version<'a> {
     Stage(&'a str),
     Id(&'a str),
 }
 
-/// A client's secret, whole.
+/// The whole document that a client's secret holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SecretDocument {
     pub client_id: ClientId,
@@ -240,120 +211,108 @@ impl SecretDocument {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SecretVersion {
     pub id: String,
-    /// Since the Unix epoch, where the answer says so.
+    /// Since the Unix epoch; `None` if the answer does not say.
     pub created: Option<Duration>,
-    /// `None` where the value is no client's document.
+    /// `None` if the value is not a client's document.
     pub document: Option<SecretDocument>,
 }
 
-/// What a new secret is made of.
+/// The parameters of CreateSecret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewSecret<'a> {
     pub name: &'a SecretName,
     pub tags: &'a Tags,
     pub kms_key_id: Option<&'a str>,
     pub description: &'a str,
-    /// `None` makes a secret without a value.
+    /// `None` creates a secret without a value.
     pub document: Option<&'a SecretDocument>,
-    /// The version's id. Two writers with one token and different values: the second is refused.
+    /// The ClientRequestToken, which becomes the version's id. Of two writers with the same token and
+    /// different values, AWS refuses the second.
     pub token: &'a str,
 }
 
-/// What UpdateSecret sets beside the value.
+/// What UpdateSecret changes besides the value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SecretChange {
-    /// `None` leaves it.
+    /// `None` leaves the description as it is.
     pub description: Option<String>,
-    /// `None` leaves the key; `Some(None)` is the AWS managed key.
+    /// `None` leaves the key as it is; `Some(None)` is the AWS managed key.
     pub kms_key_id: Option<Option<String>>,
 }
 
-/// The versions of a secret: what a rotation needs of Secrets Manager. Secrets go by name or ARN.
-pub trait SecretVersions: Sync {
-    /// `None` where there is no such secret.
-    fn describe_secret(&self, name: &SecretName) -> impl Future<Output = Result<Option<SecretDescription>>> + Send;
-    /// `None` where there is no such version, or it has no value.
-    fn get_secret_value(
-        &self,
-        name: &SecretName,
-        version: Version<'_>,
-    ) -> impl Future<Output = Result<Option<SecretVersion>>> + Send;
-    /// Writes a version under its token and puts a staging label on it.
-    fn put_secret_value(
+/// The versions of a secret: what a rotation needs from Secrets Manager.
+pub trait SecretVersions {
+    /// Returns `None` if there is no such secret.
+    async fn describe_secret(&self, name: &SecretName) -> Result<Option<SecretDescription>>;
+    /// Returns `None` if there is no such version, or if it has no value.
+    async fn get_secret_value(&self, name: &SecretName, version: Version<'_>) -> Result<Option<SecretVersion>>;
+    /// Writes a version whose id is `token`, and puts a staging label on it.
+    async fn put_secret_value(
         &self,
         name: &SecretName,
         document: &SecretDocument,
         token: &str,
         stage: &str,
-    ) -> impl Future<Output = Result<()>> + Send;
-    /// Takes a staging label from one version and puts it on another.
-    fn update_secret_version_stage(
+    ) -> Result<()>;
+    /// Moves a staging label from one version to another.
+    async fn update_secret_version_stage(
         &self,
         name: &SecretName,
         stage: &str,
         from: Option<&str>,
         to: Option<&str>,
-    ) -> impl Future<Output = Result<()>> + Send;
+    ) -> Result<()>;
 }
 
 /// AWS Secrets Manager.
 /// <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_Operations.html>
 pub trait Secrets: SecretVersions {
-    /// The names of the secrets with the owner's mark, as far as the listing has them: it lags
-    /// behind by up to five minutes.
-    fn list_secrets(&self, owner: &Owner, next: Option<&str>) -> impl Future<Output = Result<Page<SecretName>>> + Send;
-    /// Gives the ARN.
-    fn create_secret(&self, secret: &NewSecret<'_>) -> impl Future<Output = Result<String>> + Send;
-    fn update_secret(&self, name: &SecretName, change: &SecretChange) -> impl Future<Output = Result<()>> + Send;
-    /// Turns rotation on, or changes it, without rotating at once.
-    fn rotate_secret(&self, name: &SecretName, rotation: &Rotation) -> impl Future<Output = Result<()>> + Send;
+    /// Returns the names of the secrets with the owner's tags. The listing lags by up to five minutes.
+    async fn list_secrets(&self, owner: &Owner, next: Option<&str>) -> Result<Page<SecretName>>;
+    /// Returns the ARN.
+    async fn create_secret(&self, secret: &NewSecret<'_>) -> Result<String>;
+    async fn update_secret(&self, name: &SecretName, change: &SecretChange) -> Result<()>;
+    /// Turns rotation on, or changes its schedule, without an immediate rotation.
+    async fn rotate_secret(&self, name: &SecretName, rotation: &Rotation) -> Result<()>;
     /// Turns rotation off.
-    fn cancel_rotate_secret(&self, name: &SecretName) -> impl Future<Output = Result<()>> + Send;
-    fn tag_resource(&self, name: &SecretName, tags: &Tags) -> impl Future<Output = Result<()>> + Send;
-    fn untag_resource(&self, name: &SecretName, keys: &[String]) -> impl Future<Output = Result<()>> + Send;
-    fn restore_secret(&self, name: &SecretName) -> impl Future<Output = Result<()>> + Send;
-    /// Succeeds where there is no such secret or it is already scheduled. A window of 0 days
-    /// deletes at once.
-    fn delete_secret(&self, name: &SecretName, recovery_window_in_days: u8) -> impl Future<Output = Result<()>> + Send;
+    async fn cancel_rotate_secret(&self, name: &SecretName) -> Result<()>;
+    async fn tag_resource(&self, name: &SecretName, tags: &Tags) -> Result<()>;
+    async fn untag_resource(&self, name: &SecretName, keys: &[String]) -> Result<()>;
+    async fn restore_secret(&self, name: &SecretName) -> Result<()>;
+    /// Succeeds if there is no such secret, or if it is already scheduled for deletion. A window of 0
+    /// days deletes it at once.
+    async fn delete_secret(&self, name: &SecretName, recovery_window_in_days: u8) -> Result<()>;
 }
 
-/// What a token must be.
+/// What a token must contain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExpectedToken {
     pub client_id: ClientId,
     pub metadata: SecretMetadata,
 }
 
-/// Why no good token was had.
+/// Why there is no valid token.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
-    /// No answer, or none from the endpoint itself: a new domain takes a while to appear.
+    /// The endpoint did not answer. A new domain takes a while to appear.
     #[error("{0}")]
     Unreachable(String),
-    /// The endpoint refuses, or what it gave is not what it should be. Trying again does not help.
+    /// The endpoint refused, or the token is not what it must be.
     #[error("{0}")]
     Refused(String),
 }
 
 /// The pool's OAuth 2.0 token endpoint.
 /// <https://docs.aws.amazon.com/cognito/latest/developerguide/token-endpoint.html>
-pub trait TokenEndpoint: Sync {
-    /// Whether the endpoint gives a token for the credentials. A `false` says little, for a client can
-    /// be refused for other reasons than its secret.
-    fn accepts(
-        &self,
-        expected: &ExpectedToken,
-        secret: &Secret<String>,
-    ) -> impl Future<Output = Result<bool, TokenError>> + Send;
-    /// Asks for one token and checks its signature and claims.
-    fn verify(
-        &self,
-        expected: &ExpectedToken,
-        secret: &Secret<String>,
-    ) -> impl Future<Output = Result<(), TokenError>> + Send;
+pub trait TokenEndpoint {
+    /// Tells whether the endpoint grants a token for the credentials. A `false` says little: the
+    /// endpoint refuses a client for other reasons than its secret, too.
+    async fn accepts(&self, expected: &ExpectedToken, secret: &Secret<String>) -> Result<bool, TokenError>;
+    /// Requests one token and checks its signature and claims.
+    async fn verify(&self, expected: &ExpectedToken, secret: &Secret<String>) -> Result<(), TokenError>;
 }
 
-/// A token as the endpoint gives it.
+/// A token, as the endpoint returns it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccessToken {
     pub token: Secret<String>,
@@ -363,92 +322,130 @@ pub struct AccessToken {
     pub expires_in: u64,
 }
 
-/// The token endpoint as a consumer uses it.
+/// The token endpoint, as a consumer uses it.
 pub trait Tokens: TokenEndpoint {
-    /// Asks for one token with some of the client's scopes; with all of them where none is named.
-    fn request(
+    /// Requests one token with the given scopes, or with all of the client's if none is given.
+    async fn request(
         &self,
         expected: &ExpectedToken,
         secret: &Secret<String>,
         scopes: &[String],
-    ) -> impl Future<Output = Result<AccessToken, TokenError>> + Send;
-    /// Checks a token's signature and claims, and gives the claims.
-    fn claims(
-        &self,
-        expected: &ExpectedToken,
-        token: &Secret<String>,
-    ) -> impl Future<Output = Result<Value, TokenError>> + Send;
+    ) -> Result<AccessToken, TokenError>;
+    /// Checks a token's signature and claims, and returns the claims.
+    async fn claims(&self, expected: &ExpectedToken, token: &Secret<String>) -> Result<Value, TokenError>;
 }
 
-/// A stack as DescribeStacks shows it.
+/// A stack, as DescribeStacks shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StackDescription {
     pub id: String,
     pub name: String,
     pub status: String,
     pub status_reason: String,
-    /// The values that it was deployed with last.
+    /// The values of the last deployment.
     pub parameters: BTreeMap<String, String>,
     pub outputs: BTreeMap<String, String>,
 }
 
-/// A resource as ListStackResources shows it.
+/// A resource, as ListStackResources shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StackResource {
     pub logical_id: String,
     pub resource_type: String,
-    /// Empty while it is being created.
+    /// Empty while CloudFormation creates the resource.
     pub physical_id: String,
 }
 
-/// Whose credentials these are, as GetCallerIdentity shows it.
+/// The owner of the credentials, as GetCallerIdentity shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
     pub account: String,
     pub arn: String,
 }
 
-/// The account around one machine-to-machine stack: its CloudFormation stacks, and who may do what.
-/// For people's tools; the functions need none of it.
+/// What only m2mctl needs from an account: its CloudFormation stacks and its permissions.
 /// <https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_Operations.html>
-pub trait Account: Sync {
-    /// `None` where there is no such stack, or no more.
-    fn describe_stacks(&self, name: &str) -> impl Future<Output = Result<Option<StackDescription>>> + Send;
-    fn list_stack_resources(
-        &self,
-        name: &str,
-        next: Option<&str>,
-    ) -> impl Future<Output = Result<Page<StackResource>>> + Send;
-    /// The template that the stack was deployed with last, after its transforms.
-    fn get_template(&self, name: &str) -> impl Future<Output = Result<String>> + Send;
-    fn get_caller_identity(&self) -> impl Future<Output = Result<Caller>> + Send;
-    /// The ARN of a role. An assumed role's session does not tell its path.
-    fn get_role(&self, name: &str) -> impl Future<Output = Result<String>> + Send;
-    /// Those of the actions that a user's or role's policies do not allow on every resource.
-    fn simulate_principal_policy(
-        &self,
-        principal: &str,
-        actions: &[&str],
-    ) -> impl Future<Output = Result<Vec<String>>> + Send;
+pub trait Account {
+    /// Returns `None` if there is no such stack.
+    async fn describe_stacks(&self, name: &str) -> Result<Option<StackDescription>>;
+    async fn list_stack_resources(&self, name: &str, next: Option<&str>) -> Result<Page<StackResource>>;
+    /// Returns the stack's template with its transforms expanded.
+    async fn get_template(&self, name: &str) -> Result<String>;
+    async fn get_caller_identity(&self) -> Result<Caller>;
+    /// Returns the ARN of a role. The ARN of an assumed role's session lacks the role's path.
+    async fn get_role(&self, name: &str) -> Result<String>;
+    /// Returns the actions that the policies of a user or role do not allow on every resource.
+    async fn simulate_principal_policy(&self, principal: &str, actions: &[&str]) -> Result<Vec<String>>;
+}
+
+/// The services that the use cases talk to, as one type parameter.
+pub trait Services {
+    type Pools: UserPools;
+    type Secrets: Secrets;
+    type Tokens: TokenEndpoint;
+
+    fn pools(&self) -> &Self::Pools;
+    fn secrets(&self) -> &Self::Secrets;
+    fn tokens(&self) -> &Self::Tokens;
+}
+
+/// Reads all pages of a listing.
+///
+/// # Errors
+/// The call for one of the pages failed.
+pub async fn all_pages<T>(fetch: impl AsyncFn(Option<String>) -> Result<Page<T>>) -> Result<Vec<T>> {
+    let mut all = Vec::new();
+    let mut next = None;
+    loop {
+        let page = fetch(next).await?;
+        all.extend(page.items);
+        next = page.next;
+        if next.is_none() {
+            return Ok(all);
+        }
+    }
+}
+
+/// Prints an error with its sources, and what to do if one of them is a failed call.
+///
+/// A text that contains its source's text, as the SDK's errors do, is not repeated.
+#[must_use]
+pub fn report<A: Into<String>>(error: &(dyn Error + 'static), what_to_do: impl Fn(&AwsError) -> A) -> String {
+    let mut text = error.to_string();
+    let mut advice = String::new();
+    let mut next = Some(error);
+    while let Some(cause) = next {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        if let Some(failed) = cause.downcast_ref::<AwsError>() {
+            advice = what_to_do(failed).into();
+        }
+        next = cause.source();
+    }
+    // Some services end their messages with a full stop.
+    let text = redact::sanitize(text.trim_end_matches(['.', ' ']));
+    if advice.is_empty() { text } else { format!("{text}. {advice}") }
 }
 
 impl AwsError {
-    /// What a person can do about it.
+    /// Returns what the owner of the stack can do about the failure.
     #[must_use]
     pub fn advice(&self) -> &'static str {
         match self.kind {
             ErrorKind::Throttled | ErrorKind::Busy => {
-                "The account makes more calls than the quota allows; deploy again when other deployments have ended."
+                "The account makes more calls than the quota allows. Deploy again when other deployments have ended."
             }
-            ErrorKind::Lost => "The service did not answer; deploy again.",
-            ErrorKind::Changed => "Something changed it while this deployment ran; deploy again.",
+            ErrorKind::Lost => "The service did not answer. Deploy again.",
+            ErrorKind::Changed => "Something else changed it while this deployment ran. Deploy again.",
             ErrorKind::Quota => {
-                "Remove what is not needed or ask for a higher quota in Service Quotas, then deploy again."
+                "Remove what you do not need, or request a higher quota in Service Quotas. Then deploy again."
             }
             ErrorKind::Denied => {
-                "Allow the action in the provider's role (or in the key's or organization's policy), then deploy again."
+                "Allow the action in the provider's role (or in the key's or the organization's policy). Then deploy again."
             }
-            ErrorKind::Refused => "Correct the property that the message speaks of, then deploy again.",
+            ErrorKind::Refused => "Correct the property that the message names. Then deploy again.",
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Use case 1: one CloudFormation event in, exactly one delivered answer out.
+//! Use case 1: one CloudFormation event in, exactly one delivered response out.
 
 use std::{collections::BTreeSet, panic::AssertUnwindSafe, time::Duration};
 
@@ -8,48 +8,51 @@ use serde_json::Value;
 use crate::{
     cfn::{Data, Deliver, DeliveryError, Envelope, Request, Response, deliver::deliver},
     clock::{Deadline, millis, now, wall_clock},
-    model::{Desired, Owner, PoolId, ProviderConfig, SecretName, desired::secret_recovery_window_in_days},
-    ports::{Secrets, TokenEndpoint, UserPools},
+    model::{Client, Desired, Owner, PoolId, ProviderConfig, SecretName, desired::secret_recovery_window_in_days},
+    ports::{Services, report},
     reconcile::{
-        Aws, DeleteTarget, Error, Progress, Reconciled, Target, chain, delete, deleted_while_creating, note_delete,
-        reconcile,
+        Aws, DeleteTarget, Error, Progress, Reconciled, Target, delete, deleted_while_creating, note_delete, reconcile,
     },
     redact,
-    retry::Retrying,
 };
-
-/// What the provider works with; made when the first event comes.
-pub struct Provider<U, S, T> {
-    pub pools: U,
-    pub secrets: S,
-    pub tokens: T,
+/// What the provider works with. The first event creates it.
+pub struct Provider<S> {
+    pub services: S,
     pub config: ProviderConfig,
 }
 
-/// Why the invocation fails, so that Lambda runs the event again.
+/// Why the invocation fails. Lambda then runs the event again.
 #[derive(Debug, thiserror::Error)]
 pub enum HandlerError {
-    #[error("CloudFormation was not told: {0}")]
+    #[error("failed to deliver the response to CloudFormation")]
     DeliveryFailed(#[from] DeliveryError),
-    #[error("This is not a CloudFormation custom resource event: it carries no ResponseURL")]
+    #[error("the event is not a CloudFormation custom resource request: it has no ResponseURL")]
     NoResponseUrl,
+}
+
+impl HandlerError {
+    /// Prints the error and its sources.
+    #[must_use]
+    pub fn report(&self) -> String {
+        report(self, |_| "")
+    }
 }
 
 /// Handles one event.
 ///
 /// # Guarantees
-/// - An event with a ResponseURL is answered once, before the deadline, whatever happens in
-///   between: an error, a panic, a hang.
-/// - `Ok` once CloudFormation has been told, also of a failure: an error would make Lambda run the
-///   event again. (Secrets Manager wants it the other way round; see the rotation function.)
+/// - It answers an event with a ResponseURL exactly once, before the deadline, even after an error, a
+///   panic or a hang.
+/// - It returns `Ok` once CloudFormation has the response, even if that says FAILED: an error would make
+///   Lambda run the event again. (The rotation function does the opposite.)
 ///
 /// # Errors
-/// Only where CloudFormation could not be told. Lambda then runs the event again, which goes on
-/// from where this run stopped.
-pub async fn handle<U: UserPools, S: Secrets, T: TokenEndpoint>(
+/// Only if the response could not be delivered. Lambda then runs the event again, and that run goes on
+/// from where this one stopped.
+pub async fn handle<S: Services>(
     event: &Value,
     deadline: Deadline,
-    provider: impl AsyncFnOnce() -> Provider<U, S, T>,
+    provider: impl AsyncFnOnce() -> Provider<S>,
     answer: &impl Deliver,
 ) -> Result<(), HandlerError> {
     let started_at = wall_clock();
@@ -68,30 +71,23 @@ pub async fn handle<U: UserPools, S: Secrets, T: TokenEndpoint>(
     let work = async {
         let request = Request::parse(event, &envelope).map_err(|error| error.to_string())?;
         let provider = provider().await;
-        let aws = Aws {
-            pools: Retrying::new(&provider.pools, deadline),
-            secrets: Retrying::new(&provider.secrets, deadline),
-            tokens: &provider.tokens,
-            deadline,
-            progress: &progress,
-            request_id,
-        };
+        let aws = Aws::new(&provider.services, deadline, &progress, request_id);
         perform(&aws, &provider.config, &envelope, request, sent_at(started_at, url.signed_at()))
             .await
-            .map_err(|error| chain(&error))
+            .map_err(|error| error.report())
     };
     let outcome = match tokio::time::timeout_at(deadline.for_work(), AssertUnwindSafe(work).catch_unwind()).await {
         Ok(Ok(outcome)) => outcome,
-        // The panic hook has logged where; the message itself may hold anything.
+        // The panic hook has logged the place. The message is left out: it may quote anything.
         Ok(Err(_panic)) => {
-            Err("Internal error: the provider panicked; the function's log says where. Deploy again, and report it."
+            Err("Internal error: the provider panicked. The function's log shows where. Deploy again, and report this error"
                 .to_owned())
         }
-        Err(_elapsed) => Err(chain(&Error::OutOfTime { steps: progress.in_flight() })),
+        Err(_elapsed) => Err(Error::OutOfTime { steps: progress.in_flight() }.report()),
     };
 
     let physical_resource_id = match (&progress.pool(), request_type.as_str()) {
-        // Its id is the one that CloudFormation knows.
+        // An update or delete must echo the id it was given; a different id means replacement.
         (_, "Update" | "Delete") if !physical_resource_id.is_empty() => physical_resource_id.clone(),
         (Some(pool), _) => pool.to_string(),
         (None, _) if !physical_resource_id.is_empty() => physical_resource_id.clone(),
@@ -116,26 +112,26 @@ pub async fn handle<U: UserPools, S: Secrets, T: TokenEndpoint>(
             Ok(())
         }
         Err(error) => {
-            tracing::error!(%url, %error, "CloudFormation was not told");
+            tracing::error!(%url, %error, "failed to deliver the response to CloudFormation");
             Err(error.into())
         }
     }
 }
 
-/// When the event was sent: when its ResponseURL was signed, where that can be believed, else when
-/// this run began.
+/// Returns when the event was sent: when its ResponseURL was signed, if that is credible, else when this
+/// run began.
 fn sent_at(started_at: Duration, signed_at: Option<Duration>) -> Duration {
-    /// How long CloudFormation's presigned URLs are valid.
+    /// CloudFormation's presigned URLs are valid for this long.
     const VALID_FOR: Duration = Duration::from_hours(2);
-    /// What the signature tells time by.
+    /// The signature's date has whole seconds.
     const SECOND: Duration = Duration::from_secs(1);
     let signed_at =
         signed_at.filter(|signed_at| started_at.checked_sub(*signed_at).is_some_and(|age| age <= VALID_FOR));
     signed_at.map_or(started_at, |signed_at| started_at.min(signed_at + SECOND))
 }
 
-/// The id of a Create that failed before it had a pool. It says nothing about the pool, so the
-/// Delete that follows goes by the ownership mark.
+/// Returns the id for a Create that failed before it had a pool. The Delete that follows finds by the
+/// ownership tags what there is.
 fn id_without_pool(envelope: &Envelope) -> String {
     let owner = owner(envelope);
     format!("{WITHOUT_POOL}{}-{}", owner.logical_id, owner.fingerprint().simple())
@@ -147,8 +143,8 @@ fn owner(envelope: &Envelope) -> Owner {
 
 const WITHOUT_POOL: &str = "cognito-m2m-failed-";
 
-async fn perform<U: UserPools, S: Secrets, T: TokenEndpoint>(
-    aws: &Aws<'_, U, S, T>,
+async fn perform<S: Services>(
+    aws: &Aws<'_, S>,
     config: &ProviderConfig,
     envelope: &Envelope,
     request: Request,
@@ -163,7 +159,8 @@ async fn perform<U: UserPools, S: Secrets, T: TokenEndpoint>(
             let created =
                 DeleteTarget { lift_protection: true, ..target(&owner, "", Some(&desired), &properties, sent_at) };
             let result = reconcile(aws, &desired, &Target::Create, &BTreeSet::new(), Some(&created)).await;
-            // After the last write, so that of this Create and a Delete beside it one sees it all.
+            // Check after the last write, so that either this Create or a concurrent Delete sees every
+            // resource.
             if matches!(result, Err(Error::DeletedMeanwhile)) || deleted_while_creating(aws, &created).await {
                 let pool = aws.progress.pool();
                 delete(aws, &DeleteTarget { physical_id: pool.as_ref().map_or("", PoolId::as_str), ..created }).await?;
@@ -181,8 +178,8 @@ async fn perform<U: UserPools, S: Secrets, T: TokenEndpoint>(
         Request::Delete { properties } => {
             let desired = parse(&properties).ok();
             let target = target(&owner, physical_id, desired.as_ref(), &properties, sent_at);
-            // Neither a pool's id nor one of ours: CloudFormation made it up, because no Create has
-            // answered yet. One may still be at work.
+            // Neither a pool's id nor one of ours: CloudFormation invented it, because no Create has
+            // answered. A Create may still run.
             if PoolId::parse(physical_id).is_none() && !physical_id.starts_with(WITHOUT_POOL) {
                 note_delete(aws, &owner).await;
             }
@@ -214,12 +211,12 @@ fn secret_names(desired: &Desired) -> BTreeSet<SecretName> {
     desired.clients.iter().map(|client| client.secret_name.clone()).collect()
 }
 
-/// What `Fn::GetAtt` gives.
+/// Returns the attributes for `Fn::GetAtt`.
 fn attributes(desired: &Desired, reconciled: &Reconciled) -> Data {
     let Reconciled { pool, pool_arn, client_ids, secret_arns, verification } = reconciled;
     let Desired { endpoints, domain, clients, .. } = desired;
-    let id = |client: &crate::model::Client| client_ids.get(&client.name).map(ToString::to_string).unwrap_or_default();
-    let arn = |client: &crate::model::Client| secret_arns.get(&client.name).cloned().unwrap_or_default();
+    let id = |client: &Client| client_ids.get(&client.name).map(ToString::to_string).unwrap_or_default();
+    let arn = |client: &Client| secret_arns.get(&client.name).cloned().unwrap_or_default();
     let first = clients.first();
     let fixed = [
         ("UserPoolId", pool.to_string()),
@@ -247,8 +244,7 @@ fn attributes(desired: &Desired, reconciled: &Reconciled) -> Data {
     let names: Vec<_> = of_clients.iter().map(|(name, _)| name.clone()).collect();
     Data::new(fixed.into_iter().map(|(name, value)| (name.to_owned(), value)).chain(of_clients))
         .may_leave_out(names)
-        // Beyond the contract of a usual stack: thousands of scopes, or a hundred clients with
-        // many. An answer without these is of more use than none.
+        // Only huge stacks get here. A response without these attributes is better than none.
         .may_leave_out(["Scopes".to_owned()])
         .may_leave_out(["ClientIds".to_owned()])
 }

@@ -1,8 +1,8 @@
 //! Rate limits and retries around the ports.
 //!
-//! The SDK's own retries are off, for three reasons: they take Cognito's hard quota
-//! (`LimitExceededException`) for throttling, they do not know that a lost answer to CreateUserPool
-//! may have made a pool, and they would not keep within Cognito's rate.
+//! The SDK's own retries are off for three reasons. They take Cognito's hard quota
+//! (`LimitExceededException`) for throttling. They do not know that a lost answer to CreateUserPool
+//! may have created a pool. And they do not keep within Cognito's rate.
 
 use std::{
     collections::HashMap,
@@ -17,29 +17,50 @@ use tokio::{
 };
 
 use crate::{
-    clock::{Deadline, now, wait, wait_until},
+    clock::{Backoff, Deadline, now, wait, wait_until},
     model::{
         Client, ClientId, ClientName, Domain, Owner, PoolId, ResourceServer, Rotation, SecretName, Tags, UserPool,
     },
     ports::{
         AwsError, ClientDescription, ClientSecretDescription, ClientSecrets, DomainDescription, ErrorKind, NewSecret,
         Page, Result, SecretChange, SecretDescription, SecretDocument, SecretVersion, SecretVersions, Secrets,
-        UserPoolDescription, UserPools, Version,
+        Services, UserPoolDescription, UserPools, Version,
     },
     redact::Secret,
 };
 
-/// Cognito allows five calls a second of one operation on the resources of one pool.
+/// Cognito allows five calls a second of one operation on one pool.
 /// <https://docs.aws.amazon.com/cognito/latest/developerguide/quotas.html>
 const CALLS_PER_WINDOW: usize = 5;
 const WINDOW: Duration = Duration::from_secs(1);
 
-/// A call that has not been answered by then never will be; Cognito's slowest (a domain's creation)
-/// take a few seconds.
+/// A call that was not answered by then is lost. Cognito's slowest call (CreateUserPoolDomain) takes
+/// about three seconds.
 const ANSWER_WITHIN: Duration = Duration::from_secs(15);
 
 const FIRST_BACKOFF: Duration = Duration::from_millis(250);
 const MAX_BACKOFF: Duration = Duration::from_secs(4);
+
+/// The services with rate limits and retries, until a deadline.
+pub struct RetryingServices<'a, S: Services> {
+    pub pools: Retrying<'a, S::Pools>,
+    pub secrets: Retrying<'a, S::Secrets>,
+    /// Callers retry tokens themselves, because they know how long a refusal may be temporary.
+    pub tokens: &'a S::Tokens,
+    pub deadline: Deadline,
+}
+
+impl<'a, S: Services> RetryingServices<'a, S> {
+    #[must_use]
+    pub fn new(services: &'a S, deadline: Deadline) -> Self {
+        Self {
+            pools: Retrying::new(services.pools(), deadline),
+            secrets: Retrying::new(services.secrets(), deadline),
+            tokens: services.tokens(),
+            deadline,
+        }
+    }
+}
 
 /// A port whose calls keep within Cognito's rate, time out, and are retried while that is safe and the
 /// deadline allows.
@@ -52,13 +73,14 @@ pub struct Retrying<'a, T> {
 /// Whether a call whose answer was lost may be made again.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Idempotency {
-    /// Its effect is the same once and twice, or the second is refused.
+    /// A second call has no further effect, or AWS refuses it.
     Idempotent,
-    /// It would make a second thing: Cognito's names are not unique.
+    /// A second call would create a second thing, because Cognito's names are not unique.
     NotIdempotent,
 }
 
 impl<'a, T> Retrying<'a, T> {
+    #[must_use]
     pub fn new(inner: &'a T, deadline: Deadline) -> Self {
         Self { inner, deadline, limiters: Mutex::default() }
     }
@@ -66,19 +88,19 @@ impl<'a, T> Retrying<'a, T> {
     async fn call<R, F>(
         &self,
         operation: &'static str,
-        limited: bool,
+        is_limited: bool,
         idempotency: Idempotency,
         call: impl Fn() -> F,
     ) -> Result<R>
     where
-        F: Future<Output = Result<R>> + Send,
+        F: Future<Output = Result<R>>,
     {
-        let limiter = limited.then(|| self.limiter(operation));
-        let mut backoff = FIRST_BACKOFF;
+        let limiter = is_limited.then(|| self.limiter(operation));
+        let mut backoff = Backoff::new(FIRST_BACKOFF, MAX_BACKOFF);
         loop {
             let within = ANSWER_WITHIN.min(self.deadline.left());
-            // Boxed and unnamed: the futures above would otherwise hold the SDK's whole type.
-            let called: Pin<Box<dyn Future<Output = Result<R>> + Send + '_>> = Box::pin(call());
+            // Boxed, so that the callers' futures do not contain the SDK's.
+            let called: Pin<Box<dyn Future<Output = Result<R>> + '_>> = Box::pin(call());
             let answered = async { timeout(within, called).await };
             let answered = match &limiter {
                 Some(limiter) => limiter.keep(answered).await,
@@ -89,7 +111,7 @@ impl<'a, T> Retrying<'a, T> {
                 Ok(Err(error)) => error,
                 Err(_) => AwsError {
                     operation,
-                    // Known to the port alone; the step that made the call names it.
+                    // Only the port knows it; the step that made the call names it.
                     subject: String::new(),
                     kind: ErrorKind::Lost,
                     code: "Timeout".to_owned(),
@@ -101,13 +123,12 @@ impl<'a, T> Retrying<'a, T> {
                 ErrorKind::Lost => idempotency == Idempotency::Idempotent,
                 ErrorKind::Changed | ErrorKind::Quota | ErrorKind::Denied | ErrorKind::Refused => false,
             };
-            let pause = backoff.mul_f32(0.5 + fastrand::f32() / 2.0);
+            let pause = backoff.pause();
             if !retry || pause >= self.deadline.left() {
                 return Err(error);
             }
             tracing::info!(operation = error.operation, code = error.code, "retrying after {} ms", pause.as_millis());
             wait(pause).await;
-            backoff = (backoff * 2).min(MAX_BACKOFF);
         }
     }
 
@@ -117,10 +138,11 @@ impl<'a, T> Retrying<'a, T> {
     }
 }
 
-/// At most [`CALLS_PER_WINDOW`] calls in any [`WINDOW`], as the service counts them.
+/// Allows at most [`CALLS_PER_WINDOW`] calls in any [`WINDOW`], as the service counts them.
 ///
-/// A permit is free again one window after its call was *answered*, not after it was made: however
-/// long the requests travel, two that use the same permit arrive at least one window apart.
+/// The service counts arrivals. So a permit is free again one window after its call was *answered*,
+/// not after it was sent: however long the requests travel, two calls with the same permit arrive at
+/// least one window apart.
 struct RateLimiter {
     permits: Semaphore,
     free_from: Mutex<Vec<Instant>>,
@@ -133,8 +155,7 @@ impl RateLimiter {
 
     async fn keep<R>(&self, call: impl Future<Output = R>) -> R {
         let _permit = self.permits.acquire().await;
-        // Out of the list until it is dropped: if this call is given up, its permit is free one window
-        // after that.
+        // Its drop returns it, also when this call is canceled.
         let permit = Permit { limiter: self, from: self.earliest() };
         wait_until(permit.from).await;
         let result = call.await;

@@ -3,17 +3,18 @@
 
 Prints each problem as file:line: text, and exits with 1 if there is one.
 
-A message in a code span with a file in a comment behind it, such as `The step … failed` <!-- src/reconcile/mod.rs -->,
-must stand in that file; `…` is anything. <!-- AWS --> marks what comes from elsewhere.
+A message in a code span with a source in a comment behind it, such as `The step … failed` <!-- src -->, must occur in
+that file, or in one file below that folder; `…` is anything. <!-- AWS --> marks what comes from elsewhere.
 """
 
 import re
 import sys
+from functools import cache
 from pathlib import Path
 from urllib.parse import unquote
 
 ROOT = Path(__file__).resolve().parent.parent
-DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/**/*.md", "examples/**/*.md")
+DOCUMENTS = ("README.md", "CONTRIBUTING.md", "SECURITY.md", "docs/**/*.md", "examples/**/*.md")
 NOT_OURS = {"node_modules", ".venv", "cdk.out"}
 REFERENCE = ROOT / "docs" / "reference.md"
 
@@ -91,18 +92,28 @@ def check_quotes(path):
         if quote is None:
             problem(path, number, f"no message in front of <!-- {source} -->")
             continue
-        file = ROOT / source
-        if not file.is_file():
+        if not sources(source):
             problem(path, number, f"there is no {source} to quote from")
-            continue
-        # Rust breaks a long text with a backslash and takes the next line's indentation away.
-        said = re.sub(r"\\\n\s*", "", file.read_text()).replace('\\"', '"')
-        at = 0
-        for part in (part.strip() for part in re.split(r"…", " ".join(quote.split()))):
-            # What follows a placeholder may begin with a sign of its own, such as a full stop.
-            if len(part) > 1 and (at := said.find(part, at)) < 0:
-                problem(path, number, f"{source} does not say: {part}")
-                break
+        elif not any(says(text, quote) for text in sources(source)):
+            problem(path, number, f"{source} does not say: {' '.join(quote.split())}")
+
+
+@cache
+def sources(name):
+    """The texts of a file, or of every Rust file below a folder: a folder needs no change when the code moves."""
+    path = ROOT / name
+    files = [path] if path.is_file() else sorted(path.rglob("*.rs"))
+    # Rust breaks a long text with a backslash and takes the next line's indentation away.
+    return [re.sub(r"\\\n\s*", "", file.read_text()).replace('\\"', '"') for file in files]
+
+
+def says(text, quote):
+    at = 0
+    for part in (part.strip() for part in re.split(r"…", " ".join(quote.split()))):
+        # What follows a placeholder may begin with a sign of its own, such as a full stop.
+        if len(part) > 1 and (at := text.find(part, at)) < 0:
+            return False
+    return True
 
 
 def table(path, heading):
@@ -153,7 +164,7 @@ def check_reference():
     }
     same("attribute", table(REFERENCE, "Return values"), declared)
 
-    keys = (ROOT / "src/aws/secrets.rs").read_text()
+    keys = (ROOT / "src/aws/secrets_manager.rs").read_text()
     declared = set(re.findall(r"(\w+): ", re.search(r"struct Json \{(.*?)\n\}", keys, re.S)[1]))
     same("key of the secret", table(REFERENCE, "The secret"), declared)
 

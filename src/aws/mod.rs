@@ -19,7 +19,43 @@ pub use http::{Http, HttpResponse, ResponseUrlClient};
 pub use secrets_manager::SecretsManager;
 pub use token_endpoint::TokenClient;
 
-use crate::model::Endpoints;
+use crate::{model::Endpoints, ports::Services};
+
+/// Everything that the functions talk to.
+pub struct AwsServices {
+    pools: Cognito,
+    secrets: SecretsManager,
+    tokens: TokenClient,
+}
+
+impl AwsServices {
+    #[must_use]
+    pub fn new(config: &SdkConfig, http: &Http) -> Self {
+        Self {
+            pools: Cognito::new(config),
+            secrets: SecretsManager::new(config),
+            tokens: TokenClient::new(http.clone()),
+        }
+    }
+}
+
+impl Services for AwsServices {
+    type Pools = Cognito;
+    type Secrets = SecretsManager;
+    type Tokens = TokenClient;
+
+    fn pools(&self) -> &Cognito {
+        &self.pools
+    }
+
+    fn secrets(&self) -> &SecretsManager {
+        &self.secrets
+    }
+
+    fn tokens(&self) -> &TokenClient {
+        &self.tokens
+    }
+}
 
 /// The SDK's settings: region, credentials and endpoints from the environment or the profile.
 /// Its retries are off; [`retry`](crate::retry) has its own.

@@ -7,7 +7,7 @@ use std::{
 
 use clap::Parser as _;
 use cognito_m2m::{
-    aws::{self, AwsAccount, Cognito, Http, SecretsManager, TokenClient},
+    aws::{self, AwsAccount, AwsServices, Http},
     m2mctl::{Cli, FAILURE, Outcome, error_line, explain, plan::Context, run, run_alone},
 };
 
@@ -50,9 +50,7 @@ async fn work(cli: &Cli) -> Result<Outcome, String> {
         return Err("No region is configured. Pass --region, or set AWS_REGION or the profile's region".to_owned());
     };
     let context = Context {
-        pools: Cognito::new(&config),
-        secrets: SecretsManager::new(&config),
-        tokens: TokenClient::new(Http::default()),
+        services: AwsServices::new(&config, &Http::default()),
         account: AwsAccount::new(&config),
         endpoints: aws::endpoints(&config),
         region,

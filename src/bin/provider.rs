@@ -1,7 +1,7 @@
 //! The Lambda function behind `Custom::CognitoM2M`: composes the parts and runs.
 
 use cognito_m2m::{
-    aws::{self, Cognito, Http, ResponseUrlClient, SecretsManager, TokenClient},
+    aws::{self, AwsServices, Http, ResponseUrlClient},
     clock::Deadline,
     model::ProviderConfig,
     provider::{Provider, handle},
@@ -21,21 +21,19 @@ async fn main() -> Result<(), Error> {
     let rotation_function = std::env::var("ROTATION_FUNCTION_ARN").ok().filter(|arn| !arn.is_empty());
 
     let http = Http::default();
-    let answer = ResponseUrlClient(http.clone());
+    let response_url = ResponseUrlClient(http.clone());
     // Made by the first event, inside what is guarded and answered, and kept for the next.
     let config = OnceCell::new();
     let provider = async || {
         let config = config.get_or_init(|| aws::config(&http)).await;
         Provider {
-            pools: Cognito::new(config),
-            secrets: SecretsManager::new(config),
-            tokens: TokenClient::new(http.clone()),
+            services: AwsServices::new(config, &http),
             config: ProviderConfig { endpoints: aws::endpoints(config), rotation_function: rotation_function.clone() },
         }
     };
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Value>| {
         let deadline = Deadline::at_epoch_ms(event.context.deadline);
-        handle(&event.payload, deadline, &provider, &answer).await.map_err(Error::from)
+        handle(&event.payload, deadline, &provider, &response_url).await.map_err(|error| Error::from(error.report()))
     }))
     .await
 }

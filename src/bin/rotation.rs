@@ -1,7 +1,7 @@
 //! The Lambda function that Secrets Manager rotates clients' secrets with: composes the parts and runs.
 
 use cognito_m2m::{
-    aws::{self, Cognito, Http, SecretsManager, TokenClient},
+    aws::{self, AwsServices, Http},
     clock::Deadline,
     rotation::handle,
     telemetry,
@@ -17,14 +17,13 @@ async fn main() -> Result<(), Error> {
     telemetry::start(level.ok().as_deref());
 
     let http = Http::default();
-    let tokens = TokenClient::new(http.clone());
     let config = OnceCell::new();
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Value>| {
         let deadline = Deadline::at_epoch_ms(event.context.deadline);
         let config = config.get_or_init(|| aws::config(&http)).await;
-        let (clients, secrets) = (Cognito::new(config), SecretsManager::new(config));
-        // An error is what Secrets Manager goes by, so it is returned: the opposite of the provider.
-        handle(&event.payload, deadline, &clients, &secrets, &tokens).await.map_err(Error::from)
+        let services = AwsServices::new(config, &http);
+        // Secrets Manager learns of a failure only by the function's error. (The provider does the opposite.)
+        handle(&event.payload, deadline, &services).await.map_err(|error| Error::from(error.report()))
     }))
     .await
 }

@@ -1,44 +1,45 @@
-//! Telling CloudFormation.
+//! Delivering the response to CloudFormation.
 
 use std::time::Duration;
 
 use super::ResponseUrl;
-use crate::clock::{Deadline, now, wait};
+use crate::clock::{Backoff, Deadline, now, wait};
 
 const FIRST_BACKOFF: Duration = Duration::from_millis(200);
 const MAX_BACKOFF: Duration = Duration::from_secs(3);
-/// S3 answers a PUT of 4 KiB in well under a second.
+/// S3 answers a PUT of 4 KiB in well under a second, so a longer silence is a lost request.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
-/// CloudFormation could not be told.
+/// Why the response did not reach CloudFormation.
 #[derive(Debug, thiserror::Error)]
 pub enum DeliveryError {
-    #[error("the answer was refused with HTTP status {0}; the ResponseURL may have expired")]
+    #[error("the ResponseURL refused the response with HTTP status {0}; the URL may have expired")]
     Refused(u16),
-    #[error("the answer could not be delivered in time; last: {0}")]
+    #[error("the response could not be delivered in time; the last attempt failed: {0}")]
     OutOfTime(String),
     #[error("{0}")]
     BadUrl(&'static str),
 }
 
-/// One PUT to the ResponseURL.
+/// Sends one PUT to the ResponseURL.
+#[expect(async_fn_in_trait, reason = "the Lambda runtime is single-threaded: no future needs to be Send")]
 pub trait Deliver {
-    /// The HTTP status, or why there was none.
-    fn put(&self, url: &ResponseUrl, body: &str) -> impl Future<Output = Result<u16, String>>;
+    /// Returns the HTTP status, or the reason why there is none.
+    async fn put(&self, url: &ResponseUrl, body: &str) -> Result<u16, String>;
 }
 
-/// Puts the answer, and again on a 5xx, a timeout or a lost connection, until the deadline; never
-/// again on any other status, which is final.
+/// Puts the response, and retries a 5xx, a timeout or a lost connection until the deadline. Any other
+/// status is final.
 ///
 /// # Errors
-/// Where CloudFormation was not told.
+/// The response was refused, or could not be delivered in time.
 pub async fn deliver(
     to: &impl Deliver,
     url: &ResponseUrl,
     body: &str,
     deadline: Deadline,
 ) -> Result<(), DeliveryError> {
-    let mut backoff = FIRST_BACKOFF;
+    let mut backoff = Backoff::new(FIRST_BACKOFF, MAX_BACKOFF);
     loop {
         let within = ANSWER_WITHIN.min(deadline.for_answer().saturating_duration_since(now()));
         let failure = match tokio::time::timeout(within, to.put(url, body)).await {
@@ -48,12 +49,11 @@ pub async fn deliver(
             Ok(Err(lost)) => lost,
             Err(_) => format!("no answer within {} ms", within.as_millis()),
         };
-        let pause = backoff.mul_f32(0.5 + fastrand::f32() / 2.0);
+        let pause = backoff.pause();
         if now() + pause >= deadline.for_answer() {
             return Err(DeliveryError::OutOfTime(failure));
         }
-        tracing::warn!(%url, failure, "putting the answer again");
+        tracing::warn!(%url, failure, "putting the response again");
         wait(pause).await;
-        backoff = (backoff * 2).min(MAX_BACKOFF);
     }
 }

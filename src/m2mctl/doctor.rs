@@ -18,9 +18,9 @@ use crate::{
     plan::Plan,
     ports::{
         AWSCURRENT, AWSPENDING, Account, AwsError, Caller, ErrorKind, ExpectedToken, SecretDescription, SecretVersion,
-        SecretVersions, Secrets, TokenEndpoint, TokenError, UserPools, Version,
+        SecretVersions, Services, TokenEndpoint, TokenError, UserPools, Version,
     },
-    reconcile::{Aws, Progress, chain, secrets_of},
+    reconcile::{Aws, Progress, secrets_of},
 };
 
 /// How much a finding matters.
@@ -99,10 +99,7 @@ const ROTATION_MAY_LAG: Duration = Duration::from_hours(3 * 24);
 const DAY: Duration = Duration::from_hours(24);
 
 /// Looks at everything and reports all of it; a failed look is a finding too.
-pub async fn examine<U: UserPools, S: Secrets, T: TokenEndpoint, A: Account>(
-    context: &Context<U, S, T, A>,
-    questions: &DoctorOptions<'_>,
-) -> Vec<Finding> {
+pub async fn examine<S: Services, A: Account>(context: &Context<S, A>, questions: &DoctorOptions<'_>) -> Vec<Finding> {
     let caller = match context.account.get_caller_identity().await {
         Ok(caller) => caller,
         // Nothing else can be asked.
@@ -175,8 +172,8 @@ async fn principal(account: &impl Account, arn: &str) -> Result<Option<String>, 
 }
 
 /// The domain and the rest of what is declared, or of the defaults, before there is a stack.
-async fn examine_declared<U: UserPools, S: Secrets, T: TokenEndpoint, A: Account>(
-    context: &Context<U, S, T, A>,
+async fn examine_declared<S: Services, A: Account>(
+    context: &Context<S, A>,
     declared: Option<&Declared>,
     findings: &mut Vec<Finding>,
 ) {
@@ -198,21 +195,17 @@ async fn examine_declared<U: UserPools, S: Secrets, T: TokenEndpoint, A: Account
     }
 }
 
-async fn domain<U: UserPools, S: Sync, T: Sync, A: Sync>(
-    context: &Context<U, S, T, A>,
-    desired: &Desired,
-    owner: Option<&Owner>,
-) -> Finding {
+async fn domain<S: Services, A: Account>(context: &Context<S, A>, desired: &Desired, owner: Option<&Owner>) -> Finding {
     let progress = Progress::default();
     let aws = context.aws(&progress);
     let subject = format!("domain {}", desired.domain.prefix);
-    let holder = match aws.pools.describe_user_pool_domain(&desired.domain.prefix).await {
+    let holder = match aws.services.pools.describe_user_pool_domain(&desired.domain.prefix).await {
         Ok(None) => return Finding::new(Severity::Ok, subject, "is free"),
         Ok(Some(holder)) => holder,
         Err(error) => return failed(&subject, &error),
     };
     // Another account's pool cannot be described; that it is not ours is all that matters.
-    let pool = aws.pools.describe_user_pool(&holder.pool).await.ok().flatten();
+    let pool = aws.services.pools.describe_user_pool(&holder.pool).await.ok().flatten();
     let holds = pool.and_then(|pool| Owner::of(&pool.state.tags));
     match (holds, owner) {
         (Some(holds), Some(owner)) if holds == *owner => {
@@ -236,8 +229,8 @@ async fn domain<U: UserPools, S: Sync, T: Sync, A: Sync>(
     }
 }
 
-async fn examine_stack<U: UserPools, S: Secrets, T: TokenEndpoint, A: Account>(
-    context: &Context<U, S, T, A>,
+async fn examine_stack<S: Services, A: Account>(
+    context: &Context<S, A>,
     questions: &DoctorOptions<'_>,
     name: &str,
     findings: &mut Vec<Finding>,
@@ -276,8 +269,8 @@ async fn examine_stack<U: UserPools, S: Secrets, T: TokenEndpoint, A: Account>(
     }
 }
 
-async fn examine_resource<U: UserPools, S: Secrets, T: TokenEndpoint, A: Account>(
-    context: &Context<U, S, T, A>,
+async fn examine_resource<S: Services, A: Account>(
+    context: &Context<S, A>,
     questions: &DoctorOptions<'_>,
     stack: &Stack,
     logical_id: &str,
@@ -332,15 +325,15 @@ async fn deployed_template(account: &impl Account, stack: &Stack, logical_id: &s
     })
 }
 
-async fn examine_secret<U: Sync, S: SecretVersions, T: TokenEndpoint>(
-    aws: &Aws<'_, U, S, T>,
+async fn examine_secret<S: Services>(
+    aws: &Aws<'_, S>,
     owner: &Owner,
     name: &SecretName,
     tokens: bool,
     findings: &mut Vec<Finding>,
 ) {
     let subject = format!("secret {name}");
-    let described = match aws.secrets.describe_secret(name).await {
+    let described = match aws.services.secrets.describe_secret(name).await {
         Ok(Some(described)) if !described.scheduled => described,
         Ok(Some(_)) => {
             findings.push(Finding::new(Severity::Warning, subject, "is scheduled for deletion").advice(REPAIR));
@@ -362,7 +355,7 @@ async fn examine_secret<U: Sync, S: SecretVersions, T: TokenEndpoint>(
         );
         return;
     }
-    let version = match aws.secrets.get_secret_value(name, Version::Stage(AWSCURRENT)).await {
+    let version = match aws.services.secrets.get_secret_value(name, Version::Stage(AWSCURRENT)).await {
         Ok(Some(version)) => version,
         Ok(None) => {
             findings.push(Finding::new(Severity::Error, subject, "has no value").advice(REPAIR));
@@ -383,7 +376,7 @@ async fn examine_secret<U: Sync, S: SecretVersions, T: TokenEndpoint>(
     if tokens {
         let client = document.metadata.client_name.clone();
         let expected = ExpectedToken { client_id: document.client_id, metadata: document.metadata };
-        findings.push(token(&client, aws.tokens.verify(&expected, &document.client_secret).await));
+        findings.push(token(&client, aws.services.tokens.verify(&expected, &document.client_secret).await));
     }
 }
 
@@ -477,7 +470,7 @@ fn difference(report: &PlanReport) -> Finding {
 fn not_planned(subject: &str, error: &plan::Error) -> Finding {
     match error {
         plan::Error::Aws(error) => failed(subject, error),
-        plan::Error::Reconcile(error) => Finding::new(Severity::Error, subject, chain(error)),
+        plan::Error::Reconcile(error) => Finding::new(Severity::Error, subject, error.report()),
         plan::Error::Template(error) => Finding::new(Severity::Info, subject, format!("cannot be compared: {error}"))
             .advice("Give the properties with --properties."),
         other => Finding::new(Severity::Error, subject, other.to_string()),

@@ -29,10 +29,10 @@ use crate::{
     model::{SecretName, schema::schema},
     plan::Action,
     ports::{
-        AWSCURRENT, Account, AwsError, ExpectedToken, SecretDocument, SecretVersion, SecretVersions, Secrets,
-        TokenError, Tokens, UserPools, Version,
+        AWSCURRENT, Account, AwsError, ExpectedToken, SecretDocument, SecretVersion, SecretVersions, Services,
+        TokenError, Tokens, Version,
     },
-    reconcile::{Progress, chain, secrets_of},
+    reconcile::{Progress, secrets_of},
 };
 
 /// Looks at machine-to-machine stacks in Amazon Cognito: before a deploy, and after it.
@@ -207,7 +207,7 @@ pub enum Error {
 pub fn explain(error: &Error) -> String {
     let (text, advice) = match error {
         Error::Aws(error) | Error::Plan(plan::Error::Aws(error)) => (error.to_string(), advice(error)),
-        Error::Plan(plan::Error::Reconcile(error)) => (chain(error), String::new()),
+        Error::Plan(plan::Error::Reconcile(error)) => (error.report(), String::new()),
         other => (other.to_string(), String::new()),
     };
     let text = text.trim_end_matches(['.', ' ']);
@@ -232,9 +232,9 @@ pub fn run_alone(cli: &Cli) -> Option<Outcome> {
 ///
 /// # Errors
 /// Whatever kept it from its result.
-pub async fn run<U: UserPools, S: Secrets, T: Tokens, A: Account>(
+pub async fn run<S: Services<Tokens: Tokens>, A: Account>(
     cli: &Cli,
-    context: &Context<U, S, T, A>,
+    context: &Context<S, A>,
 ) -> Result<Outcome, Error> {
     match &cli.command {
         Command::Plan { declared, stack } => {
@@ -293,10 +293,10 @@ fn read_file(path: &PathBuf) -> Result<String, Error> {
     read.map_err(|source| Error::File { path: path.display().to_string(), source })
 }
 
-async fn token<U: Sync, S: Secrets, T: Tokens, A: Account>(
+async fn token<S: Services<Tokens: Tokens>, A: Account>(
     arguments: &TokenArgs,
     format: Format,
-    context: &Context<U, S, T, A>,
+    context: &Context<S, A>,
 ) -> Result<Outcome, Error> {
     let SecretDocument { client_id, client_secret, mut metadata } = match (&arguments.secret, &arguments.stack) {
         (Some(secret), _) => document(context, &SecretName(secret.clone())).await?,
@@ -309,9 +309,10 @@ async fn token<U: Sync, S: Secrets, T: Tokens, A: Account>(
         metadata.scope = arguments.scopes.join(" ");
     }
     let expected = ExpectedToken { client_id, metadata };
-    let granted = context.tokens.request(&expected, &client_secret, &arguments.scopes).await.map_err(failed)?;
+    let granted =
+        context.services.tokens().request(&expected, &client_secret, &arguments.scopes).await.map_err(failed)?;
     if arguments.decode {
-        let claims = context.tokens.claims(&expected, &granted.token).await.map_err(failed)?;
+        let claims = context.services.tokens().claims(&expected, &granted.token).await.map_err(failed)?;
         return Ok(json_outcome(&claims, 0));
     }
     Ok(match format {
@@ -327,12 +328,12 @@ async fn token<U: Sync, S: Secrets, T: Tokens, A: Account>(
     })
 }
 
-async fn document<U: Sync, S: SecretVersions, T: Sync, A: Sync>(
-    context: &Context<U, S, T, A>,
+async fn document<S: Services, A: Account>(
+    context: &Context<S, A>,
     name: &SecretName,
 ) -> Result<SecretDocument, Error> {
     let progress = Progress::default();
-    match context.aws(&progress).secrets.get_secret_value(name, Version::Stage(AWSCURRENT)).await? {
+    match context.aws(&progress).services.secrets.get_secret_value(name, Version::Stage(AWSCURRENT)).await? {
         Some(SecretVersion { document: Some(document), .. }) => Ok(document),
         Some(_) => Err(Error::Other(format!("Secret {name} does not hold a client's credentials"))),
         None => Err(Error::Other(format!(
@@ -344,8 +345,8 @@ async fn document<U: Sync, S: SecretVersions, T: Sync, A: Sync>(
 
 /// The credentials of one of the stack's clients: by the stack's outputs, as a consumer would find
 /// them; else by the tags of the secrets.
-async fn of_stack<U: Sync, S: Secrets, T: Sync, A: Account>(
-    context: &Context<U, S, T, A>,
+async fn of_stack<S: Services, A: Account>(
+    context: &Context<S, A>,
     name: &str,
     client: Option<&str>,
 ) -> Result<SecretDocument, Error> {

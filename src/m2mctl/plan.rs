@@ -13,9 +13,8 @@ use crate::{
     clock::Deadline,
     model::{ClientName, Desired, Endpoints, Owner, PoolId, ProviderConfig, UserPool, Violations, observed::Observed},
     plan::{Plan, Refusal, plan},
-    ports::{Account, AwsError, Page, Secrets, StackDescription, StackResource, TokenEndpoint, UserPools},
+    ports::{Account, AwsError, Page, Services, StackDescription, StackResource},
     reconcile::{self, Aws, Progress, Target},
-    retry::Retrying,
 };
 
 /// The type of our resource in a template.
@@ -28,27 +27,17 @@ const COMMAND_MAY_TAKE: Duration = Duration::from_mins(5);
 const UNKNOWN_FUNCTION: &str = "the provider's rotation function";
 
 /// AWS as a command uses it.
-pub struct Context<U, S, T, A> {
-    pub pools: U,
-    pub secrets: S,
-    pub tokens: T,
+pub struct Context<S, A> {
+    pub services: S,
     pub account: A,
     pub endpoints: Endpoints,
     pub region: String,
 }
 
-impl<U, S, T, A> Context<U, S, T, A> {
+impl<S: Services, A> Context<S, A> {
     /// Cognito and Secrets Manager with pace and retries.
-    pub fn aws<'a>(&'a self, progress: &'a Progress) -> Aws<'a, U, S, T> {
-        let deadline = Deadline::after(COMMAND_MAY_TAKE);
-        Aws {
-            pools: Retrying::new(&self.pools, deadline),
-            secrets: Retrying::new(&self.secrets, deadline),
-            tokens: &self.tokens,
-            deadline,
-            progress,
-            request_id: "",
-        }
+    pub fn aws<'a>(&'a self, progress: &'a Progress) -> Aws<'a, S> {
+        Aws::new(&self.services, Deadline::after(COMMAND_MAY_TAKE), progress, "")
     }
 }
 
@@ -249,8 +238,8 @@ fn partition(region: &str) -> (&'static str, &'static str) {
 ///
 /// # Errors
 /// What a deploy would fail with, and whatever keeps this from being known.
-pub async fn compute<U: UserPools, S: Secrets, T: TokenEndpoint, A: Account>(
-    context: &Context<U, S, T, A>,
+pub async fn compute<S: Services, A: Account>(
+    context: &Context<S, A>,
     declared: &Declared,
     stack: Option<&str>,
 ) -> Result<PlanReport, Error> {
@@ -298,10 +287,7 @@ pub async fn compute<U: UserPools, S: Secrets, T: TokenEndpoint, A: Account>(
 }
 
 /// The owner of the pools of the declared name that this program has made.
-async fn owner_by_name<U: UserPools, S: Sync, T: Sync>(
-    aws: &Aws<'_, U, S, T>,
-    pool: &UserPool,
-) -> Result<(Option<Owner>, Target), Error> {
+async fn owner_by_name<S: Services>(aws: &Aws<'_, S>, pool: &UserPool) -> Result<(Option<Owner>, Target), Error> {
     let pools = reconcile::pools_of_name(aws, &pool.name).await?;
     let mut made: Vec<_> = pools.iter().filter_map(|pool| Some((Owner::of(&pool.state.tags)?, &pool.id))).collect();
     match made.as_slice() {

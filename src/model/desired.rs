@@ -8,7 +8,8 @@ use std::{
 use serde_json::Value;
 
 use super::{
-    ClientName, Endpoints, MANAGED_BY, Owner, PoolId, SecretName, Tags, Violations, is_our_tag_key,
+    ClientName, Endpoints, MANAGED_BY, Owner, PoolId, SecretName, Tags, Violations,
+    ownership::is_our_tag_key,
     properties::{NumberRule, Reader, Regex, TextRule, join, quoted},
 };
 

@@ -1,22 +1,22 @@
-//! What AWS holds now, as far as it bears on one resource. No secret values.
+//! What AWS holds for one resource. Contains no secret values.
 
 use std::collections::BTreeMap;
 
 use super::{
-    ClientId, ClientName, Domain, Owner, PoolId, ResourceServer, Rotation, SecretName, Tags, UserPool,
+    ClientId, ClientName, Domain, Ownership, PoolId, ResourceServer, Rotation, SecretName, Tags, UserPool,
     desired::SecretMetadata,
 };
 
-/// One reading of the account, for a Create or an Update.
+/// One reading of the account for a Create or an Update.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Observed {
-    /// The resource's pool, with all that is in it.
+    /// The resource's pool and everything in it.
     pub pool: Option<ObservedPool>,
-    /// Other pools with the same ownership mark: a lost answer or a second delivery made them.
+    /// Other pools with the same ownership tags. A lost answer or a second delivery created them.
     pub surplus_pools: Vec<PoolId>,
-    /// The pool that holds the desired prefix, where that is none of ours.
+    /// The pool that holds the desired prefix, if it is not ours.
     pub prefix_taken_by: Option<String>,
-    /// Secrets under the desired names, whoever owns them, and all others that are ours.
+    /// The secrets with the desired names, whoever owns them, and all others that are ours.
     pub secrets: BTreeMap<SecretName, ObservedSecret>,
 }
 
@@ -25,9 +25,9 @@ pub struct ObservedPool {
     pub id: PoolId,
     pub arn: String,
     pub state: UserPool,
-    /// Whether the settings that the template does not name are still strictly machine-to-machine.
+    /// Whether the settings that the template does not name are still machine-to-machine only.
     pub m2m_only: bool,
-    /// The prefix domain, unless it is being deleted.
+    /// The prefix domain, unless Cognito is deleting it.
     pub domain: Option<Domain>,
     pub resource_servers: Vec<ResourceServer>,
     pub clients: Vec<ObservedClient>,
@@ -39,7 +39,7 @@ pub struct ObservedClient {
     pub name: ClientName,
     pub scopes: Vec<String>,
     pub access_token_validity_minutes: u32,
-    /// As for the pool.
+    /// As in [`ObservedPool`].
     pub m2m_only: bool,
 }
 
@@ -47,13 +47,13 @@ pub struct ObservedClient {
 pub struct ObservedSecret {
     pub arn: String,
     pub ownership: Ownership,
-    /// Scheduled for deletion: it keeps its name and can be restored.
+    /// Whether it is scheduled for deletion. Such a secret keeps its name and can be restored.
     pub scheduled: bool,
     pub tags: Tags,
     pub kms_key_id: Option<String>,
     pub description: String,
     pub rotation: Option<Rotation>,
-    /// What AWSCURRENT says; `None` where there is nothing readable.
+    /// The document of AWSCURRENT; `None` if there is none that can be read.
     pub document: Option<ObservedDocument>,
 }
 
@@ -64,35 +64,12 @@ pub struct ObservedDocument {
     pub metadata: SecretMetadata,
 }
 
-/// What may be done with a secret.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ownership {
-    Ours,
-    /// Scheduled for deletion by a former resource of this kind: the same stack, deleted and
-    /// deployed again, has a new id. It may be restored and made ours.
-    Reclaimable,
-    NotOwned,
-}
-
-impl Ownership {
-    #[must_use]
-    pub fn of(tags: &Tags, scheduled: bool, owner: &Owner) -> Self {
-        if owner.owns(tags) {
-            Self::Ours
-        } else if scheduled && Owner::made_by_this_program(tags) {
-            Self::Reclaimable
-        } else {
-            Self::NotOwned
-        }
-    }
-}
-
 impl Observed {
-    /// The client that a name stands for: the one that the name's own secret speaks of, else the
-    /// one that any secret of ours speaks of, else the first by id.
+    /// Returns the client with a name. Of several, it is the one that the client's secret names, else
+    /// the one that any secret of ours names, else the first by id.
     ///
-    /// Two deliveries of one event may both create a client of the same name. Only one of them
-    /// can write a secret's first version, so the secret decides which client stays.
+    /// Two deliveries of one event may both create a client of the same name. Only one of them can
+    /// write the secret's first version, so the secret decides which client stays.
     #[must_use]
     pub fn client(&self, name: &ClientName, secret_name: &SecretName) -> Option<&ObservedClient> {
         let candidates = || self.pool.iter().flat_map(|pool| &pool.clients).filter(|client| client.name == *name);
@@ -108,14 +85,14 @@ impl Observed {
     }
 }
 
-/// What a Delete finds.
+/// What a Delete finds in the account.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DeleteObservation {
     pub pools: Vec<RemainingPool>,
-    /// Ours and not yet scheduled for deletion.
+    /// Our secrets that are not yet scheduled for deletion.
     pub secrets: Vec<SecretName>,
-    /// The note for a running Create, where it is not yet scheduled for deletion. It is not deleted
-    /// at once in any case, for it is still to be read.
+    /// The note for a running Create, if it is not yet scheduled for deletion. It keeps a recovery
+    /// window, because the Create must still read it.
     pub note: Option<SecretName>,
 }
 

@@ -8,7 +8,7 @@ use std::{fmt, ops::RangeInclusive};
 use serde_json::{Map, Value, json};
 
 use super::{
-    OUR_TAG_KEYS, OUR_TAG_PREFIX, ResourceServer, Tier,
+    ResourceServer, Tier,
     desired::{
         AWS_TAG_PREFIX, CLIENT_NAME, CLIENT_PROPERTIES, DEFAULT_CLIENT_SUFFIX, DEFAULT_DOMAIN_PREFIX,
         DEFAULT_ENVIRONMENT_NAME, DEFAULT_MANAGED_LOGIN_VERSION, DEFAULT_POOL_NAME_PREFIX, DEFAULT_PROJECT_TAG,
@@ -19,6 +19,7 @@ use super::{
         SCOPE_PROPERTIES, SECRET_NAME, SERVER_IDENTIFIER, SERVER_NAME, SERVER_PROPERTIES, TAG_KEY, TAG_VALUE, TIERS,
         UNPROTECTED, VALIDITY_IN_MINUTES, declared_scopes, default_resource_servers,
     },
+    ownership::{OUR_TAG_KEYS, OUR_TAG_PREFIX},
     properties::{FLAGS, NOT_OURS, NumberRule, TextRule},
 };
 

@@ -1,4 +1,4 @@
-//! Removing everything, and the Delete that meets a running Create.
+//! Deletes everything a resource owns. Handles the Delete that meets a running Create.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -6,73 +6,69 @@ use futures::{StreamExt, TryStreamExt, future, stream};
 use uuid::Uuid;
 
 use super::{
-    Aws, Error, FIRST_WAIT, ROUNDS, Rounds, apply,
-    observe::{SIDE_BY_SIDE, is_orphan, our_pools, pages, secrets_of},
+    Aws, Error,
+    observe::{is_orphan, our_pools, secrets_of},
+    phases::{self, MAX_CONCURRENT},
+    rounds::{FIRST_PAUSE, MAX_ROUNDS, Rounds},
 };
 use crate::{
     clock::{wait, wall_clock},
     model::{
-        ClientId, ClientName, Owner, PoolId, SecretName, Tags, UserPool,
-        observed::{DeleteObservation, ObservedClient, Ownership, RemainingPool},
+        ClientName, Owner, Ownership, PoolId, SecretName, Tags, UserPool,
+        observed::{DeleteObservation, RemainingPool},
     },
-    plan::{NOTE_KEPT_FOR_DAYS, plan_delete},
+    plan::{Deletion, NOTE_KEPT_FOR_DAYS, plan_delete},
     ports::{
-        AwsError, ErrorKind, NewSecret, SecretDescription, SecretVersions, Secrets, TokenEndpoint, UserPoolDescription,
-        UserPools,
+        AwsError, ErrorKind, NewSecret, SecretDescription, SecretVersions, Secrets, Services, UserPoolDescription,
+        UserPools, all_pages,
     },
 };
 
-/// What is to be removed.
+/// What to delete.
 #[derive(Clone, Debug)]
 pub struct DeleteTarget<'a> {
     pub owner: &'a Owner,
-    /// The PhysicalResourceId, which may be a pool's id or anything else.
+    /// The PhysicalResourceId: a pool's id, or anything else.
     pub physical_id: &'a str,
-    /// `None` where the properties no longer parse: then every pool of the account is looked at.
+    /// `None` if the properties do not parse. Then every pool of the account is a candidate.
     pub pool_name: Option<&'a str>,
-    /// Names that the properties give; what is found under them decides.
+    /// The names that the properties declare. Their tags decide.
     pub secrets: BTreeSet<SecretName>,
     pub recovery_window_in_days: u8,
     /// When the event was sent, since the Unix epoch.
     pub sent_at: Duration,
-    /// Whether this run may lift a protection, because it has set it itself.
+    /// Whether this run may turn deletion protection off, because it turned it on itself.
     pub lift_protection: bool,
 }
 
-/// Removes all that carries the owner's mark.
+/// Deletes everything with the owner's tags.
 ///
 /// # Guarantees
-/// - Nothing is removed while deletion protection is in force on the pool.
-/// - What is gone already is no error, nor is that nothing was ever made.
+/// - It deletes nothing while deletion protection is active on the pool.
+/// - It succeeds if everything is gone already, or if nothing was ever created.
 ///
 /// # Errors
-/// What could not be removed; a later run goes on from there.
-pub async fn delete<U: UserPools, S: Secrets, T: TokenEndpoint>(
-    aws: &Aws<'_, U, S, T>,
-    target: &DeleteTarget<'_>,
-) -> Result<(), Error> {
+/// What could not be deleted. A later run goes on from there.
+pub async fn delete<S: Services>(aws: &Aws<'_, S>, target: &DeleteTarget<'_>) -> Result<(), Error> {
     let mut rounds = Rounds::default();
     loop {
         match delete_once(aws, target).await {
             Ok(()) => return Ok(()),
-            // A domain may be on its way out, or a Create still at work.
+            // Cognito may still be deleting a domain, or a Create may still run.
             Err(error) if rounds.another(aws, &error).await => {}
             Err(error) => return Err(error),
         }
     }
 }
 
-async fn delete_once<U: UserPools, S: Secrets, T: TokenEndpoint>(
-    aws: &Aws<'_, U, S, T>,
-    target: &DeleteTarget<'_>,
-) -> Result<(), Error> {
+async fn delete_once<S: Services>(aws: &Aws<'_, S>, target: &DeleteTarget<'_>) -> Result<(), Error> {
     let observing = observe_deletion(aws, target);
     let (observation, pools) =
         aws.progress.during("reading the present state", observing).await.map_err(Error::Observe)?;
     if target.lift_protection {
         for pool in pools.iter().filter(|pool| pool.state.deletion_protection) {
             let open = UserPool { deletion_protection: false, ..pool.state.clone() };
-            let lifting = aws.pools.update_user_pool(&pool.id, &open);
+            let lifting = aws.services.pools.update_user_pool(&pool.id, &open);
             lifting
                 .await
                 .map_err(|source| Error::Step { step: format!("UpdateUserPool {}", pool.state.name), source })?;
@@ -80,11 +76,21 @@ async fn delete_once<U: UserPools, S: Secrets, T: TokenEndpoint>(
     }
     let plan = plan_delete(&observation, target.recovery_window_in_days)?;
     super::log_plan(&plan, Duration::ZERO);
-    apply::apply_deletions(aws, &plan).await
+    phases::run(aws, &plan, async |deletion| Ok(perform_deletion(aws, deletion).await?)).await
 }
 
-async fn observe_deletion<U: UserPools, S: Secrets, T: Sync>(
-    aws: &Aws<'_, U, S, T>,
+pub(super) async fn perform_deletion<S: Services>(aws: &Aws<'_, S>, deletion: &Deletion) -> Result<(), AwsError> {
+    match deletion {
+        Deletion::Secret { name, recovery_window_in_days } => {
+            aws.services.secrets.delete_secret(name, *recovery_window_in_days).await
+        }
+        Deletion::UserPoolDomain { pool, prefix } => aws.services.pools.delete_user_pool_domain(pool, prefix).await,
+        Deletion::UserPool { id } => aws.services.pools.delete_user_pool(id).await,
+    }
+}
+
+async fn observe_deletion<S: Services>(
+    aws: &Aws<'_, S>,
     target: &DeleteTarget<'_>,
 ) -> Result<(DeleteObservation, Vec<UserPoolDescription>), AwsError> {
     let (pools, described) = future::try_join(pools_to_delete(aws, target), described_secrets(aws, target)).await?;
@@ -92,12 +98,9 @@ async fn observe_deletion<U: UserPools, S: Secrets, T: Sync>(
     let owner = target.owner;
     let mut secrets = Vec::new();
     for (name, described) in described.into_iter().filter(|(_, described)| !described.scheduled) {
-        let ours = match Ownership::of(&described.tags, described.scheduled, owner) {
-            Ownership::Ours => true,
-            Ownership::Reclaimable => false,
-            Ownership::NotOwned => is_our_orphan(aws, &name, &described.tags, &pools).await?,
-        };
-        if ours {
+        if Ownership::of(&described.tags, described.scheduled, owner) == Ownership::Ours
+            || is_our_orphan(aws, &name, &described.tags, &pools).await?
+        {
             secrets.push(name);
         }
     }
@@ -112,9 +115,9 @@ async fn observe_deletion<U: UserPools, S: Secrets, T: Sync>(
     Ok((DeleteObservation { pools: remaining.collect(), secrets, note }, pools))
 }
 
-/// Every pool of the owner's; `None` where the event is too late to mean any of them.
-async fn pools_to_delete<U: UserPools, S: Sync, T: Sync>(
-    aws: &Aws<'_, U, S, T>,
+/// Finds the owner's pools. Returns `None` if the event is too late to mean any of them.
+async fn pools_to_delete<S: Services>(
+    aws: &Aws<'_, S>,
     target: &DeleteTarget<'_>,
 ) -> Result<Option<Vec<UserPoolDescription>>, AwsError> {
     let DeleteTarget { owner, physical_id, pool_name, .. } = target;
@@ -122,12 +125,12 @@ async fn pools_to_delete<U: UserPools, S: Sync, T: Sync>(
     if let Some(id) = PoolId::parse(physical_id)
         && !pools.iter().any(|pool| pool.id == id)
     {
-        match aws.pools.describe_user_pool(&id).await? {
+        match aws.services.pools.describe_user_pool(&id).await? {
             Some(pool) if owner.owns(&pool.state.tags) => pools.push(pool),
-            // Somebody else's pool, and not a word about ours: the mark decides.
+            // Another owner's pool. Only the tags decide.
             Some(_) => {}
-            // This very pool is gone, and the resource lives on in another one: the event is a late
-            // second delivery, and what is there now is not what it was sent for.
+            // This pool is gone, and the resource has a newer one. So the event is a late second
+            // delivery, and does not mean what is there now.
             None if !pools.is_empty() => {
                 tracing::warn!(pool = %id, "the pool is gone and the resource has another one; nothing to do");
                 return Ok(None);
@@ -138,25 +141,25 @@ async fn pools_to_delete<U: UserPools, S: Sync, T: Sync>(
     Ok(Some(pools))
 }
 
-/// The secrets that may be the owner's: those that the properties name and those that are listed.
-async fn described_secrets<U: Sync, S: Secrets, T: Sync>(
-    aws: &Aws<'_, U, S, T>,
+/// Reads the secrets that the properties name and those that the listing shows.
+async fn described_secrets<S: Services>(
+    aws: &Aws<'_, S>,
     target: &DeleteTarget<'_>,
 ) -> Result<Vec<(SecretName, SecretDescription)>, AwsError> {
     let mut names = target.secrets.clone();
     names.extend(secrets_of(aws, target.owner).await?);
     let described: Vec<_> = stream::iter(names.into_iter().map(async |name| {
-        let described = aws.secrets.describe_secret(&name).await?;
+        let described = aws.services.secrets.describe_secret(&name).await?;
         Ok::<_, AwsError>(described.map(|described| (name, described)))
     }))
-    .buffer_unordered(SIDE_BY_SIDE)
+    .buffer_unordered(MAX_CONCURRENT)
     .try_collect()
     .await?;
     Ok(described.into_iter().flatten().collect())
 }
 
-async fn is_our_orphan<U: UserPools, S: Secrets, T: Sync>(
-    aws: &Aws<'_, U, S, T>,
+async fn is_our_orphan<S: Services>(
+    aws: &Aws<'_, S>,
     name: &SecretName,
     tags: &Tags,
     pools: &[UserPoolDescription],
@@ -165,17 +168,14 @@ async fn is_our_orphan<U: UserPools, S: Secrets, T: Sync>(
         return Ok(false);
     }
     for pool in pools {
-        let listed = pages(async |next| aws.pools.list_user_pool_clients(&pool.id, next.as_deref()).await).await?;
-        let clients: Vec<_> = listed.into_iter().map(|(id, name)| named(id, name)).collect();
+        let listed =
+            all_pages(async |next| aws.services.pools.list_user_pool_clients(&pool.id, next.as_deref()).await).await?;
+        let clients: Vec<ClientName> = listed.into_iter().map(|(_, name)| name).collect();
         if is_orphan(aws, name, false, tags, &pool.id, &clients).await? {
             return Ok(true);
         }
     }
     Ok(false)
-}
-
-fn named(id: ClientId, name: ClientName) -> ObservedClient {
-    ObservedClient { id, name, scopes: Vec::new(), access_token_validity_minutes: 0, m2m_only: true }
 }
 
 const DELETED_AT: &str = "cognito-m2m:deleted-at";
@@ -184,41 +184,35 @@ fn note_name(owner: &Owner) -> SecretName {
     SecretName(format!("cognito-m2m/deleted/{}", owner.fingerprint()))
 }
 
-/// Leaves a note for a Create that may still be at work.
+/// Leaves a note for a Create that may still run.
 ///
-/// CloudFormation sends such a Delete with an id that it made up, because no Create has answered.
-/// The Delete writes the note first and then removes what it sees; the Create looks for the note
-/// after its last write. Whichever comes first, one of the two sees all that was made. The note is
-/// an empty secret, scheduled for deletion at once: it costs nothing, nobody can read it, and it
-/// vanishes in a week.
-pub async fn note_delete<U: Sync, S: Secrets, T: Sync>(aws: &Aws<'_, U, S, T>, owner: &Owner) {
+/// CloudFormation sends such a Delete with an id that it invented, because no Create has answered. The
+/// Delete first writes the note and then deletes what it sees. The Create looks for the note after its
+/// last write. So one of the two sees everything that was created. The note is an empty secret that is
+/// scheduled for deletion at once: it costs nothing, nobody can read it, and it vanishes in a week.
+pub async fn note_delete<S: Services>(aws: &Aws<'_, S>, owner: &Owner) {
     let name = note_name(owner);
     let mut tags = owner.tags();
     tags.insert(DELETED_AT.to_owned(), wall_clock().as_millis().to_string());
     let write = async {
-        // What was there a moment ago may be gone, and the other way round: a lost answer, another
-        // delivery, the end of the week.
-        for _ in 1..ROUNDS {
+        // The note may appear or vanish between two calls: by a lost answer, by another delivery, or at
+        // the end of its week.
+        for _ in 1..MAX_ROUNDS {
             match write_note(aws, &name, &tags).await {
-                Err(error) if error.kind == ErrorKind::Changed => wait(FIRST_WAIT).await,
+                Err(error) if error.kind == ErrorKind::Changed => wait(FIRST_PAUSE).await,
                 result => return result,
             }
         }
         write_note(aws, &name, &tags).await
     };
-    // A Delete must not fail for the note's sake: it may be all that is wrong with the account that
-    // secrets cannot be created in it.
+    // A missing note must not fail the Delete: perhaps nobody can create a secret in this account.
     if let Err(error) = aws.progress.during("noting the Delete", write).await {
         tracing::warn!(%error, "no note was left for a Create that may still run");
     }
 }
 
-async fn write_note<U: Sync, S: Secrets, T: Sync>(
-    aws: &Aws<'_, U, S, T>,
-    name: &SecretName,
-    tags: &Tags,
-) -> Result<(), AwsError> {
-    let secrets = &aws.secrets;
+async fn write_note<S: Services>(aws: &Aws<'_, S>, name: &SecretName, tags: &Tags) -> Result<(), AwsError> {
+    let secrets = &aws.services.secrets;
     match secrets.describe_secret(name).await? {
         None => {
             let token = Uuid::new_v5(&Uuid::NAMESPACE_URL, name.as_str().as_bytes()).to_string();
@@ -236,14 +230,11 @@ async fn write_note<U: Sync, S: Secrets, T: Sync>(
     secrets.delete_secret(name, NOTE_KEPT_FOR_DAYS).await
 }
 
-/// Whether a Delete is at work, or has been answered, that was sent after this Create. Where that
-/// cannot be found out the Create goes on as if there were none.
-pub async fn deleted_while_creating<U: Sync, S: Secrets, T: Sync>(
-    aws: &Aws<'_, U, S, T>,
-    created: &DeleteTarget<'_>,
-) -> bool {
+/// Tells whether a Delete was sent after this Create. If that cannot be found out, the Create goes on as
+/// if there were none.
+pub async fn deleted_while_creating<S: Services>(aws: &Aws<'_, S>, created: &DeleteTarget<'_>) -> bool {
     let name = note_name(created.owner);
-    let note = match aws.progress.during("looking for a Delete", aws.secrets.describe_secret(&name)).await {
+    let note = match aws.progress.during("looking for a Delete", aws.services.secrets.describe_secret(&name)).await {
         Ok(note) => note,
         Err(error) => {
             tracing::warn!(%error, "could not look for the note of a Delete");

@@ -1,38 +1,52 @@
-//! Reading what is there.
+//! Reads what AWS holds.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use futures::{StreamExt, TryStreamExt, future, stream};
 
-use super::{Aws, Credentials, Error, Target};
+use super::{Aws, Error, Target, phases::MAX_CONCURRENT};
 use crate::{
     model::{
-        ClientId, Desired, Domain, Owner, PoolId, ResourceServer, SecretName, Tags,
-        observed::{Observed, ObservedClient, ObservedPool, ObservedSecret, Ownership},
+        ClientId, ClientName, Desired, Domain, Owner, Ownership, PoolId, ResourceServer, SecretName, Tags,
+        observed::{Observed, ObservedClient, ObservedPool, ObservedSecret},
     },
     ports::{
-        AWSCURRENT, AwsError, DomainDescription, Page, SecretVersion, SecretVersions, Secrets, TokenEndpoint,
-        UserPoolDescription, UserPools, Version,
+        AWSCURRENT, AwsError, DomainDescription, SecretDocument, SecretVersion, SecretVersions, Secrets, Services,
+        UserPoolDescription, UserPools, Version, all_pages,
     },
     redact::Secret,
 };
+/// Secret values that were read on the way, for the steps that must write them again. Kept apart from
+/// Observed, because Observed may be printed.
+#[derive(Debug, Default)]
+pub(super) struct Credentials {
+    /// By AWSCURRENT. It takes precedence over what Cognito shows: after a rotation, Cognito may show
+    /// another secret, or none.
+    recorded: HashMap<ClientId, Secret<String>>,
+    described: HashMap<ClientId, Secret<String>>,
+    /// The ids of the AWSCURRENT versions.
+    pub(super) versions: HashMap<SecretName, String>,
+}
 
-/// Calls that run side by side; Cognito's are held to its pace besides.
-pub(super) const SIDE_BY_SIDE: usize = 10;
+impl Credentials {
+    pub(super) fn of(&self, client: &ClientId) -> Option<&Secret<String>> {
+        self.recorded.get(client).or_else(|| self.described.get(client))
+    }
+}
 
-/// Reads all that bears on `desired`.
+/// Reads everything that `desired` is about.
 ///
-/// `former_secrets` are names that an earlier version may have used. They are looked at beside
-/// those that the listing shows, because it lags behind by minutes; what is found decides.
-pub(super) async fn observe<U: UserPools, S: Secrets, T: TokenEndpoint>(
-    aws: &Aws<'_, U, S, T>,
+/// `former_secrets` are names that the previous properties used. They are read in addition to the
+/// listing, because it lags by minutes.
+pub(super) async fn observe<S: Services>(
+    aws: &Aws<'_, S>,
     desired: &Desired,
     target: &Target,
     former_secrets: &BTreeSet<SecretName>,
 ) -> Result<(Observed, Credentials), Error> {
     let result = async {
         let secrets = observe_secrets(aws, desired, target, former_secrets);
-        let prefix = aws.pools.describe_user_pool_domain(&desired.domain.prefix);
+        let prefix = aws.services.pools.describe_user_pool_domain(&desired.domain.prefix);
         match target {
             Target::Create => {
                 let (pools, prefix, secrets) =
@@ -51,7 +65,7 @@ pub(super) async fn observe<U: UserPools, S: Secrets, T: TokenEndpoint>(
                 Ok((pool, surplus, prefix, secrets))
             }
             Target::Update(id) => {
-                let described = aws.pools.describe_user_pool(id);
+                let described = aws.services.pools.describe_user_pool(id);
                 let (pool, servers, clients, prefix, secrets) =
                     future::try_join5(described, resource_servers(aws, id), clients(aws, id), prefix, secrets).await?;
                 let pool =
@@ -64,9 +78,9 @@ pub(super) async fn observe<U: UserPools, S: Secrets, T: TokenEndpoint>(
     let (pool, surplus_pools, prefix, mut secrets) = match (result, target) {
         (Ok((None, ..)), Target::Update(id)) => return Err(Error::PoolLost(id.clone())),
         (Ok(found), _) => found,
-        // A pool that is gone, or that lost its tags, shows as all sorts of errors.
+        // Many errors can mean that the pool is gone or has lost its tags.
         (Err(error), Target::Update(id)) => {
-            let pool = aws.pools.describe_user_pool(id).await.map_err(Error::Observe)?;
+            let pool = aws.services.pools.describe_user_pool(id).await.map_err(Error::Observe)?;
             let ours = pool.is_some_and(|pool| desired.owner.owns(&pool.state.tags));
             return Err(if ours { Error::Observe(error) } else { Error::PoolLost(id.clone()) });
         }
@@ -91,7 +105,16 @@ pub(super) async fn observe<U: UserPools, S: Secrets, T: TokenEndpoint>(
                 credentials.described.extend(secret.map(|secret| (client.id.clone(), secret)));
                 clients.push(client);
             }
-            adopt_orphans(aws, &mut secrets.found, &pool.id, &clients).await.map_err(Error::Observe)?;
+            let names: Vec<_> = clients.iter().map(|client| client.name.clone()).collect();
+            for (name, secret) in &mut secrets.found {
+                if secret.ownership == Ownership::NotOwned
+                    && is_orphan(aws, name, secret.scheduled, &secret.tags, &pool.id, &names)
+                        .await
+                        .map_err(Error::Observe)?
+                {
+                    secret.ownership = Ownership::Reclaimable;
+                }
+            }
             let UserPoolDescription { id, arn, state, m2m_only, domain: _, created: _ } = pool;
             Some(ObservedPool { id, arn, state, m2m_only, domain, resource_servers, clients })
         }
@@ -99,34 +122,39 @@ pub(super) async fn observe<U: UserPools, S: Secrets, T: TokenEndpoint>(
     Ok((Observed { pool, surplus_pools, prefix_taken_by, secrets: secrets.found }, credentials))
 }
 
-/// Every pool with the owner's mark, looked for among those of one name, or among all.
-pub(super) async fn our_pools<U: UserPools, S: Sync, T: Sync>(
-    aws: &Aws<'_, U, S, T>,
+/// Finds the pools with the owner's tags, among the pools of one name or among all.
+pub(super) async fn our_pools<S: Services>(
+    aws: &Aws<'_, S>,
     owner: &Owner,
     name: Option<&str>,
 ) -> Result<Vec<UserPoolDescription>, AwsError> {
-    let pools = pools_of_name(aws, name).await?;
+    let pools = pools_named(aws, name).await?;
     Ok(pools.into_iter().filter(|pool| owner.owns(&pool.state.tags)).collect())
 }
 
-/// Every pool of a name, or all.
-pub(super) async fn pools_of_name<U: UserPools, S: Sync, T: Sync>(
-    aws: &Aws<'_, U, S, T>,
-    name: Option<&str>,
-) -> Result<Vec<UserPoolDescription>, AwsError> {
-    let listed = pages(async |next| aws.pools.list_user_pools(next.as_deref()).await).await?;
+/// Finds the pools of a name, whoever owns them.
+///
+/// # Errors
+/// A call failed.
+pub async fn pools_of_name<S: Services>(aws: &Aws<'_, S>, name: &str) -> Result<Vec<UserPoolDescription>, Error> {
+    pools_named(aws, Some(name)).await.map_err(Error::Observe)
+}
+
+/// Finds the pools of a name, or all.
+async fn pools_named<S: Services>(aws: &Aws<'_, S>, name: Option<&str>) -> Result<Vec<UserPoolDescription>, AwsError> {
+    let listed = all_pages(async |next| aws.services.pools.list_user_pools(next.as_deref()).await).await?;
     let candidates = listed.into_iter().filter(|(_, found)| name.is_none_or(|name| name == found)).map(|(id, _)| id);
-    let described: Vec<_> = stream::iter(candidates.map(async |id| aws.pools.describe_user_pool(&id).await))
-        .buffer_unordered(SIDE_BY_SIDE)
+    let described: Vec<_> = stream::iter(candidates.map(async |id| aws.services.pools.describe_user_pool(&id).await))
+        .buffer_unordered(MAX_CONCURRENT)
         .try_collect()
         .await?;
     Ok(described.into_iter().flatten().collect())
 }
 
-/// The pool that holds the prefix may be ours and younger than the listing: a second delivery of
-/// the event made it meanwhile.
-async fn with_holder_of_prefix<U: UserPools, S: Sync, T: Sync>(
-    aws: &Aws<'_, U, S, T>,
+/// Adds the pool that holds the prefix, if it is ours and not listed yet: a second delivery of the event
+/// may have created it meanwhile.
+async fn with_holder_of_prefix<S: Services>(
+    aws: &Aws<'_, S>,
     owner: &Owner,
     mut pools: Vec<UserPoolDescription>,
     prefix: Option<&DomainDescription>,
@@ -134,15 +162,15 @@ async fn with_holder_of_prefix<U: UserPools, S: Sync, T: Sync>(
     if let Some(prefix) = prefix
         && !pools.iter().any(|pool| pool.id == prefix.pool)
     {
-        let holder = aws.pools.describe_user_pool(&prefix.pool).await?;
+        let holder = aws.services.pools.describe_user_pool(&prefix.pool).await?;
         pools.extend(holder.filter(|pool| owner.owns(&pool.state.tags)));
     }
     Ok(pools)
 }
 
-/// Which of several pools with our mark stays: the one that holds the desired prefix, then one
-/// with any domain, then the oldest. Only one pool can hold a prefix, so two runs at once cannot
-/// choose differently for good: the one that fails to get the prefix observes again.
+/// Chooses which of several pools with our tags stays: the one that holds the desired prefix, then one
+/// with any domain, then the oldest. Only one pool can hold a prefix, so two concurrent runs end with the
+/// same choice: the run that fails to get the prefix observes again.
 fn choose_pool(
     mut pools: Vec<UserPoolDescription>,
     prefix: Option<&DomainDescription>,
@@ -158,17 +186,19 @@ fn choose_pool(
     (pools.next(), pools.map(|pool| pool.id).collect())
 }
 
-async fn pool_domain<U: UserPools, S: Sync, T: Sync>(
-    aws: &Aws<'_, U, S, T>,
+async fn pool_domain<S: Services>(
+    aws: &Aws<'_, S>,
     pool: &UserPoolDescription,
     desired_prefix: &str,
     described: Option<DomainDescription>,
 ) -> Result<Option<Domain>, AwsError> {
     let (prefix, description) = match described {
-        // The pool's own description may not have heard of a new domain yet.
+        // The pool's own description may not show a new domain yet.
         Some(description) if description.pool == pool.id => (desired_prefix, Some(description)),
         _ => match pool.domain.as_deref() {
-            Some(prefix) if prefix != desired_prefix => (prefix, aws.pools.describe_user_pool_domain(prefix).await?),
+            Some(prefix) if prefix != desired_prefix => {
+                (prefix, aws.services.pools.describe_user_pool_domain(prefix).await?)
+            }
             _ => return Ok(None),
         },
     };
@@ -177,25 +207,20 @@ async fn pool_domain<U: UserPools, S: Sync, T: Sync>(
     }))
 }
 
-async fn resource_servers<U: UserPools, S: Sync, T: Sync>(
-    aws: &Aws<'_, U, S, T>,
-    pool: &PoolId,
-) -> Result<Vec<ResourceServer>, AwsError> {
-    pages(async |next| aws.pools.list_resource_servers(pool, next.as_deref()).await).await
+async fn resource_servers<S: Services>(aws: &Aws<'_, S>, pool: &PoolId) -> Result<Vec<ResourceServer>, AwsError> {
+    all_pages(async |next| aws.services.pools.list_resource_servers(pool, next.as_deref()).await).await
 }
 
 type ClientAndSecret = (ObservedClient, Option<Secret<String>>);
 
-async fn clients<U: UserPools, S: Sync, T: Sync>(
-    aws: &Aws<'_, U, S, T>,
-    pool: &PoolId,
-) -> Result<Vec<ClientAndSecret>, AwsError> {
-    let listed = pages(async |next| aws.pools.list_user_pool_clients(pool, next.as_deref()).await).await?;
-    let described: Vec<_> =
-        stream::iter(listed.into_iter().map(async |(id, _)| aws.pools.describe_user_pool_client(pool, &id).await))
-            .buffer_unordered(SIDE_BY_SIDE)
-            .try_collect()
-            .await?;
+async fn clients<S: Services>(aws: &Aws<'_, S>, pool: &PoolId) -> Result<Vec<ClientAndSecret>, AwsError> {
+    let listed = all_pages(async |next| aws.services.pools.list_user_pool_clients(pool, next.as_deref()).await).await?;
+    let described: Vec<_> = stream::iter(
+        listed.into_iter().map(async |(id, _)| aws.services.pools.describe_user_pool_client(pool, &id).await),
+    )
+    .buffer_unordered(MAX_CONCURRENT)
+    .try_collect()
+    .await?;
     Ok(described.into_iter().flatten().map(|client| (client.observed, client.secret)).collect())
 }
 
@@ -206,15 +231,15 @@ struct FoundSecrets {
     versions: HashMap<SecretName, String>,
 }
 
-async fn observe_secrets<U: Sync, S: Secrets, T: Sync>(
-    aws: &Aws<'_, U, S, T>,
+async fn observe_secrets<S: Services>(
+    aws: &Aws<'_, S>,
     desired: &Desired,
     target: &Target,
     former: &BTreeSet<SecretName>,
 ) -> Result<FoundSecrets, AwsError> {
     let wanted: HashSet<SecretName> = desired.clients.iter().map(|client| client.secret_name.clone()).collect();
     let own = read_secrets(aws, &desired.owner, wanted.iter().cloned().collect());
-    // A Create has no former names: a second delivery has the same properties.
+    // A Create has no former names, because a second delivery has the same properties.
     let strays = async {
         let names: BTreeSet<_> = match target {
             Target::Create => BTreeSet::new(),
@@ -226,9 +251,9 @@ async fn observe_secrets<U: Sync, S: Secrets, T: Sync>(
         read_secrets(aws, &desired.owner, names.into_iter().collect()).await
     };
     let (mut all, strays) = future::try_join(own, strays).await?;
-    // Somebody else's secret under a name that we do not want is not our business.
+    // Ignore the secrets of other owners under names that are not desired.
     all.found.extend(strays.found.into_iter().filter(|(_, secret)| secret.ownership == Ownership::Ours));
-    // What the desired name's own secret records comes first.
+    // The secret with the desired name takes precedence.
     for (client, secret) in strays.recorded {
         all.recorded.entry(client).or_insert(secret);
     }
@@ -236,28 +261,28 @@ async fn observe_secrets<U: Sync, S: Secrets, T: Sync>(
     Ok(all)
 }
 
-async fn read_secrets<U: Sync, S: Secrets, T: Sync>(
-    aws: &Aws<'_, U, S, T>,
+async fn read_secrets<S: Services>(
+    aws: &Aws<'_, S>,
     owner: &Owner,
     names: Vec<SecretName>,
 ) -> Result<FoundSecrets, AwsError> {
     let read = async |name: SecretName| {
-        let Some(described) = aws.secrets.describe_secret(&name).await? else { return Ok(None) };
+        let Some(described) = aws.services.secrets.describe_secret(&name).await? else { return Ok(None) };
         let ownership = Ownership::of(&described.tags, described.scheduled, owner);
         let version = if ownership == Ownership::Ours && !described.scheduled {
-            aws.secrets.get_secret_value(&name, Version::Stage(AWSCURRENT)).await?
+            aws.services.secrets.get_secret_value(&name, Version::Stage(AWSCURRENT)).await?
         } else {
             None
         };
         Ok::<_, AwsError>(Some((name, described, ownership, version)))
     };
-    let read: Vec<_> = stream::iter(names.into_iter().map(read)).buffer_unordered(SIDE_BY_SIDE).try_collect().await?;
+    let read: Vec<_> = stream::iter(names.into_iter().map(read)).buffer_unordered(MAX_CONCURRENT).try_collect().await?;
     let mut all = FoundSecrets::default();
     for (name, described, ownership, version) in read.into_iter().flatten() {
         let mut document = None;
         if let Some(SecretVersion { id, created: _, document: found }) = version {
             all.versions.insert(name.clone(), id);
-            document = found.as_ref().map(super::super::ports::SecretDocument::observed);
+            document = found.as_ref().map(SecretDocument::observed);
             all.recorded.extend(found.map(|found| (found.client_id, found.client_secret)));
         }
         let secret = ObservedSecret {
@@ -275,72 +300,38 @@ async fn read_secrets<U: Sync, S: Secrets, T: Sync>(
     Ok(all)
 }
 
-async fn adopt_orphans<U: UserPools, S: Secrets, T: Sync>(
-    aws: &Aws<'_, U, S, T>,
-    secrets: &mut BTreeMap<SecretName, ObservedSecret>,
-    pool: &PoolId,
-    clients: &[ObservedClient],
-) -> Result<(), AwsError> {
-    for (name, secret) in secrets {
-        if secret.ownership == Ownership::NotOwned
-            && is_orphan(aws, name, secret.scheduled, &secret.tags, pool, clients).await?
-        {
-            secret.ownership = Ownership::Reclaimable;
-        }
-    }
-    Ok(())
-}
-
-/// A run that was killed between RestoreSecret and TagResource leaves a live secret with its former
-/// owner's tags. It is still given up, not somebody else's, if that owner's pool was in this region
-/// and is gone, and our pool already has the client that the secret is for.
-pub(super) async fn is_orphan<U: UserPools, S: Secrets, T: Sync>(
-    aws: &Aws<'_, U, S, T>,
+/// Tells whether a live secret with another owner's tags is one that we may reclaim.
+///
+/// A run that is killed between RestoreSecret and TagResource leaves a live secret with its former
+/// owner's tags. It is reclaimable if that owner's pool was in this region and is gone, and our pool has
+/// the client that the secret is for.
+pub(super) async fn is_orphan<S: Services>(
+    aws: &Aws<'_, S>,
     name: &SecretName,
     scheduled: bool,
     tags: &Tags,
     pool: &PoolId,
-    clients: &[ObservedClient],
+    clients: &[ClientName],
 ) -> Result<bool, AwsError> {
-    let ours = |client: &ObservedClient| {
-        name.as_str().strip_suffix(client.name.as_str()).is_some_and(|prefix| prefix.ends_with('/'))
-    };
+    let ours =
+        |client: &ClientName| name.as_str().strip_suffix(client.as_str()).is_some_and(|prefix| prefix.ends_with('/'));
     if scheduled || !Owner::made_by_this_program(tags) || !clients.iter().any(ours) {
         return Ok(false);
     }
-    match aws.secrets.get_secret_value(name, Version::Stage(AWSCURRENT)).await? {
+    match aws.services.secrets.get_secret_value(name, Version::Stage(AWSCURRENT)).await? {
         Some(SecretVersion { document: Some(document), .. })
             if document.metadata.user_pool_id.region() == pool.region() =>
         {
-            Ok(aws.pools.describe_user_pool(&document.metadata.user_pool_id).await?.is_none())
+            Ok(aws.services.pools.describe_user_pool(&document.metadata.user_pool_id).await?.is_none())
         }
         _ => Ok(false),
     }
 }
 
-/// The names of the owner's secrets, as far as the listing has them: it lags behind by minutes.
+/// Lists the names of the owner's secrets. The listing lags by up to five minutes.
 ///
 /// # Errors
-/// A call that failed.
-pub async fn secrets_of<U: Sync, S: Secrets, T: Sync>(
-    aws: &Aws<'_, U, S, T>,
-    owner: &Owner,
-) -> Result<Vec<SecretName>, AwsError> {
-    pages(async |next| aws.secrets.list_secrets(owner, next.as_deref()).await).await
-}
-
-/// All pages of a listing.
-pub(super) async fn pages<T>(
-    fetch: impl AsyncFn(Option<String>) -> Result<Page<T>, AwsError>,
-) -> Result<Vec<T>, AwsError> {
-    let mut all = Vec::new();
-    let mut next = None;
-    loop {
-        let page = fetch(next).await?;
-        all.extend(page.items);
-        next = page.next;
-        if next.is_none() {
-            return Ok(all);
-        }
-    }
+/// A call failed.
+pub async fn secrets_of<S: Services>(aws: &Aws<'_, S>, owner: &Owner) -> Result<Vec<SecretName>, AwsError> {
+    all_pages(async |next| aws.services.secrets.list_secrets(owner, next.as_deref()).await).await
 }

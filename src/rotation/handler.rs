@@ -1,4 +1,4 @@
-//! Use case 2: one step of Secrets Manager's rotation.
+//! The gate of the rotation function: one event of Secrets Manager in, one step run.
 
 use serde::Deserialize;
 
@@ -6,8 +6,8 @@ use super::steps::{Rotate, RotateError};
 use crate::{
     clock::{Deadline, millis, now},
     model::{Owner, SecretName},
-    ports::{AWSCURRENT, AWSPENDING, AwsError, ClientSecrets, SecretVersions, TokenEndpoint, Version},
-    retry::Retrying,
+    ports::{AWSCURRENT, AWSPENDING, AwsError, SecretVersions, Services, Version, report},
+    retry::RetryingServices,
 };
 
 /// What Secrets Manager sends.
@@ -22,76 +22,95 @@ pub struct RotationEvent {
     pub client_request_token: String,
 }
 
-/// Why a step failed. Unlike the provider, the function fails with it: Secrets Manager learns of a
-/// failure by the function's error alone, and calls the step again.
+/// One of Secrets Manager's four steps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    Create,
+    Set,
+    Test,
+    Finish,
+}
+
+impl Step {
+    fn parse(name: &str) -> Option<Self> {
+        match name {
+            "createSecret" => Some(Self::Create),
+            "setSecret" => Some(Self::Set),
+            "testSecret" => Some(Self::Test),
+            "finishSecret" => Some(Self::Finish),
+            _ => None,
+        }
+    }
+}
+
+/// Why a step failed. The function returns the error, because only a function error tells Secrets
+/// Manager that a step failed. Secrets Manager then calls the step again. (The provider does the
+/// opposite.)
 #[derive(Debug, thiserror::Error)]
 pub enum RotationError {
-    #[error("the rotation event cannot be read: {0}")]
-    Event(String),
+    #[error("the rotation event cannot be read")]
+    Event(#[source] serde_json::Error),
     #[error("Step must be createSecret, setSecret, testSecret or finishSecret, but is {0:?}")]
     UnknownStep(String),
     #[error("secret {0} does not exist or is scheduled for deletion; nothing was changed")]
     NoSecret(SecretName),
-    #[error("secret {0} does not carry cognito-m2m's ownership tags; nothing was changed")]
+    #[error("secret {0} does not have cognito-m2m's ownership tags; nothing was changed")]
     NotOurs(SecretName),
     #[error("version {version} of secret {secret} is not staged AWSPENDING; nothing was changed")]
     NotStaged { secret: SecretName, version: String },
-    #[error("{step} of secret {secret}: {source}")]
+    #[error("{step} of secret {secret} failed")]
     Step { step: String, secret: SecretName, source: RotateError },
-    #[error("secret {secret}: {source}")]
+    #[error("reading secret {secret} failed")]
     Aws { secret: SecretName, source: AwsError },
     #[error("{step} of secret {secret} took too long; Secrets Manager will call it again")]
     OutOfTime { step: String, secret: SecretName },
+}
+
+impl RotationError {
+    /// Prints the error and its sources.
+    #[must_use]
+    pub fn report(&self) -> String {
+        report(self, |_| "")
+    }
 }
 
 /// Handles one event.
 ///
 /// # Guarantees
 /// - Every step may be repeated, and may follow a crash at any point.
-/// - A version that is not staged, or a secret without our ownership tags, changes nothing.
+/// - An event for a version that is not staged, or for a secret without our tags, changes nothing.
 ///
 /// # Errors
-/// Whatever failed, so that Secrets Manager sees it and calls again.
-pub async fn handle<C: ClientSecrets, S: SecretVersions, T: TokenEndpoint>(
+/// Whatever failed, so that Secrets Manager sees it and calls the step again.
+pub async fn handle<S: Services>(
     event: &serde_json::Value,
     deadline: Deadline,
-    clients: &C,
-    secrets: &S,
-    tokens: &T,
+    services: &S,
 ) -> Result<(), RotationError> {
-    let event = RotationEvent::deserialize(event).map_err(|error| RotationError::Event(error.to_string()))?;
-    let RotationEvent { step, secret_id, client_request_token } = event;
+    let RotationEvent { step, secret_id, client_request_token } =
+        RotationEvent::deserialize(event).map_err(RotationError::Event)?;
     let secret = SecretName(secret_id);
     tracing::info!(step, secret = %secret, version = client_request_token, "event received");
     let started = now();
 
-    let (clients, secrets) = (Retrying::new(clients, deadline), Retrying::new(secrets, deadline));
-    let work = run(&step, &secret, &client_request_token, &clients, &secrets, tokens, deadline);
-    let result = match tokio::time::timeout_at(deadline.for_answer(), work).await {
+    let services = RetryingServices::new(services, deadline);
+    let rotate = Rotate { services: &services, secret: &secret, token: &client_request_token, metadata: None };
+    let result = match tokio::time::timeout_at(deadline.for_answer(), run(&step, &rotate)).await {
         Ok(result) => result,
         Err(_) => Err(RotationError::OutOfTime { step: step.clone(), secret: secret.clone() }),
     };
     let duration_ms = millis(started.elapsed());
     match &result {
         Ok(()) => tracing::info!(step, secret = %secret, duration_ms, "done"),
-        Err(error) => tracing::error!(step, secret = %secret, duration_ms, %error, "failed"),
+        Err(error) => tracing::error!(step, secret = %secret, duration_ms, error = error.report(), "failed"),
     }
     result
 }
 
-async fn run<C: ClientSecrets, S: SecretVersions, T: TokenEndpoint>(
-    step: &str,
-    secret: &SecretName,
-    token: &str,
-    clients: &C,
-    secrets: &S,
-    tokens: &T,
-    deadline: Deadline,
-) -> Result<(), RotationError> {
-    if !["createSecret", "setSecret", "testSecret", "finishSecret"].contains(&step) {
-        return Err(RotationError::UnknownStep(step.to_owned()));
-    }
-    let described = secrets.describe_secret(secret).await;
+async fn run<S: Services>(step_name: &str, rotate: &Rotate<'_, S>) -> Result<(), RotationError> {
+    let Rotate { services, secret, token, .. } = *rotate;
+    let step = Step::parse(step_name).ok_or_else(|| RotationError::UnknownStep(step_name.to_owned()))?;
+    let described = services.secrets.describe_secret(secret).await;
     let described = described.map_err(|source| RotationError::Aws { secret: secret.clone(), source })?;
     let described =
         described.filter(|found| !found.scheduled).ok_or_else(|| RotationError::NoSecret(secret.clone()))?;
@@ -100,27 +119,26 @@ async fn run<C: ClientSecrets, S: SecretVersions, T: TokenEndpoint>(
     }
     let staged = |label: &str| described.versions.get(token).is_some_and(|labels| labels.contains(label));
     if !staged(AWSPENDING) {
-        // A step that is repeated after the end has nothing left to do.
-        // The last step may be called again after its version has lost every label.
-        let known = described.versions.contains_key(token) || step == "finishSecret";
-        let finished = staged(AWSCURRENT) || (known && has_become_current(secrets, secret, token).await?);
+        // A repeated step has nothing left to do after the end. Secrets Manager may repeat finishSecret
+        // even after the version has lost every label.
+        let known = described.versions.contains_key(token) || step == Step::Finish;
+        let finished = staged(AWSCURRENT) || (known && has_become_current(&services.secrets, secret, token).await?);
         let not_staged = || RotationError::NotStaged { secret: secret.clone(), version: token.to_owned() };
         return if finished { Ok(()) } else { Err(not_staged()) };
     }
-    let rotate = Rotate { clients, secrets, tokens, deadline, secret, token, metadata: None };
     let result = match step {
-        "createSecret" => rotate.create_secret().await,
-        "setSecret" => rotate.set_secret().await,
-        "testSecret" => rotate.test_secret().await,
-        _ => rotate.finish_secret().await,
+        Step::Create => rotate.create_secret().await,
+        Step::Set => rotate.set_secret().await,
+        Step::Test => rotate.test_secret().await,
+        Step::Finish => rotate.finish_secret().await,
     };
-    result.map_err(|source| RotationError::Step { step: step.to_owned(), secret: secret.clone(), source })
+    result.map_err(|source| RotationError::Step { step: step_name.to_owned(), secret: secret.clone(), source })
 }
 
-/// Whether the version's value is AWSCURRENT's, in a version with newer metadata: a deployment has written
-/// the secret since.
-async fn has_become_current<S: SecretVersions>(
-    secrets: &S,
+/// Tells whether the version's client secret is AWSCURRENT's, in a newer version: a deployment has
+/// written the secret since.
+async fn has_become_current(
+    secrets: &impl SecretVersions,
     secret: &SecretName,
     token: &str,
 ) -> Result<bool, RotationError> {

@@ -9,24 +9,24 @@
 
 use std::{cmp::Ordering, time::Duration};
 
+use rand::distr::{Alphanumeric, SampleString};
 use uuid::Uuid;
 
 use crate::{
-    clock::{Deadline, now, wait},
+    clock::{now, wait},
     model::{ClientId, ClientName, PoolId, SecretName, desired::SecretMetadata},
     ports::{
         AWSCURRENT, AWSPENDING, AWSPREVIOUS, AwsError, ClientSecretDescription, ClientSecrets, ErrorKind,
-        ExpectedToken, FORMER, NEXT, SecretDocument, SecretVersion, SecretVersions, TokenEndpoint, TokenError, Version,
+        ExpectedToken, FORMER, NEXT, SecretDocument, SecretVersion, SecretVersions, Services, TokenEndpoint,
+        TokenError, Version, all_pages,
     },
     redact::Secret,
+    retry::RetryingServices,
 };
 
 /// One secret being rotated, and the version that this rotation makes.
-pub struct Rotate<'a, C, S, T> {
-    pub clients: &'a C,
-    pub secrets: &'a S,
-    pub tokens: &'a T,
-    pub deadline: Deadline,
+pub struct Rotate<'a, S: Services> {
+    pub services: &'a RetryingServices<'a, S>,
     pub secret: &'a SecretName,
     /// The ClientRequestToken, which is the new version's id.
     pub token: &'a str,
@@ -56,8 +56,6 @@ pub enum RotateError {
     Token { client: ClientName, reason: String },
     #[error("the token endpoint could not be asked which secret is good: {0}. Nothing was changed")]
     Unasked(String),
-    #[error("the client secret's random value could not be made: {0}")]
-    Random(String),
 }
 
 fn list(secrets: &[ClientSecretDescription]) -> String {
@@ -67,7 +65,6 @@ fn list(secrets: &[ClientSecretDescription]) -> String {
 
 /// The longest that Cognito takes: 24 to 64 of `[\w+]`.
 const LENGTH: usize = 64;
-const ALPHABET: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 
 /// A new secret may take a moment to be known at the token endpoint.
 const ASK_AGAIN_AFTER: Duration = Duration::from_secs(2);
@@ -78,7 +75,7 @@ const SETTLED_WITHIN: Duration = Duration::from_secs(10);
 /// How often a lost answer to AddUserPoolClientSecret is looked into.
 const TRIES: usize = 3;
 
-impl<C: ClientSecrets, S: SecretVersions, T: TokenEndpoint> Rotate<'_, C, S, T> {
+impl<S: Services> Rotate<'_, S> {
     /// All four steps, one after the other.
     ///
     /// # Errors
@@ -99,8 +96,8 @@ impl<C: ClientSecrets, S: SecretVersions, T: TokenEndpoint> Rotate<'_, C, S, T> 
         if self.has_value().await? {
             return Ok(());
         }
-        let pending = SecretDocument { client_secret: random_secret()?, ..self.current().await?.1 };
-        match self.secrets.put_secret_value(self.secret, &pending, self.token, AWSPENDING).await {
+        let pending = SecretDocument { client_secret: random_secret(), ..self.current().await?.1 };
+        match self.versions().put_secret_value(self.secret, &pending, self.token, AWSPENDING).await {
             // A lost answer: the version has the value of the first try, which is as good.
             Err(error) if error.kind == ErrorKind::Changed && self.has_value().await? => Ok(()),
             result => Ok(result?),
@@ -142,15 +139,15 @@ impl<C: ClientSecrets, S: SecretVersions, T: TokenEndpoint> Rotate<'_, C, S, T> 
                 if tries > 1 || youngest > made.or(youngest) {
                     return Err(unknown(&current, &found, "one of them may be the pending one, not yet known there"));
                 }
-                if youngest == made && settling.elapsed() < SETTLED_WITHIN.min(self.deadline.left() / 2) {
+                if youngest == made && settling.elapsed() < SETTLED_WITHIN.min(self.services.deadline.left() / 2) {
                     tries -= 1;
                     wait(ASK_AGAIN_AFTER).await;
                     continue;
                 }
                 let former = self.former_of(&found, &current_version, &current, &pending).await?;
-                self.clients.delete_user_pool_client_secret(pool, client, &former).await?;
+                self.clients().delete_user_pool_client_secret(pool, client, &former).await?;
             }
-            match self.clients.add_user_pool_client_secret(pool, client, &pending.client_secret).await {
+            match self.clients().add_user_pool_client_secret(pool, client, &pending.client_secret).await {
                 // It may have been added: the list says whether there are two, the endpoint whether
                 // it is this one.
                 Err(error) if error.kind == ErrorKind::Lost && tries < TRIES => wait(ASK_AGAIN_AFTER).await,
@@ -170,11 +167,12 @@ impl<C: ClientSecrets, S: SecretVersions, T: TokenEndpoint> Rotate<'_, C, S, T> 
         let tried = self.version(Version::Id(self.token)).await?.and_then(|version| version.document);
         let document = tried.unwrap_or_else(|| current.clone());
         let expected = self.expected(&document, &current);
-        let within = KNOWN_WITHIN.min(self.deadline.left().saturating_sub(ASK_AGAIN_AFTER));
+        let within = KNOWN_WITHIN.min(self.services.deadline.left().saturating_sub(ASK_AGAIN_AFTER));
         let started = now();
         loop {
             let left = within.saturating_sub(started.elapsed());
-            let answer = tokio::time::timeout(left, self.tokens.verify(&expected, &document.client_secret)).await;
+            let answer =
+                tokio::time::timeout(left, self.services.tokens.verify(&expected, &document.client_secret)).await;
             let reason = match answer {
                 Ok(Ok(())) => return Ok(()),
                 Ok(Err(TokenError::Refused(reason) | TokenError::Unreachable(reason))) => reason,
@@ -194,7 +192,7 @@ impl<C: ClientSecrets, S: SecretVersions, T: TokenEndpoint> Rotate<'_, C, S, T> 
     pub async fn finish_secret(&self) -> Result<(), RotateError> {
         let (_, pending) = self.pending().await?;
         let (current_version, current) = self.current().await?;
-        let secrets = self.secrets;
+        let secrets = self.versions();
         let from = current_version.id.as_str();
         if current.client_secret != pending.client_secret {
             if current.metadata == pending.metadata {
@@ -259,22 +257,26 @@ impl<C: ClientSecrets, S: SecretVersions, T: TokenEndpoint> Rotate<'_, C, S, T> 
         pool: &PoolId,
         client: &ClientId,
     ) -> Result<Vec<ClientSecretDescription>, RotateError> {
-        let mut all = Vec::new();
-        let mut next: Option<String> = None;
-        loop {
-            let page = self.clients.list_user_pool_client_secrets(pool, client, next.as_deref()).await?;
-            all.extend(page.items);
-            next = page.next;
-            if next.is_none() {
-                return Ok(all);
-            }
-        }
+        let list = async |next: Option<String>| {
+            self.clients().list_user_pool_client_secrets(pool, client, next.as_deref()).await
+        };
+        Ok(all_pages(list).await?)
+    }
+
+    /// Cognito, as far as a rotation may use it: the rotation function's role allows no more.
+    fn clients(&self) -> &impl ClientSecrets {
+        &self.services.pools
+    }
+
+    /// Secrets Manager, as far as a rotation may use it.
+    fn versions(&self) -> &impl SecretVersions {
+        &self.services.secrets
     }
 
     /// Asked where AWSCURRENT says, for an older version may speak of a domain that is gone.
     async fn is_accepted(&self, document: &SecretDocument, current: &SecretDocument) -> Result<bool, RotateError> {
         let expected = self.expected(document, current);
-        let asked = self.tokens.accepts(&expected, &document.client_secret).await;
+        let asked = self.services.tokens.accepts(&expected, &document.client_secret).await;
         asked.map_err(|error| RotateError::Unasked(error.to_string()))
     }
 
@@ -304,7 +306,7 @@ impl<C: ClientSecrets, S: SecretVersions, T: TokenEndpoint> Rotate<'_, C, S, T> 
     }
 
     async fn version(&self, version: Version<'_>) -> Result<Option<SecretVersion>, RotateError> {
-        Ok(self.secrets.get_secret_value(self.secret, version).await?)
+        Ok(self.versions().get_secret_value(self.secret, version).await?)
     }
 }
 
@@ -319,8 +321,8 @@ fn unknown(current: &SecretDocument, found: &[ClientSecretDescription], why: &'s
 
 /// Writes AWSCURRENT anew, unless it has moved on from the version `from`: Secrets Manager takes a label
 /// from the version that is named or from none.
-pub async fn replace_current<S: SecretVersions>(
-    secrets: &S,
+pub async fn replace_current(
+    secrets: &impl SecretVersions,
     secret: &SecretName,
     document: &SecretDocument,
     token: &str,
@@ -343,18 +345,8 @@ fn age(secret: &ClientSecretDescription) -> (Duration, Option<u64>) {
     (secret.created, secret.id[secret.id.len() - digits..].parse().ok())
 }
 
-fn random_secret() -> Result<Secret<String>, RotateError> {
-    let mut value = String::with_capacity(LENGTH);
-    while value.len() < LENGTH {
-        let mut bytes = [0; LENGTH];
-        getrandom::fill(&mut bytes).map_err(|error| RotateError::Random(error.to_string()))?;
-        // Of 256 values, 248 fall evenly on the alphabet; the others are drawn again.
-        let even = bytes.into_iter().filter(|byte| usize::from(*byte) < ALPHABET.len() * 4);
-        value.extend(
-            even.map(|byte| char::from(ALPHABET[usize::from(byte) % ALPHABET.len()])).take(LENGTH - value.len()),
-        );
-    }
-    Ok(Secret::new(value))
+fn random_secret() -> Secret<String> {
+    Secret::new(Alphanumeric.sample_string(&mut rand::rng(), LENGTH))
 }
 
 #[cfg(test)]
@@ -363,7 +355,7 @@ mod tests {
 
     #[test]
     fn a_random_secret_is_what_cognito_takes_and_never_twice_the_same() {
-        let (one, two) = (random_secret().unwrap(), random_secret().unwrap());
+        let (one, two) = (random_secret(), random_secret());
         assert_eq!(one.expose().len(), LENGTH);
         assert!(one.expose().bytes().all(|b| b.is_ascii_alphanumeric()));
         assert!(one != two);

@@ -3,11 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{
-    Session,
-    cloudformation::{End, RESPONSE_URL},
-    create,
-};
+use crate::support::{Session, cloudformation::RESPONSE_URL, new_stack};
 
 pub fn x(count: usize) -> String {
     "x".repeat(count)
@@ -236,7 +232,7 @@ pub fn properties() -> Vec<(Value, &'static str, &'static str)> {
 async fn a_wrong_property_is_named_with_its_rule_and_nothing_is_written() {
     let table = properties();
     for (properties, path, rule) in &table {
-        let stack = create();
+        let stack = new_stack();
         for answer in [stack.create(properties).await, stack.update("us-east-1_abc", properties, &json!({})).await] {
             let reason = answer.reason();
             assert!(!answer.succeeded(), "{path}: {properties:.300}");
@@ -256,7 +252,7 @@ async fn all_that_is_wrong_is_reported_at_once() {
         "ResourceServers": [{ "Identifier": "api", "Scopes": [{ "ScopeName": "a" }, { "ScopeName": "a" }] }],
         "Clients": [{ "ClientName": "one" }, { "ClientName": "one", "AllowedOAuthScopes": ["nope"], "AccessTokenValidityMinutes": 1 }],
     });
-    let answer = create().create(&properties).await;
+    let answer = new_stack().create(&properties).await;
     for path in [
         "EnvironmentName",
         "Nonsense",
@@ -290,7 +286,7 @@ pub fn unusual() -> Vec<Value> {
 #[tokio::test(start_paused = true)]
 async fn what_is_right_in_an_unusual_way_is_accepted() {
     for properties in unusual() {
-        let stack = create();
+        let stack = new_stack();
         let answer = stack.create(&properties).await;
         assert!(answer.succeeded(), "{properties}: {}", answer.reason());
         crate::support::assert_is(&stack, &properties);
@@ -336,13 +332,11 @@ fn events() -> Vec<(Value, &'static str)> {
 #[tokio::test(start_paused = true)]
 async fn an_event_that_is_no_request_is_answered_all_the_same() {
     for (event, word) in events() {
-        let stack = create();
+        let stack = new_stack();
         let bucket = crate::support::cloudformation::Bucket::default();
-        let session = Session::new(&stack.world);
+        let session = Session::new(&stack.aws);
         let provider = async || cognito_m2m::provider::Provider {
-            pools: session.clone(),
-            secrets: session.clone(),
-            tokens: session.clone(),
+            services: session.clone(),
             config: crate::support::cloudformation::config(),
         };
         let deadline = cognito_m2m::clock::Deadline::after(stack.timeout);
@@ -358,13 +352,10 @@ async fn an_event_that_is_no_request_is_answered_all_the_same() {
 
 #[tokio::test(start_paused = true)]
 async fn a_delete_needs_no_properties() {
-    let stack = create();
+    let stack = new_stack();
     let created = stack.create(&json!({})).await;
-    let mut event = crate::support::event("Delete", &stack, Some(created.physical_id()), &json!({}), None);
+    let mut event = stack.delete_event(created.physical_id(), &json!({}));
     event.as_object_mut().unwrap().remove("ResourceProperties");
-    let End::Answered(answer) = stack.invoke(&Session::new(&stack.world), &event).await.unwrap() else {
-        panic!("killed")
-    };
-    assert!(answer.succeeded(), "{}", answer.reason());
+    stack.send(&event).await.good();
     crate::support::assert_nothing_left(&stack);
 }

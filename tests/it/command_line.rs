@@ -19,9 +19,10 @@ use cognito_m2m::{
 use insta::assert_snapshot;
 use serde_json::{Value, json};
 
-use crate::{
-    lifecycle::{large, large_changed},
-    support::{Session, Stack, create, fake_aws::CANARY, fake_aws::TokenMood},
+use crate::support::{
+    CANARY, Session, Stack, TokenEndpointState,
+    fixtures::{large, large_changed},
+    new_stack,
 };
 
 impl Tokens for Session {
@@ -34,7 +35,7 @@ impl Tokens for Session {
         let mut expected = expected.clone();
         // The token in memory carries all of the client's scopes.
         if !scopes.is_empty() {
-            expected.metadata.scope = self.world_scopes(&expected);
+            expected.metadata.scope = self.aws.world().scopes_of_token(&expected);
         }
         self.verify(&expected, secret).await?;
         let token = format!("token of {} for [{}]", expected.metadata.client_name, scopes.join(" "));
@@ -142,11 +143,9 @@ async fn m2mctl(stack: &Stack, account: FakeAccount, line: &str, files: &[&PathB
         word => word.to_owned(),
     });
     let cli = Cli::try_parse_from(std::iter::once("m2mctl".to_owned()).chain(arguments)).unwrap();
-    let session = Session::new(&stack.world);
+    let session = Session::new(&stack.aws);
     let context = Context {
-        pools: session.clone(),
-        secrets: session.clone(),
-        tokens: session,
+        services: session,
         account,
         endpoints: Endpoints::new("us-east-1", None),
         region: "us-east-1".to_owned(),
@@ -178,7 +177,7 @@ fn ageless(text: &str) -> String {
 
 #[tokio::test(start_paused = true)]
 async fn a_plan_for_nothing_creates_everything_and_exits_with_2() {
-    let stack = create();
+    let stack = new_stack();
     let outcome = m2mctl(&stack, FakeAccount::default(), "plan --properties FILE", &[&file(&json!({}))]).await.unwrap();
     assert_eq!(outcome.exit_code, 2);
     assert_snapshot!(plain(&outcome), @r"
@@ -200,7 +199,7 @@ async fn a_plan_for_nothing_creates_everything_and_exits_with_2() {
 
 #[tokio::test(start_paused = true)]
 async fn a_plan_for_what_is_there_is_empty_and_exits_with_0() {
-    let stack = create();
+    let stack = new_stack();
     let pool = stack.create(&large()).await.physical_id().to_owned();
     for line in ["plan --properties FILE", "plan --properties FILE --stack one"] {
         let outcome = m2mctl(&stack, account(&stack, &pool, &large()), line, &[&file(&large())]).await.unwrap();
@@ -211,7 +210,7 @@ async fn a_plan_for_what_is_there_is_empty_and_exits_with_0() {
 
 #[tokio::test(start_paused = true)]
 async fn a_plan_for_an_update_shows_what_the_update_then_does() {
-    let stack = create();
+    let stack = new_stack();
     let pool = stack.create(&large()).await.physical_id().to_owned();
     let files = [&file(&large_changed())];
     let line = "plan --properties FILE --stack one --output json";
@@ -242,14 +241,14 @@ async fn a_plan_for_an_update_shows_what_the_update_then_does() {
     DeleteResourceServer stock
     ");
 
-    assert!(stack.update(&pool, &large_changed(), &large()).await.succeeded());
+    stack.update(&pool, &large_changed(), &large()).await.good();
     let after = m2mctl(&stack, account(&stack, &pool, &large()), line, &files).await.unwrap();
     assert_eq!(after.exit_code, 0, "{}", after.text);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_plan_tells_what_a_deploy_would_fail_with() {
-    let stack = create();
+    let stack = new_stack();
     stack.world().add_foreign_pool("somebody", "m2m-rubicon-dev");
     let error =
         m2mctl(&stack, FakeAccount::default(), "plan --properties FILE", &[&file(&json!({}))]).await.unwrap_err();
@@ -263,11 +262,11 @@ async fn a_plan_tells_what_a_deploy_would_fail_with() {
 
 #[tokio::test(start_paused = true)]
 async fn two_stacks_with_a_pool_of_the_same_name_have_to_be_told_apart() {
-    let one = create();
+    let one = new_stack();
     let properties = |prefix: &str| json!({ "DomainPrefix": prefix, "SecretNamePrefix": prefix });
     let pool = one.create(&properties("one")).await.physical_id().to_owned();
-    let two = Stack::new(&one.world, "two");
-    assert!(two.create(&properties("two")).await.succeeded());
+    let two = Stack::new(&one.aws, "two");
+    two.create(&properties("two")).await.good();
     let files = [&file(&properties("one"))];
     let error = m2mctl(&one, FakeAccount::default(), "plan --properties FILE", &files).await.unwrap_err();
     let text = explain(&error);
@@ -279,7 +278,7 @@ async fn two_stacks_with_a_pool_of_the_same_name_have_to_be_told_apart() {
 
 #[tokio::test(start_paused = true)]
 async fn a_template_is_resolved_with_the_parameters_of_the_stack_and_those_given() {
-    let stack = create();
+    let stack = new_stack();
     let properties = |environment: &str| json!({ "EnvironmentName": environment, "Tags": { "Team": "orders" } });
     let pool = stack.create(&properties("dev")).await.physical_id().to_owned();
     let template = json!({
@@ -311,7 +310,7 @@ async fn a_template_is_resolved_with_the_parameters_of_the_stack_and_those_given
 
 #[tokio::test(start_paused = true)]
 async fn a_stack_that_does_not_exist_yet_has_nothing() {
-    let stack = create();
+    let stack = new_stack();
     let line = "plan --properties FILE --stack new";
     let outcome = m2mctl(&stack, FakeAccount::default(), line, &[&file(&json!({}))]).await.unwrap();
     assert_eq!(outcome.exit_code, 2);
@@ -321,7 +320,7 @@ async fn a_stack_that_does_not_exist_yet_has_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn a_token_is_printed_alone_and_its_claims_where_asked() {
-    let stack = create();
+    let stack = new_stack();
     let pool = stack.create(&json!({})).await.physical_id().to_owned();
     let there = || account(&stack, &pool, &json!({}));
     let outcome = m2mctl(&stack, there(), "token --stack one", &[]).await.unwrap();
@@ -337,7 +336,7 @@ async fn a_token_is_printed_alone_and_its_claims_where_asked() {
 
 #[tokio::test(start_paused = true)]
 async fn the_client_of_a_token_is_found_by_the_outputs_and_else_by_the_tags() {
-    let stack = create();
+    let stack = new_stack();
     let answer = stack.create(&large()).await;
     let pool = answer.physical_id().to_owned();
     let there = || account(&stack, &pool, &large());
@@ -368,12 +367,12 @@ async fn the_client_of_a_token_is_found_by_the_outputs_and_else_by_the_tags() {
 
 #[tokio::test(start_paused = true)]
 async fn clients_of_one_name_in_two_resources_are_not_taken_for_each_other() {
-    let one = create();
+    let one = new_stack();
     let properties = |name: &str| json!({ "EnvironmentName": name, "Clients": [{ "ClientName": "web" }] });
     let pool = one.create(&properties("one")).await.physical_id().to_owned();
     let mut two = one.clone();
     two.logical_id = "Second".to_owned();
-    assert!(two.create(&properties("two")).await.succeeded());
+    two.create(&properties("two")).await.good();
     let mut both = account(&one, &pool, &properties("one"));
     let resources = &mut both.stacks.get_mut("one").unwrap().1;
     let mut second = resources[1].clone();
@@ -386,7 +385,7 @@ async fn clients_of_one_name_in_two_resources_are_not_taken_for_each_other() {
 
 #[tokio::test(start_paused = true)]
 async fn what_has_no_credentials_or_no_stack_says_what_to_do() {
-    let stack = create();
+    let stack = new_stack();
     let expired = FakeAccount { no_credentials: true, ..Default::default() };
     let outcome = m2mctl(&stack, expired, "doctor", &[]).await.unwrap();
     assert_eq!(outcome.exit_code, 1);
@@ -402,7 +401,7 @@ async fn what_has_no_credentials_or_no_stack_says_what_to_do() {
 
 #[tokio::test(start_paused = true)]
 async fn a_doctor_before_a_deploy_looks_at_permissions_and_domain() {
-    let stack = create();
+    let stack = new_stack();
     let denied = FakeAccount { denied: vec!["iam:CreateRole".to_owned()], ..Default::default() };
     let outcome = m2mctl(&stack, denied, "doctor", &[]).await.unwrap();
     assert_snapshot!(plain(&outcome), @r"
@@ -423,7 +422,7 @@ async fn a_doctor_before_a_deploy_looks_at_permissions_and_domain() {
 
 #[tokio::test(start_paused = true)]
 async fn a_doctor_finds_nothing_wrong_with_a_sound_stack() {
-    let stack = create();
+    let stack = new_stack();
     let pool = stack.create(&json!({})).await.physical_id().to_owned();
     let tokens = stack.world().tokens_granted;
     let outcome = m2mctl(&stack, account(&stack, &pool, &json!({})), "doctor --stack one", &[]).await.unwrap();
@@ -446,11 +445,11 @@ async fn a_doctor_finds_nothing_wrong_with_a_sound_stack() {
 
 #[tokio::test(start_paused = true)]
 async fn a_doctor_finds_what_somebody_has_changed_by_hand() {
-    let stack = create();
+    let stack = new_stack();
     let pool = stack.create(&large()).await.physical_id().to_owned();
     {
         let mut world = stack.world();
-        world.token_endpoint = TokenMood::Refuses;
+        world.behavior.token_endpoint = TokenEndpointState::Refuses;
         let pool = world.pools.values_mut().next().unwrap();
         pool.clients.values_mut().find(|client| client.client.name.as_str() == "web").unwrap().client.scopes.pop();
         let secret = world.secrets.get_mut(&SecretName::from("machine-to-machine-prod/web")).unwrap();

@@ -1,58 +1,80 @@
-//! Any Desired over any state that another Desired left, with random faults in between, ends in
-//! Desired; after that nothing is left to do; a Delete leaves nothing. The alphabet is tiny, so that
-//! things collide.
+//! Random properties over any state that other properties left, with random faults in between, end in
+//! what the properties declare. After that nothing is left to do, and a Delete leaves nothing. There are
+//! few names to choose from, so that things collide.
 
 use proptest::{collection::vec, prelude::*, sample::subsequence};
 use serde_json::{Value, json};
 
-use crate::support::{Fault, assert_is, assert_nothing_left, create, event};
+use crate::support::{Fault, Stack, assert_is, assert_nothing_left, new_stack};
 
-/// Valid properties over two servers, two scopes, three clients.
-fn properties() -> impl Strategy<Value = Value> {
+/// A resource server's identifier and its scopes.
+type Server = (&'static str, Vec<&'static str>);
+
+fn servers() -> impl Strategy<Value = Vec<Server>> {
     let scopes = || subsequence(vec!["r", "w"], 1..=2);
-    let servers = prop_oneof![
+    prop_oneof![
         scopes().prop_map(|a| vec![("a", a)]),
         scopes().prop_map(|b| vec![("b", b)]),
         (scopes(), scopes()).prop_map(|(a, b)| vec![("a", a), ("b", b)]),
-    ];
+    ]
+}
+
+/// All properties but the servers and clients.
+fn settings() -> impl Strategy<Value = Value> {
+    (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>(), 0..3_usize, any::<bool>()).prop_map(
+        |(domain, prefix, key, tag, tier, zero)| {
+            let mut properties = json!({ "DomainPrefix": if domain { "one" } else { "two" } });
+            let mut set = |name: &str, value: Value| properties[name] = value;
+            if prefix {
+                set("SecretNamePrefix", json!("other"));
+            }
+            if key {
+                set("SecretKmsKeyId", json!("alias/key"));
+            }
+            if tag {
+                set("Tags", json!({ "T": "1" }));
+            }
+            match tier {
+                1 => set("UserPoolTier", json!("PLUS")),
+                2 => {
+                    set("UserPoolTier", json!("LITE"));
+                    set("ManagedLoginVersion", json!(1));
+                }
+                _ => {}
+            }
+            if zero {
+                set("SecretRecoveryWindowInDays", json!(0));
+            }
+            properties
+        },
+    )
+}
+
+/// A client that has all scopes or one of them; each bit of `pick` chooses for another client.
+fn client(index: usize, name: &str, pick: u8, declared: &[String]) -> Value {
+    let allowed = if (pick >> index) & 1 == 0 {
+        declared
+    } else {
+        std::slice::from_ref(&declared[usize::from(pick) % declared.len()])
+    };
+    json!({
+        "ClientName": name,
+        "AllowedOAuthScopes": allowed,
+        "AccessTokenValidityMinutes": 5 + (pick >> index) % 3,
+    })
+}
+
+/// Valid properties over two servers, two scopes, three clients.
+fn properties() -> impl Strategy<Value = Value> {
     let clients = subsequence(vec!["x", "y", "z"], 1..=3);
-    let settings = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>(), 0..3_usize, any::<bool>());
-    (servers, clients, settings, any::<u8>()).prop_map(|(servers, clients, (domain, prefix, key, tag, tier, zero), pick)| {
+    (servers(), clients, settings(), any::<u8>()).prop_map(|(servers, clients, mut properties, pick)| {
         let declared: Vec<String> =
             servers.iter().flat_map(|(id, scopes)| scopes.iter().map(move |scope| format!("{id}/{scope}"))).collect();
-        let clients: Vec<_> = clients
-            .iter()
-            .enumerate()
-            .map(|(index, name)| {
-                let allowed = if (pick >> index) & 1 == 0 { declared.clone() } else { vec![declared[usize::from(pick) % declared.len()].clone()] };
-                json!({ "ClientName": name, "AllowedOAuthScopes": allowed, "AccessTokenValidityMinutes": 5 + (pick >> index) % 3 })
-            })
-            .collect();
-        let servers: Vec<_> = servers
-            .iter()
-            .map(|(id, scopes)| json!({ "Identifier": id, "Scopes": scopes.iter().map(|scope| json!({ "ScopeName": scope })).collect::<Vec<_>>() }))
-            .collect();
-        let mut properties = json!({ "ResourceServers": servers, "Clients": clients, "DomainPrefix": if domain { "one" } else { "two" } });
-        if prefix {
-            properties["SecretNamePrefix"] = json!("other");
-        }
-        if key {
-            properties["SecretKmsKeyId"] = json!("alias/key");
-        }
-        if tag {
-            properties["Tags"] = json!({ "T": "1" });
-        }
-        match tier {
-            1 => properties["UserPoolTier"] = json!("PLUS"),
-            2 => {
-                properties["UserPoolTier"] = json!("LITE");
-                properties["ManagedLoginVersion"] = json!(1);
-            }
-            _ => {}
-        }
-        if zero {
-            properties["SecretRecoveryWindowInDays"] = json!(0);
-        }
+        let clients = clients.iter().enumerate().map(|(index, name)| client(index, name, pick, &declared));
+        let scopes = |names: &[&str]| names.iter().map(|name| json!({ "ScopeName": name })).collect::<Vec<_>>();
+        let servers = servers.iter().map(|(id, names)| json!({ "Identifier": id, "Scopes": scopes(names) }));
+        properties["Clients"] = clients.collect();
+        properties["ResourceServers"] = servers.collect();
         properties
     })
 }
@@ -69,32 +91,38 @@ fn fault() -> impl Strategy<Value = Fault> {
     ]
 }
 
-/// Scopes that both versions grant a client of the same name.
-fn shared(old: &Value, new: &Value) -> Vec<(String, Vec<String>)> {
-    let scopes = |client: &Value| {
-        client["AllowedOAuthScopes"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|s| s.as_str().unwrap().to_owned())
-            .collect::<Vec<_>>()
-    };
-    let of = |properties: &Value| {
-        properties["Clients"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|c| (c["ClientName"].as_str().unwrap().to_owned(), scopes(c)))
-            .collect::<Vec<_>>()
-    };
-    let new = of(new);
-    of(old)
-        .into_iter()
-        .filter_map(|(name, scopes)| {
-            let (_, kept) = new.iter().find(|(other, _)| *other == name)?;
-            Some((name, scopes.into_iter().filter(|scope| kept.contains(scope)).collect()))
-        })
-        .collect()
+/// The clients of the properties, each with its scopes.
+fn clients(properties: &Value) -> Vec<(&str, Vec<&str>)> {
+    fn text(value: &Value) -> &str {
+        value.as_str().unwrap()
+    }
+    fn scopes(client: &Value) -> Vec<&str> {
+        client["AllowedOAuthScopes"].as_array().unwrap().iter().map(text).collect()
+    }
+    let clients = properties["Clients"].as_array().unwrap();
+    clients.iter().map(|client| (text(&client["ClientName"]), scopes(client))).collect()
+}
+
+/// Makes the consumers need every scope that both versions grant a client of the same name.
+fn need_shared_scopes(stack: &Stack, old: &Value, new: &Value) {
+    let new = clients(new);
+    let shared = clients(old).into_iter().filter_map(|(name, scopes)| {
+        let (_, kept) = new.iter().find(|(other, _)| *other == name)?;
+        let scopes = scopes.into_iter().filter(|scope| kept.contains(scope)).map(ToOwned::to_owned);
+        Some((name.into(), scopes.collect()))
+    });
+    stack.world().consumers.needed_scopes = shared.collect();
+}
+
+/// An Update with faults. If it fails, CloudFormation rolls it back, and the user tries it again.
+async fn update_with_faults(stack: &Stack, id: &str, old: &Value, new: &Value, faults: &[(usize, Fault)]) {
+    let first = stack.send_with(&stack.update_event(id, new, old), faults.iter().cloned()).await;
+    if !first.succeeded() {
+        stack.update(id, old, new).await.good_at("the rollback");
+        assert_is(stack, old);
+        stack.update(id, new, old).await.good_at("the second attempt");
+    }
+    assert_is(stack, new);
 }
 
 proptest! {
@@ -108,33 +136,21 @@ proptest! {
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
         runtime.block_on(async {
-            let stack = create();
-            stack.world().listing_lags = lags;
-            let created = stack.create(&versions[0]).await;
-            prop_assert!(created.succeeded(), "{}", created.reason());
-            let id = created.physical_id().to_owned();
+            let stack = new_stack();
+            stack.world().behavior.listing_lags = lags;
+            let created = stack.create(&versions[0]).await.good();
+            let id = created.physical_id();
             for pair in versions.windows(2) {
                 let (old, new) = (&pair[0], &pair[1]);
-                stack.world().granted_for_good = shared(old, new).into_iter().map(|(name, scopes)| (name.as_str().into(), scopes.into_iter().collect())).collect();
-                let first = stack.send_with(&event("Update", &stack, Some(&id), new, Some(old)), faults.iter().cloned()).await;
-                if !first.succeeded() {
-                    let back = stack.update(&id, old, new).await;
-                    prop_assert!(back.succeeded(), "rollback: {}", back.reason());
-                    assert_is(&stack, old);
-                    let again = stack.update(&id, new, old).await;
-                    prop_assert!(again.succeeded(), "{}", again.reason());
-                }
-                assert_is(&stack, new);
+                need_shared_scopes(&stack, old, new);
+                update_with_faults(&stack, id, old, new, &faults).await;
                 let writes = stack.world().writes().len();
-                let nothing = stack.update(&id, new, new).await;
-                prop_assert!(nothing.succeeded());
-                prop_assert_eq!(stack.world().writes().len(), writes, "the plan is empty");
-                stack.world().granted_for_good.clear();
+                stack.update(id, new, new).await.good();
+                assert_eq!(stack.world().writes().len(), writes, "the plan is empty");
+                stack.world().consumers.needed_scopes.clear();
             }
-            let deleted = stack.delete(&id, versions.last().unwrap()).await;
-            prop_assert!(deleted.succeeded(), "{}", deleted.reason());
+            stack.delete(id, versions.last().unwrap()).await.good();
             assert_nothing_left(&stack);
-            Ok(())
-        })?;
+        });
     }
 }

@@ -1,4 +1,4 @@
-//! Replays what the fuzzer found worth keeping.
+//! Replays the corpus of the fuzzer.
 
 #[path = "../../fuzz/checks.rs"]
 mod checks;

@@ -1,4 +1,5 @@
-//! The package held against the code.
+//! The IAM roles of the two functions allow exactly the calls that the code makes: no call is denied, and
+//! nothing else is allowed.
 
 use std::{collections::BTreeSet, fs};
 
@@ -6,13 +7,13 @@ fn read(path: &str) -> String {
     fs::read_to_string(format!("{}/{path}", env!("CARGO_MANIFEST_DIR"))).unwrap()
 }
 
-/// Every `prefix:Action` in a text.
+/// Returns every action with this prefix in a text, such as `cognito-idp:`.
 fn actions(text: &str, prefix: &str) -> BTreeSet<String> {
     let action = |rest: &str| rest.chars().take_while(char::is_ascii_alphanumeric).collect::<String>();
     text.split(prefix).skip(1).map(action).filter(|action| !action.is_empty()).collect()
 }
 
-/// The operations that a file of the adapter calls, read off `self.sdk.some_operation()`.
+/// Returns the operations that a file of the adapter calls as `self.sdk.some_operation()`.
 fn operations(source: &str) -> BTreeSet<String> {
     let joined: String = source.split_whitespace().collect();
     let camel = |snake: &str| -> String {
@@ -23,14 +24,14 @@ fn operations(source: &str) -> BTreeSet<String> {
     joined.split("self.sdk.").skip(1).map(|rest| camel(&name(rest))).collect()
 }
 
-/// One impl block of a file.
+/// Returns one impl block of a file.
 fn block(source: &str, header: &str) -> String {
     let start = source.find(header).unwrap_or_else(|| panic!("there is no {header:?}"));
     let end = source[start..].find("\n}\n").unwrap();
     source[start..start + end].to_owned()
 }
 
-/// A role of the template, without its comments, which may speak of other actions.
+/// Returns a role of the template without its comments, which may mention other actions.
 fn role(name: &str) -> String {
     let template = read("template.yaml");
     let start = template.find(&format!("\n  {name}:\n")).unwrap() + 1;
@@ -41,7 +42,7 @@ fn role(name: &str) -> String {
     std::iter::once(own).chain(code).collect::<Vec<_>>().join("\n")
 }
 
-/// Every action that a role allows, each line of an `Action`.
+/// Returns every action that a role allows.
 fn allowed(role: &str) -> BTreeSet<String> {
     let statements = role.split_once("Policies:").unwrap().1;
     let mut all = BTreeSet::new();
@@ -63,7 +64,7 @@ fn allowed(role: &str) -> BTreeSet<String> {
 #[test]
 fn the_providers_role_holds_exactly_the_operations_that_the_adapter_calls() {
     for (file, prefix, implied) in [
-        // CreateUserPool with tags is also authorized as TagResource, which is never called by itself.
+        // IAM also asks for TagResource when CreateUserPool sets tags. The code never calls it.
         ("src/aws/cognito.rs", "cognito-idp:", Some("TagResource")),
         ("src/aws/secrets_manager.rs", "secretsmanager:", None),
     ] {
@@ -103,12 +104,12 @@ fn the_rotations_role_can_neither_make_nor_remove_a_pool_a_client_or_a_secret() 
         "logs:PutLogEvents",
     ];
     let role = role("RotationRole");
-    // No wildcard among them, no policy from elsewhere, and no way to deny by exception.
+    // There is no wildcard, no other policy, and no list of exceptions.
     assert_eq!(allowed(&role), known.iter().map(ToString::to_string).collect());
     for other in ["ManagedPolicyArns", "NotAction", "NotResource"] {
         assert!(!role.contains(other), "{other}");
     }
-    // What it changes is tagged; only the local cloud and the keys and logs are told otherwise.
+    // It may change tagged things only. The local cloud, the keys and the logs know no such condition.
     let statements: Vec<_> = role.split("- Sid: ").skip(1).collect();
     assert_eq!(statements.len(), 5, "{role}");
     for statement in statements {
@@ -142,18 +143,4 @@ fn the_local_cloud_is_given_no_action_that_aws_is_not() {
             "{name}: only under its condition"
         );
     }
-}
-
-#[test]
-fn a_panic_can_be_caught_in_what_is_deployed() {
-    // cargo-lambda builds with panic = "abort" unless the manifest says otherwise.
-    let manifest = read("Cargo.toml");
-    let release = manifest.split("[profile.release]").nth(1).unwrap().split("\n[").next().unwrap();
-    assert!(release.contains("\npanic = \"unwind\""), "{release}");
-}
-
-#[test]
-fn the_published_version_is_the_crate_s() {
-    let published = format!("    SemanticVersion: {}\n", env!("CARGO_PKG_VERSION"));
-    assert!(read("template.yaml").contains(&published), "{published}");
 }

@@ -1,4 +1,4 @@
-//! Integration tests: the whole provider against an AWS in memory that has AWS's own rules.
+//! Integration tests: the provider, the rotation and `m2mctl` on an AWS in memory that keeps the rules of AWS.
 
 #![expect(
     clippy::unwrap_used,
@@ -6,7 +6,7 @@
     clippy::panic,
     clippy::print_stdout,
     clippy::disallowed_methods,
-    reason = "a test that cannot go on has failed, prints what it counted, and keeps time itself"
+    reason = "a test that cannot continue has failed; tests print their counts and measure time"
 )]
 
 mod bad_input;
@@ -20,6 +20,7 @@ mod iam_roles;
 mod layers;
 mod lifecycle;
 mod pace;
+mod package;
 mod protocol;
 mod redaction;
 mod rotation;

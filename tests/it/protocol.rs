@@ -1,4 +1,4 @@
-//! One event, one answer, whatever happens in between.
+//! Every event gets one response, whatever happens in between.
 
 use std::{
     sync::{
@@ -15,9 +15,13 @@ use cognito_m2m::{
 };
 use serde_json::{Value, json};
 
-use crate::support::{Session, assert_nothing_left, cloudformation::RESPONSE_URL, create, event};
+use crate::support::{
+    Session, Stack, assert_nothing_left,
+    cloudformation::{RESPONSE_URL, provider},
+    new_stack,
+};
 
-/// A bucket that fails so many times before it takes the answer.
+/// A bucket that fails this many times before it takes the response.
 struct Failing {
     failures: usize,
     with: Result<u16, String>,
@@ -54,64 +58,57 @@ async fn handle_with(
     timeout: Duration,
     bucket: &Failing,
 ) -> Result<(), HandlerError> {
-    let provider = async || Provider {
-        pools: session.clone(),
-        secrets: session.clone(),
-        tokens: session.clone(),
-        config: crate::support::cloudformation::config(),
-    };
-    handle(event, Deadline::after(timeout), provider, bucket).await
+    handle(event, Deadline::after(timeout), async || provider(session), bucket).await
 }
 
 const LONG: Duration = Duration::from_mins(5);
 
 #[tokio::test(start_paused = true)]
 async fn an_answer_that_is_not_taken_is_put_again_on_what_may_pass_alone() {
-    let stack = create();
-    let event = event("Delete", &stack, Some("one-M2M-1A2B"), &json!({}), None);
+    let stack = new_stack();
+    let event = stack.delete_event("one-M2M-1A2B", &json!({}));
     for with in [Ok(500), Ok(503), Err("connection lost".to_owned()), Err("hang".to_owned())] {
         let bucket = Failing::new(2, with);
-        handle_with(&Session::new(&stack.world), &event, LONG, &bucket).await.unwrap();
+        handle_with(&Session::new(&stack.aws), &event, LONG, &bucket).await.unwrap();
         assert_eq!((bucket.puts(), bucket.taken.lock().unwrap().len()), (3, 1));
     }
     for status in [400, 403, 404, 302] {
         let bucket = Failing::new(1, Ok(status));
-        let error = handle_with(&Session::new(&stack.world), &event, LONG, &bucket).await.unwrap_err();
+        let error = handle_with(&Session::new(&stack.aws), &event, LONG, &bucket).await.unwrap_err();
         assert_eq!(bucket.puts(), 1, "a {status} is final");
-        assert!(error.to_string().contains(&status.to_string()), "{error}");
+        assert!(error.report().contains(&status.to_string()), "{error}");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn whoever_cannot_be_told_is_an_error_so_that_lambda_runs_the_event_again() {
-    let stack = create();
-    let event = event("Create", &stack, None, &json!({}), None);
+    let stack = new_stack();
+    let event = stack.create_event(&json!({}));
     let bucket = Failing::new(usize::MAX, Ok(500));
     let before = tokio::time::Instant::now();
-    let error = handle_with(&Session::new(&stack.world), &event, LONG, &bucket).await.unwrap_err();
+    let error = handle_with(&Session::new(&stack.aws), &event, LONG, &bucket).await.unwrap_err();
     assert!(matches!(error, HandlerError::DeliveryFailed(_)), "{error}");
     assert!(before.elapsed() < LONG, "before Lambda kills it: {:?}", before.elapsed());
-    // The second run goes on from there and tells it.
-    let answer = stack.send(&event).await;
-    assert!(answer.succeeded(), "{}", answer.reason());
+    // The second run goes on from there and delivers the response.
+    stack.send(&event).await.good();
     assert_eq!(stack.world().pools.len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_response_url_that_may_not_be_used_is_never_used() {
-    let stack = create();
+    let stack = new_stack();
     for url in [json!("http://example.com/x"), json!("ftp://127.0.0.1/"), json!(""), json!(7), Value::Null] {
-        let mut event = event("Create", &stack, None, &json!({}), None);
+        let mut event = stack.create_event(&json!({}));
         event["ResponseURL"] = url.clone();
         let bucket = Failing::new(0, Ok(200));
-        let result = handle_with(&Session::new(&stack.world), &event, LONG, &bucket).await;
+        let result = handle_with(&Session::new(&stack.aws), &event, LONG, &bucket).await;
         assert!(result.is_err(), "{url}");
         assert_eq!(bucket.puts(), 0);
     }
     let no_url = json!({ "RequestType": "Create", "StackId": "s", "RequestId": "r", "LogicalResourceId": "l" });
     for event in [no_url, json!("text"), json!([1]), Value::Null, json!({})] {
         let bucket = Failing::new(0, Ok(200));
-        let error = handle_with(&Session::new(&stack.world), &event, LONG, &bucket).await.unwrap_err();
+        let error = handle_with(&Session::new(&stack.aws), &event, LONG, &bucket).await.unwrap_err();
         assert!(matches!(error, HandlerError::NoResponseUrl), "{error}");
     }
     assert_eq!(stack.world().calls.len(), 0);
@@ -119,11 +116,10 @@ async fn a_response_url_that_may_not_be_used_is_never_used() {
 
 #[tokio::test(start_paused = true)]
 async fn a_panic_is_answered_without_its_message() {
-    let stack = create();
-    let event = event("Create", &stack, None, &json!({}), None);
+    let stack = new_stack();
+    let event = stack.create_event(&json!({}));
     let bucket = Failing::new(0, Ok(200));
-    let provider =
-        async || -> Provider<Session, Session, Session> { std::panic::resume_unwind(Box::new("canary in a panic")) };
+    let provider = async || -> Provider<Session> { std::panic::resume_unwind(Box::new("canary in a panic")) };
     handle(&event, Deadline::after(LONG), provider, &bucket).await.unwrap();
     let answer = bucket.taken.lock().unwrap()[0].clone();
     assert_eq!(answer["Status"], "FAILED");
@@ -134,11 +130,11 @@ async fn a_panic_is_answered_without_its_message() {
 
 #[tokio::test(start_paused = true)]
 async fn a_hang_before_the_first_call_is_answered_too() {
-    let stack = create();
-    let event = event("Create", &stack, None, &json!({}), None);
+    let stack = new_stack();
+    let event = stack.create_event(&json!({}));
     for timeout in [LONG, Duration::from_secs(3), Duration::from_millis(500)] {
         let bucket = Failing::new(0, Ok(200));
-        let provider = async || -> Provider<Session, Session, Session> { std::future::pending().await };
+        let provider = async || -> Provider<Session> { std::future::pending().await };
         let before = tokio::time::Instant::now();
         handle(&event, Deadline::after(timeout), provider, &bucket).await.unwrap();
         assert!(before.elapsed() < timeout, "{:?}", before.elapsed());
@@ -148,25 +144,23 @@ async fn a_hang_before_the_first_call_is_answered_too() {
 
 #[tokio::test(start_paused = true)]
 async fn an_id_without_a_pool_is_the_same_every_time_and_says_nothing_of_a_pool() {
-    let stack = create();
+    let stack = new_stack();
     let bad = json!({ "EnvironmentName": "UP" });
     let (one, two) = (stack.create(&bad).await, stack.create(&bad).await);
     assert_eq!(one.physical_id(), two.physical_id());
     assert!(one.physical_id().contains("M2M") && !one.physical_id().contains('_'), "{}", one.physical_id());
-    let other = crate::support::Stack::new(&stack.world, "other").create(&bad).await;
+    let other = Stack::new(&stack.aws, "other").create(&bad).await;
     assert_ne!(one.physical_id(), other.physical_id());
-    assert!(stack.delete(one.physical_id(), &bad).await.succeeded());
+    stack.delete(one.physical_id(), &bad).await.good();
     assert_nothing_left(&stack);
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_error_of_twenty_kilobytes_is_cut_and_answered() {
-    let stack = create();
-    // One violation for each unknown name, far more than fits.
+    let stack = new_stack();
+    // Each unknown name is one violation. Together they are far too long.
     let properties: serde_json::Map<_, _> = (0..2000).map(|n| (format!("Unknown{n}"), json!("x"))).collect();
-    let answer = stack.create(&Value::Object(properties)).await;
-    assert!(!answer.succeeded());
-    assert!(answer.reason().starts_with("2000 properties are not valid"), "{:.100}", answer.reason());
-    assert!(answer.reason().contains("(cut"));
-    assert!(RESPONSE_URL.contains("canary-signature") && !answer.reason().contains("canary"));
+    let reason = stack.create(&Value::Object(properties)).await.failed("(cut");
+    assert!(reason.starts_with("2000 properties are not valid"), "{reason:.100}");
+    assert!(RESPONSE_URL.contains("canary-signature") && !reason.contains("canary"));
 }

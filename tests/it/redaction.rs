@@ -1,25 +1,19 @@
-//! Canaries in client secrets and in the ResponseURL's signature never come out: not in logs at
-//! TRACE, not in answers, not in the Debug of anything public.
+//! Client secrets and the signature of the ResponseURL never come out: not in logs at TRACE, not in
+//! responses, not in the Debug output of anything public. Canaries in them make this visible.
 
 use std::{
     io::Write,
     sync::{Arc, Mutex},
 };
 
-use cognito_m2m::{
-    model::{ClientId, SecretName, desired::SecretMetadata},
-    ports::{SecretDocument, SecretVersion},
-    redact::Secret,
-};
+use cognito_m2m::{model::SecretName, ports::SecretVersion};
 use serde_json::json;
 use tracing_subscriber::{fmt::MakeWriter, layer::SubscriberExt};
 
-use crate::{
-    lifecycle::{large, large_changed},
-    support::{
-        Fault, create, event,
-        fake_aws::{CANARY, TokenMood},
-    },
+use crate::support::{
+    CANARY, CfnResponse, Fault, TokenEndpointState,
+    fixtures::{document, large, large_changed},
+    new_stack,
 };
 
 #[derive(Clone, Default)]
@@ -50,51 +44,52 @@ fn assert_clean(what: &str, text: &str) {
     }
 }
 
-#[test]
-fn no_canary_comes_out_of_any_run() {
+/// Create, Update and Delete, each with the fault at call `k`.
+async fn whole_life(k: usize, fault: &Fault) -> [CfnResponse; 3] {
+    let stack = new_stack();
+    let faults = || [(k, fault.clone())];
+    let created = stack.send_with(&stack.create_event(&large()), faults()).await;
+    let id = created.physical_id();
+    if k.is_multiple_of(5) {
+        stack.world().behavior.token_endpoint = TokenEndpointState::Refuses;
+    }
+    let updated = stack.send_with(&stack.update_event(id, &large_changed(), &large()), faults()).await;
+    let deleted = stack.send_with(&stack.delete_event(id, &large()), faults()).await;
+    [created, updated, deleted]
+}
+
+/// Collects the log of the whole process, so the runs of other tests are checked too. Every crate
+/// logs at TRACE, which is more than the function itself ever lets through.
+fn collect_log() -> Lines {
     let lines = Lines::default();
-    // Every crate's lines, at TRACE: more than the function itself would ever let through. For the
-    // whole process, so that the runs of other tests are looked at too.
     let subscriber = tracing_subscriber::registry()
         .with(tracing_subscriber::fmt::layer().json().with_writer(lines.clone()))
         .with(tracing::level_filters::LevelFilter::TRACE);
     tracing::subscriber::set_global_default(subscriber).unwrap();
-    let mut answers = Vec::new();
+    lines
+}
+
+#[test]
+fn no_canary_comes_out_of_any_run() {
+    let lines = collect_log();
+    let mut responses = Vec::new();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
     runtime.block_on(async {
         for fault in [Fault::Before, Fault::Lost, Fault::Throttled, Fault::Hang, Fault::CrashAfter, Fault::Quota] {
             for k in 0..25 {
-                let stack = create();
-                let created =
-                    stack.send_with(&event("Create", &stack, None, &large(), None), [(k, fault.clone())]).await;
-                let id = created.physical_id().to_owned();
-                answers.push(created);
-                if k % 5 == 0 {
-                    stack.world().token_endpoint = TokenMood::Refuses;
-                }
-                answers.push(
-                    stack
-                        .send_with(
-                            &event("Update", &stack, Some(&id), &large_changed(), Some(&large())),
-                            [(k, fault.clone())],
-                        )
-                        .await,
-                );
-                answers.push(
-                    stack.send_with(&event("Delete", &stack, Some(&id), &large(), None), [(k, fault.clone())]).await,
-                );
+                responses.extend(whole_life(k, &fault).await);
             }
         }
-        answers.push(create().create(&json!({ "Nonsense": 1 })).await);
+        responses.push(new_stack().create(&json!({ "Nonsense": 1 })).await);
     });
     let log = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
     assert!(log.lines().count() > 5000, "{} lines were logged", log.lines().count());
     assert_clean("the log", &log);
-    for answer in &answers {
-        assert_clean("an answer", &answer.0.to_string());
+    for response in &responses {
+        assert_clean("a response", &response.body().to_string());
     }
-    println!("{} answers and {} log lines are clean", answers.len(), log.lines().count());
-    // What a user of the log counts on.
+    println!("{} answers and {} log lines are clean", responses.len(), log.lines().count());
+    // The fields that users of the log rely on.
     for field in [
         "event received",
         "\"request_type\":\"Create\"",
@@ -110,16 +105,7 @@ fn no_canary_comes_out_of_any_run() {
 
 #[test]
 fn nothing_public_debugs_to_a_secret() {
-    let metadata = SecretMetadata {
-        token_endpoint: String::new(),
-        scope: String::new(),
-        issuer: String::new(),
-        jwks_uri: String::new(),
-        user_pool_id: "us-east-1_a".into(),
-        client_name: "c".into(),
-    };
-    let document =
-        SecretDocument { client_id: ClientId::from("id"), client_secret: Secret::new(CANARY.to_owned()), metadata };
+    let document = document(CANARY);
     let version = SecretVersion { id: "v".to_owned(), created: None, document: Some(document.clone()) };
     for shown in [
         format!("{document:?}"),

@@ -1,5 +1,5 @@
-//! Rotation, with consumers asking for tokens all the while: Secrets Manager's four steps, and the
-//! provider's own.
+//! Rotation by the four steps of Secrets Manager and by the provider itself, while consumers ask for
+//! tokens all the time.
 
 use std::time::Duration;
 
@@ -7,28 +7,25 @@ use cognito_m2m::{
     clock::Deadline,
     model::{ClientName, RotationRecord, SecretName},
     ports::{AWSCURRENT, AWSPENDING, AWSPREVIOUS, SecretDocument},
+    redact::Secret,
     rotation::{RotationError, handle},
 };
 use serde_json::{Value, json};
 
-use crate::{
-    lifecycle::{large, large_changed},
-    support::{
-        Fault, Session, Stack, assert_is, assert_nothing_left,
-        cloudformation::{End, ROTATION_FUNCTION},
-        create, event,
-        fake_aws::{FakeClientSecret, FakeVersion},
-    },
+use crate::support::{
+    FakeClientSecret, FakeVersion, Fault, Session, Stack, assert_is, assert_no_complaints, assert_nothing_left,
+    cloudformation::ROTATION_FUNCTION,
+    fixtures::{LARGE_CLIENTS, large, large_changed, with},
+    in_another_process, new_stack,
 };
 
 const STEPS: [&str; 4] = ["createSecret", "setSecret", "testSecret", "finishSecret"];
 
 /// A stack whose consumers never stop asking for tokens.
 async fn made(properties: &Value) -> (Stack, String) {
-    let stack = create();
-    stack.world().consumers = true;
-    let created = stack.create(properties).await;
-    assert!(created.succeeded(), "{}", created.reason());
+    let stack = new_stack();
+    stack.world().consumers.at_work = true;
+    let created = stack.create(properties).await.good();
     (stack, created.physical_id().to_owned())
 }
 
@@ -37,10 +34,10 @@ fn name(client: &str) -> SecretName {
 }
 
 fn document(stack: &Stack, client: &str) -> SecretDocument {
-    stack.world().document(name(client).as_str()).clone()
+    stack.world().document(&name(client)).clone()
 }
 
-/// What Secrets Manager does before it calls the function: a version without a value.
+/// Makes a version without a value, as Secrets Manager does before it calls the function.
 fn begin(stack: &Stack, client: &str, token: &str) {
     let mut world = stack.world();
     let secret = world.secrets.get_mut(&name(client)).unwrap();
@@ -53,7 +50,7 @@ fn step_event(stack: &Stack, client: &str, step: &str, token: &str) -> Value {
     json!({ "Step": step, "SecretId": arn, "ClientRequestToken": token, "RotationToken": "r" })
 }
 
-/// One invocation; `None` where the process was killed.
+/// Runs one invocation. Returns `None` if a fault kills its process.
 async fn step(
     stack: &Stack,
     session: &Session,
@@ -62,15 +59,35 @@ async fn step(
     token: &str,
 ) -> Option<Result<(), RotationError>> {
     let event = step_event(stack, client, step, token);
-    let deadline = Deadline::after(Duration::from_mins(2));
-    tokio::select! {
-        result = handle(&event, deadline, session, session, session) => Some(result),
-        () = session.dead.notified() => None,
+    session.run(handle(&event, Deadline::after(Duration::from_mins(2)), session)).await
+}
+
+/// Runs steps of the rotation of `web` with the token `token`. All of them must succeed.
+async fn good_steps(stack: &Stack, session: &Session, steps: &[&str]) {
+    for name in steps {
+        step(stack, session, "web", name, "token").await.unwrap().unwrap();
     }
 }
 
-/// The whole rotation. Where a step fails or its process is killed Secrets Manager begins anew with
-/// the same version.
+/// Runs one step of the rotation of `web` with the token `token`. Returns the error, which must contain the text.
+async fn failed_step(stack: &Stack, session: &Session, name: &str, text: &str) -> String {
+    let error = step(stack, session, "web", name, "token").await.unwrap().unwrap_err().report();
+    assert!(error.contains(text), "{text:?} is not in: {error}");
+    error
+}
+
+/// Runs the four steps until one fails or its process is killed.
+async fn all_steps(stack: &Stack, session: &Session, client: &str, token: &str) -> bool {
+    for name in STEPS {
+        if !matches!(step(stack, session, client, name, token).await, Some(Ok(()))) {
+            return false;
+        }
+    }
+    true
+}
+
+/// Runs a whole rotation and returns the number of its calls before the first failure. After a failure
+/// Secrets Manager begins anew with the same version.
 async fn rotate_with(
     stack: &Stack,
     client: &str,
@@ -78,20 +95,13 @@ async fn rotate_with(
     faults: impl IntoIterator<Item = (usize, Fault)>,
 ) -> usize {
     begin(stack, client, token);
-    let first = Session::with_faults(&stack.world, faults);
+    let first = Session::with_faults(&stack.aws, faults);
     let mut session = first.clone();
     for _ in 0..4 {
-        let mut all = true;
-        for name in STEPS {
-            if !matches!(step(stack, &session, client, name, token).await, Some(Ok(()))) {
-                session = Session::new(&stack.world);
-                all = false;
-                break;
-            }
-        }
-        if all {
+        if all_steps(stack, &session, client, token).await {
             return first.calls_made();
         }
+        session = Session::new(&stack.aws);
     }
     panic!("the rotation never came to its end");
 }
@@ -104,8 +114,8 @@ fn assert_rotated(stack: &Stack, client: &str, before: &SecretDocument) {
     let after = document(stack, client);
     assert!(after.client_secret != before.client_secret, "a new value");
     assert_eq!((&after.client_id, &after.metadata), (&before.client_id, &before.metadata), "the other keys are kept");
+    assert_no_complaints(stack);
     let world = stack.world();
-    assert_eq!(world.broken_promises, Vec::<String>::new());
     let pool = &world.pools[&after.metadata.user_pool_id];
     let secrets = &pool.clients[&after.client_id].secrets;
     assert_eq!(secrets.len(), 2);
@@ -123,7 +133,7 @@ async fn a_rotation_gives_a_new_secret_and_cuts_nobody_off() {
     }
     assert_is(&stack, &large());
     let writes = stack.world().writes().len();
-    assert!(stack.update(&id, &large(), &large()).await.succeeded());
+    stack.update(&id, &large(), &large()).await.good();
     assert_eq!(stack.world().writes().len(), writes, "no plan shows a difference because of it");
 }
 
@@ -134,7 +144,7 @@ async fn every_step_may_be_repeated() {
         let before = document(&stack, "web");
         let token = format!("round-{round}");
         begin(&stack, "web", &token);
-        let session = Session::new(&stack.world);
+        let session = Session::new(&stack.aws);
         for name in STEPS {
             for _ in 0..3 {
                 step(&stack, &session, "web", name, &token).await.unwrap().unwrap();
@@ -150,7 +160,7 @@ async fn every_step_may_be_repeated() {
 #[tokio::test(start_paused = true)]
 async fn every_call_of_every_step_survives_every_fault() {
     let mut combinations = 0;
-    // With one secret, with two, and with two after the stack was updated in between.
+    // The client has one secret, or two, or two and an Update in between.
     for earlier in 0..3 {
         let prepared = || async {
             let (stack, id) = made(&large()).await;
@@ -158,8 +168,8 @@ async fn every_call_of_every_step_survives_every_fault() {
                 rotate(&stack, "web", &format!("earlier-{round}")).await;
             }
             if earlier == 2 {
-                assert!(stack.update(&id, &large_changed_in_scopes(), &large()).await.succeeded());
-                assert_eq!(stack.world().broken_promises, Vec::<String>::new());
+                stack.update(&id, &large_changed_in_scopes(), &large()).await.good();
+                assert_no_complaints(&stack);
             }
             stack
         };
@@ -202,15 +212,14 @@ fn large_changed_in_scopes() -> Value {
 async fn an_update_after_a_rotation_never_writes_an_older_value() {
     for hides in [true, false] {
         let (stack, id) = made(&large()).await;
-        stack.world().describe_hides_secrets = hides;
+        stack.world().behavior.describe_hides_secrets = hides;
         rotate(&stack, "web", "one").await;
         let rotated = document(&stack, "web");
         for (new, old) in [(large_changed_in_scopes(), large()), (large_changed(), large_changed_in_scopes())] {
-            let updated = stack.update(&id, &new, &old).await;
-            assert!(updated.succeeded(), "{}", updated.reason());
+            stack.update(&id, &new, &old).await.good();
             assert_is(&stack, &new);
         }
-        assert!(stack.world().document("shop/secrets/web").client_secret == rotated.client_secret);
+        assert!(stack.world().document(&"shop/secrets/web".into()).client_secret == rotated.client_secret);
     }
 }
 
@@ -223,20 +232,15 @@ async fn an_update_in_the_middle_of_a_rotation_is_not_undone_by_its_end() {
         rotate(&stack, "web", "earlier").await;
         let before = document(&stack, "web");
         begin(&stack, "web", "token");
-        let session = Session::new(&stack.world);
-        for name in &STEPS[..done] {
-            step(&stack, &session, "web", name, "token").await.unwrap().unwrap();
-        }
-        let updated = stack.update(&id, &new, &old).await;
-        assert!(updated.succeeded(), "{}", updated.reason());
-        // The Update has brought it to its end; what is called late has nothing left to do.
-        for name in ["setSecret", "testSecret", "finishSecret", "finishSecret"] {
-            step(&stack, &session, "web", name, "token").await.unwrap().unwrap();
-        }
+        let session = Session::new(&stack.aws);
+        good_steps(&stack, &session, &STEPS[..done]).await;
+        stack.update(&id, &new, &old).await.good();
+        // The Update has finished the rotation. Steps that are called late have nothing left to do.
+        good_steps(&stack, &session, &["setSecret", "testSecret", "finishSecret", "finishSecret"]).await;
         assert_is(&stack, &new);
         assert!(document(&stack, "web").client_secret != before.client_secret);
         assert!(stack.world().secrets[&name("web")].staged(AWSPENDING).is_none());
-        assert_eq!(stack.world().broken_promises, Vec::<String>::new());
+        assert_no_complaints(&stack);
         let before = document(&stack, "web");
         rotate(&stack, "web", "next").await;
         assert_rotated(&stack, "web", &before);
@@ -249,60 +253,55 @@ async fn a_rotation_that_ends_between_any_two_calls_of_an_update_is_not_written_
     let account = || async {
         let (stack, id) = made(&old).await;
         rotate(&stack, "web", "earlier").await;
-        let update = event("Update", &stack, Some(&id), &new, Some(&old));
+        let update = stack.update_event(&id, &new, &old);
         (stack, update)
     };
     let (stack, update) = account().await;
-    let session = Session::new(&stack.world);
-    assert!(matches!(stack.invoke(&session, &update).await, Ok(End::Answered(answer)) if answer.succeeded()));
     let mut given_up = 0;
-    for k in 0..session.calls_made() {
+    for k in 0..stack.count_calls(&update).await {
         let (stack, update) = account().await;
         let before = document(&stack, "web");
-        let other = stack.clone();
-        let whole = Fault::Meanwhile(std::sync::Arc::new(move || {
-            let stack = other.clone();
-            Box::pin(async move {
-                let rotation = std::thread::spawn(move || {
-                    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
-                    runtime.unwrap().block_on(async {
-                        begin(&stack, "web", "token");
-                        let session = Session::new(&stack.world);
-                        for name in STEPS {
-                            // Between the client's step and its secret's the token has other scopes than
-                            // the secret says: testSecret fails, and is called again later.
-                            if step(&stack, &session, "web", name, "token").await.unwrap().is_err() {
-                                break;
-                            }
-                        }
-                    });
-                });
-                rotation.join().unwrap();
-            })
-        }));
-        let answer = stack.send_with(&update, [(k, whole)]).await;
-        assert!(answer.succeeded(), "call {k}: {}", answer.reason());
-        let promises = std::mem::take(&mut stack.world().broken_promises);
+        stack.send_with(&update, [(k, whole_rotation(&stack))]).await.good_at(format_args!("call {k}"));
+        let complaints = std::mem::take(&mut stack.world().consumers.complaints);
         assert_is(&stack, &new);
-        let session = Session::new(&stack.world);
-        let mut ended = true;
-        for name in STEPS {
-            ended &= step(&stack, &session, "web", name, "token").await.unwrap().is_ok();
-        }
-        if !ended {
-            // It began in the one moment between the Update's look and its write, and Secrets Manager
-            // has given it up: setSecret had taken the former secret away already, but AWSCURRENT is good.
-            assert!(promises.iter().all(|promise| !promise.contains("AWSCURRENT")), "call {k}: {promises:?}");
+        if !retried(&stack).await {
+            // It began between the Update's observation and its write, so Secrets Manager has given it
+            // up. Its setSecret had already removed the former secret, but AWSCURRENT is good.
+            assert!(complaints.iter().all(|complaint| !complaint.contains("AWSCURRENT")), "call {k}: {complaints:?}");
             given_up += 1;
             continue;
         }
-        assert_eq!(promises, Vec::<String>::new(), "call {k}");
+        assert_eq!(complaints, Vec::<String>::new(), "call {k}");
         let after = document(&stack, "web");
         assert!(after.client_secret != before.client_secret, "call {k}: an older value was written back");
         rotate(&stack, "web", "next").await;
         assert_rotated(&stack, "web", &after);
     }
     assert!(given_up <= 2, "{given_up} rotations were given up");
+}
+
+/// A fault that runs a whole rotation before the call goes on.
+fn whole_rotation(stack: &Stack) -> Fault {
+    let stack = stack.clone();
+    Fault::meanwhile(move || {
+        let stack = stack.clone();
+        in_another_process(async move || {
+            begin(&stack, "web", "token");
+            // Between the client's change and its secret's, a token has other scopes than the secret
+            // says. Then testSecret fails, and Secrets Manager calls it again later.
+            all_steps(&stack, &Session::new(&stack.aws), "web", "token").await;
+        });
+    })
+}
+
+/// Runs the four steps once more, whether they fail or not, and says whether all have succeeded.
+async fn retried(stack: &Stack) -> bool {
+    let session = Session::new(&stack.aws);
+    let mut all = true;
+    for name in STEPS {
+        all &= step(stack, &session, "web", name, "token").await.unwrap().is_ok();
+    }
+    all
 }
 
 #[tokio::test(start_paused = true)]
@@ -322,14 +321,13 @@ async fn where_somebody_moved_awscurrent_back_by_hand_nothing_is_deleted() {
             }
         }
         if updated {
-            assert!(stack.update(&id, &large_changed_in_scopes(), &large()).await.succeeded());
+            stack.update(&id, &large_changed_in_scopes(), &large()).await.good();
         }
         let current = document(&stack, "web");
         begin(&stack, "web", "token");
-        let session = Session::new(&stack.world);
-        step(&stack, &session, "web", "createSecret", "token").await.unwrap().unwrap();
-        let error = step(&stack, &session, "web", "setSecret", "token").await.unwrap().unwrap_err().to_string();
-        assert!(error.contains("cannot be told for certain"), "{error}");
+        let session = Session::new(&stack.aws);
+        good_steps(&stack, &session, &["createSecret"]).await;
+        failed_step(&stack, &session, "setSecret", "cannot be told for certain").await;
         let world = stack.world();
         let client = &world.pools[&current.metadata.user_pool_id].clients[&current.client_id];
         assert!(client.secrets.len() == 2 && client.takes(&current.client_secret));
@@ -349,16 +347,16 @@ async fn a_secret_that_somebody_else_added_is_named_and_left_alone() {
             let pool = world.pools.get_mut(&before.metadata.user_pool_id).unwrap();
             let client = pool.clients.get_mut(&before.client_id).unwrap();
             client.secrets.retain(|secret| secret.value == before.client_secret);
-            let value = cognito_m2m::redact::Secret::new("somebody-elses-value-0123456789".to_owned());
+            let value = Secret::new("somebody-elses-value-0123456789".to_owned());
             client.secrets.push(FakeClientSecret { id: "theirs--9".into(), value, created: Duration::from_secs(3) });
-            world.consumers = false;
+            world.consumers.at_work = false;
         }
         begin(&stack, "web", "token");
-        let session = Session::new(&stack.world);
-        step(&stack, &session, "web", "createSecret", "token").await.unwrap().unwrap();
+        let session = Session::new(&stack.aws);
+        good_steps(&stack, &session, &["createSecret"]).await;
         let clients = stack.world().pools[&before.metadata.user_pool_id].clients.clone();
-        let error = step(&stack, &session, "web", "setSecret", "token").await.unwrap().unwrap_err().to_string();
-        assert!(error.contains("theirs--9") && error.contains("delete-user-pool-client-secret"), "{error}");
+        let error = failed_step(&stack, &session, "setSecret", "theirs--9").await;
+        assert!(error.contains("delete-user-pool-client-secret"), "{error}");
         assert_eq!(stack.world().pools[&before.metadata.user_pool_id].clients, clients, "nothing was changed");
         assert!(document(&stack, "web").client_secret == before.client_secret);
     }
@@ -368,10 +366,10 @@ async fn a_secret_that_somebody_else_added_is_named_and_left_alone() {
 async fn what_is_not_to_be_rotated_is_refused_and_left_alone() {
     let (stack, _) = made(&large()).await;
     begin(&stack, "web", "token");
-    let session = Session::new(&stack.world);
+    let session = Session::new(&stack.aws);
     let writes = stack.world().writes().len();
     let refused = async |client: &str, name: &str, token: &str, word: &str| {
-        let error = step(&stack, &session, client, name, token).await.unwrap().unwrap_err().to_string();
+        let error = step(&stack, &session, client, name, token).await.unwrap().unwrap_err().report();
         assert!(error.contains(word), "{word} in {error}");
     };
     for name in STEPS {
@@ -387,7 +385,7 @@ async fn what_is_not_to_be_rotated_is_refused_and_left_alone() {
     stack.world().secrets.get_mut(&name("web")).unwrap().scheduled = true;
     refused("web", "createSecret", "token", "scheduled").await;
     for event in [json!({}), json!("x"), json!({ "Step": "createSecret" }), Value::Null] {
-        let result = handle(&event, Deadline::after(Duration::from_mins(1)), &session, &session, &session).await;
+        let result = handle(&event, Deadline::after(Duration::from_mins(1)), &session).await;
         assert!(matches!(result, Err(RotationError::Event(_))), "{event}");
     }
     assert_eq!(stack.world().writes().len(), writes);
@@ -405,7 +403,7 @@ async fn secrets_managers_test_of_a_new_schedule_passes_with_a_copy_and_with_not
             secret.versions.get_mut("trial").unwrap().document = Some(current);
         }
         let writes = stack.world().writes().len();
-        step(&stack, &Session::new(&stack.world), "web", "testSecret", "trial").await.unwrap().unwrap();
+        step(&stack, &Session::new(&stack.aws), "web", "testSecret", "trial").await.unwrap().unwrap();
         assert_eq!(stack.world().writes().len(), writes);
     }
 }
@@ -415,13 +413,13 @@ async fn a_pending_secret_that_gets_no_token_does_not_become_current() {
     let (stack, _) = made(&large()).await;
     let before = document(&stack, "web");
     begin(&stack, "web", "token");
-    let session = Session::new(&stack.world);
-    step(&stack, &session, "web", "createSecret", "token").await.unwrap().unwrap();
-    // setSecret was skipped.
-    let error = step(&stack, &session, "web", "testSecret", "token").await.unwrap().unwrap_err().to_string();
-    assert!(error.contains("web") && error.contains("AWSCURRENT was not moved"), "{error}");
+    let session = Session::new(&stack.aws);
+    good_steps(&stack, &session, &["createSecret"]).await;
+    // Without setSecret.
+    let error = failed_step(&stack, &session, "testSecret", "AWSCURRENT was not moved").await;
+    assert!(error.contains("web"), "{error}");
     assert!(document(&stack, "web").client_secret == before.client_secret);
-    let error = step(&stack, &session, "billing", "finishSecret", "token").await.unwrap().unwrap_err().to_string();
+    let error = step(&stack, &session, "billing", "finishSecret", "token").await.unwrap().unwrap_err().report();
     assert!(error.contains("not staged"), "{error}");
 }
 
@@ -431,19 +429,18 @@ async fn a_stack_deleted_in_the_middle_of_a_rotation_leaves_nothing() {
     let calls = rotate_with(&stack, "web", "token", []).await;
     for k in 0..calls {
         let (stack, id) = made(&large()).await;
-        stack.world().consumers = false;
+        stack.world().consumers.at_work = false;
         begin(&stack, "web", "token");
         // The rotation dies at call k, the stack is deleted, and Secrets Manager calls again.
-        let session = Session::with_faults(&stack.world, [(k, Fault::CrashAfter)]);
+        let session = Session::with_faults(&stack.aws, [(k, Fault::CrashAfter)]);
         for name in STEPS {
             if step(&stack, &session, "web", name, "token").await.is_none() {
                 break;
             }
         }
-        let deleted = stack.delete(&id, &large()).await;
-        assert!(deleted.succeeded(), "{}", deleted.reason());
+        stack.delete(&id, &large()).await.good();
         for name in STEPS {
-            let late = step(&stack, &Session::new(&stack.world), "web", name, "token").await.unwrap();
+            let late = step(&stack, &Session::new(&stack.aws), "web", name, "token").await.unwrap();
             assert!(late.is_err(), "there is nothing to rotate any more");
         }
         assert_nothing_left(&stack);
@@ -454,9 +451,9 @@ async fn a_stack_deleted_in_the_middle_of_a_rotation_leaves_nothing() {
 async fn a_new_domain_does_not_stand_in_the_way_of_the_next_rotation() {
     let (stack, id) = made(&large()).await;
     rotate(&stack, "web", "one").await;
-    stack.world().consumers = false;
+    stack.world().consumers.at_work = false;
     let moved = with(large(), "DomainPrefix", "moved");
-    assert!(stack.update(&id, &moved, &large()).await.succeeded());
+    stack.update(&id, &moved, &large()).await.good();
     for token in ["two", "three"] {
         let before = document(&stack, "web");
         rotate(&stack, "web", token).await;
@@ -472,34 +469,24 @@ async fn a_new_secret_name_does_not_stand_in_the_way_of_the_next_rotation() {
     let (stack, id) = made(&large()).await;
     rotate(&stack, "web", "one").await;
     let rotated = document(&stack, "web");
-    let session = Session::new(&stack.world);
-    let update = |stack: &Stack| event("Update", stack, Some(&id), &renamed, Some(&large()));
-    assert!(matches!(stack.invoke(&session, &update(&stack)).await, Ok(End::Answered(answer)) if answer.succeeded()));
-    for k in 0..session.calls_made() {
+    for k in 0..stack.count_calls(&stack.update_event(&id, &renamed, &large())).await {
         for fault in [Fault::Lost, Fault::CrashBefore, Fault::CrashAfter] {
             let (stack, id) = made(&large()).await;
             rotate(&stack, "web", "one").await;
-            let event = event("Update", &stack, Some(&id), &renamed, Some(&large()));
-            let answer = stack.send_with(&event, [(k, fault)]).await;
-            assert!(answer.succeeded(), "{}", answer.reason());
+            let event = stack.update_event(&id, &renamed, &large());
+            stack.send_with(&event, [(k, fault)]).await.good();
             assert_is(&stack, &renamed);
             let before = document(&stack, "new/web");
             rotate(&stack, "new/web", "two").await;
             assert_rotated(&stack, "new/web", &before);
         }
     }
-    // There and back: the old name's secret comes out of its deletion.
-    assert!(stack.update(&id, &again, &renamed).await.succeeded());
+    // Back to the old name: its secret is restored from its deletion.
+    stack.update(&id, &again, &renamed).await.good();
     assert!(document(&stack, "web").client_secret == rotated.client_secret);
     let before = document(&stack, "web");
     rotate(&stack, "web", "three").await;
     assert_rotated(&stack, "web", &before);
-}
-
-fn with(properties: Value, key: &str, value: impl Into<Value>) -> Value {
-    let mut properties = properties;
-    properties[key] = value.into();
-    properties
 }
 
 #[tokio::test(start_paused = true)]
@@ -513,17 +500,16 @@ async fn a_schedule_is_turned_on_changed_and_off_without_rotating() {
     let (stack, id) = made(&versions[0]).await;
     let secret = document(&stack, "web");
     for pair in versions.windows(2) {
-        let updated = stack.update(&id, &pair[1], &pair[0]).await;
-        assert!(updated.succeeded(), "{}", updated.reason());
+        stack.update(&id, &pair[1], &pair[0]).await.good();
         assert_is(&stack, &pair[1]);
     }
     assert!(document(&stack, "web").client_secret == secret.client_secret);
-    // And from the start.
+    // A stack can also be created with a schedule.
     let (stack, id) = made(&versions[1]).await;
     assert_is(&stack, &versions[1]);
     let rotation = stack.world().secrets[&name("web")].rotation.clone().unwrap();
     assert_eq!((rotation.function_arn.as_str(), rotation.days), (ROTATION_FUNCTION, 30));
-    assert!(stack.delete(&id, &versions[1]).await.succeeded());
+    stack.delete(&id, &versions[1]).await.good();
     assert_nothing_left(&stack);
 }
 
@@ -531,13 +517,12 @@ async fn a_schedule_is_turned_on_changed_and_off_without_rotating() {
 async fn a_changed_value_rotates_every_client_once_and_now() {
     let (a, b, c) = (large(), with(large(), "RotateSecrets", "2026-11"), with(large(), "RotateSecrets", "2026-12"));
     let (stack, id) = made(&a).await;
-    let secrets = |stack: &Stack| ["web", "billing", "batch"].map(|client| document(stack, client).client_secret);
+    let secrets = |stack: &Stack| LARGE_CLIENTS.map(|client| document(stack, client).client_secret);
     let first = secrets(&stack);
     let update = async |new: &Value, old: &Value| {
-        let updated = stack.update(&id, new, old).await;
-        assert!(updated.succeeded(), "{}", updated.reason());
+        stack.update(&id, new, old).await.good();
         assert_is(&stack, new);
-        assert_eq!(stack.world().broken_promises, Vec::<String>::new());
+        assert_no_complaints(&stack);
     };
     update(&b, &a).await;
     let second = secrets(&stack);
@@ -551,7 +536,7 @@ async fn a_changed_value_rotates_every_client_once_and_now() {
     update(&c, &b).await;
     let third = secrets(&stack);
     assert!(second.iter().zip(&third).all(|(two, three)| two != three));
-    // Twice with different values: the first secret is dead.
+    // After two rotations nobody accepts the first secret.
     let world = stack.world();
     let pool = world.pools.values().next().unwrap();
     assert!(
@@ -564,35 +549,29 @@ async fn a_rotation_by_an_update_survives_every_fault_at_every_call() {
     let (old, new) = (with(large(), "RotateSecrets", "1"), with(large(), "RotateSecrets", "2"));
     let prepared = || async {
         let (stack, id) = made(&large()).await;
-        assert!(stack.update(&id, &old, &large()).await.succeeded());
+        stack.update(&id, &old, &large()).await.good();
         (stack, id)
     };
     let (stack, id) = prepared().await;
-    let session = Session::new(&stack.world);
-    let update = |stack: &Stack, id: &str| event("Update", stack, Some(id), &new, Some(&old));
-    assert!(
-        matches!(stack.invoke(&session, &update(&stack, &id)).await, Ok(End::Answered(answer)) if answer.succeeded())
-    );
-    let calls = session.calls_made();
+    let calls = stack.count_calls(&stack.update_event(&id, &new, &old)).await;
     let mut combinations = 0;
     for k in 0..calls {
         for fault in [Fault::Before, Fault::Lost, Fault::Throttled, Fault::Hang, Fault::CrashBefore, Fault::CrashAfter]
         {
+            let place = format!("{fault:?} at call {k} of {calls}");
             let (stack, id) = prepared().await;
-            let before = ["web", "billing", "batch"].map(|client| document(&stack, client));
-            let answer = stack.send_with(&update(&stack, &id), [(k, fault.clone())]).await;
-            if !answer.succeeded() {
-                let back = stack.update(&id, &old, &new).await;
-                assert!(back.succeeded(), "{fault:?} at {k}: {}", back.reason());
+            let before = LARGE_CLIENTS.map(|client| document(&stack, client));
+            let updated = stack.send_with(&stack.update_event(&id, &new, &old), [(k, fault)]).await;
+            if !updated.succeeded() {
+                stack.update(&id, &old, &new).await.good_at(&place);
                 assert_is(&stack, &old);
                 // The next attempt has a value of its own, as the guide says.
-                let again = stack.update(&id, &with(large(), "RotateSecrets", "3"), &old).await;
-                assert!(again.succeeded(), "{fault:?} at {k}: {}", again.reason());
+                stack.update(&id, &with(large(), "RotateSecrets", "3"), &old).await.good_at(&place);
             }
-            for (client, before) in ["web", "billing", "batch"].into_iter().zip(before) {
-                assert!(document(&stack, client).client_secret != before.client_secret, "{fault:?} at {k}: {client}");
+            for (client, before) in LARGE_CLIENTS.into_iter().zip(before) {
+                assert!(document(&stack, client).client_secret != before.client_secret, "{place}: {client}");
             }
-            assert_eq!(stack.world().broken_promises, Vec::<String>::new(), "{fault:?} at {k} of {calls}");
+            assert_eq!(stack.world().consumers.complaints, Vec::<String>::new(), "{place}");
             combinations += 1;
         }
     }
@@ -606,13 +585,10 @@ async fn an_update_brings_a_rotation_that_is_under_way_to_its_end() {
         rotate(&stack, "web", "earlier").await;
         let before = document(&stack, "web");
         begin(&stack, "web", "token");
-        let session = Session::new(&stack.world);
-        for name in &STEPS[..done] {
-            step(&stack, &session, "web", name, "token").await.unwrap().unwrap();
-        }
+        let session = Session::new(&stack.aws);
+        good_steps(&stack, &session, &STEPS[..done]).await;
         let new = with(large(), "RotateSecrets", "now");
-        let updated = stack.update(&id, &new, &large()).await;
-        assert!(updated.succeeded(), "{}", updated.reason());
+        stack.update(&id, &new, &large()).await.good();
         assert_is(&stack, &new);
         assert_rotated(&stack, "web", &before);
         let world = stack.world();
@@ -628,7 +604,7 @@ async fn a_mark_that_somebody_wrote_over_does_not_rotate_and_is_put_back() {
     let (stack, id) = made(&properties).await;
     let before = document(&stack, "web");
     stack.world().secrets.get_mut(&name("web")).unwrap().description = "our web shop".to_owned();
-    assert!(stack.update(&id, &properties, &properties).await.succeeded());
+    stack.update(&id, &properties, &properties).await.good();
     assert!(document(&stack, "web").client_secret == before.client_secret);
     let described = stack.world().secrets[&name("web")].description.clone();
     assert_eq!(described, RotationRecord::new("1").describe(&ClientName::from("web")));

@@ -1,47 +1,105 @@
-//! CloudFormation's part: events, their redelivery, and what follows a failure.
+//! The part of CloudFormation: its events, their redelivery, the responses, and what must be true of
+//! the account afterwards.
 
 use std::{
     collections::BTreeSet,
-    sync::{Arc, Mutex},
+    fmt::Display,
+    sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
 
 use cognito_m2m::{
     cfn::{Deliver, ResponseUrl},
     clock::Deadline,
-    model::{Desired, Endpoints, Owner, ProviderConfig},
-    provider::{HandlerError, Provider, handle},
+    model::{Client, ClientId, Desired, Endpoints, Owner, ProviderConfig, RotationRecord},
+    provider::{Provider, handle},
 };
 use serde_json::{Value, json};
 
-use super::fake_aws::{Fault, Session, World};
+use super::{
+    cognito::FakePool,
+    fake_aws::{FakeAws, REGION, World},
+    faults::{Fault, Session},
+};
 
-/// The presigned URL of every event; its signature must never be printed.
+/// The presigned URL of every event. Its signature must never be printed.
 pub const RESPONSE_URL: &str = "https://bucket.s3.amazonaws.com/answer?X-Amz-Signature=canary-signature";
 
-/// One answer as CloudFormation gets it.
-#[derive(Clone, Debug)]
-pub struct Answer(pub Value);
+pub const ROTATION_FUNCTION: &str = "arn:aws:lambda:us-east-1:111122223333:function:rotation";
 
-impl Answer {
+/// One response, as CloudFormation receives it.
+#[derive(Clone, Debug)]
+pub struct CfnResponse {
+    body: Value,
+}
+
+impl CfnResponse {
+    /// Asserts success and returns the response.
+    #[track_caller]
+    pub fn good(self) -> Self {
+        self.good_at("the event")
+    }
+
+    /// Like [`CfnResponse::good`]; a failure also prints `place`, such as the round of a loop.
+    #[track_caller]
+    pub fn good_at(self, place: impl Display) -> Self {
+        assert!(self.succeeded(), "{place}: {}", self.reason());
+        self
+    }
+
+    /// Asserts a failure whose reason contains the text, and returns the reason.
+    #[track_caller]
+    pub fn failed(&self, text: &str) -> String {
+        assert!(!self.succeeded(), "this should have failed with {text:?}: {}", self.body);
+        let reason = self.reason();
+        assert!(reason.contains(text), "{text:?} is not in the reason: {reason}");
+        reason.to_owned()
+    }
+
     pub fn succeeded(&self) -> bool {
-        self.0["Status"] == "SUCCESS"
+        self.body["Status"] == "SUCCESS"
     }
 
     pub fn physical_id(&self) -> &str {
-        self.0["PhysicalResourceId"].as_str().unwrap()
+        self.body["PhysicalResourceId"].as_str().unwrap()
     }
 
     pub fn reason(&self) -> &str {
-        self.0["Reason"].as_str().unwrap_or_default()
+        self.body["Reason"].as_str().unwrap_or_default()
     }
 
+    /// One of the values that `Fn::GetAtt` reads.
+    #[track_caller]
     pub fn attribute(&self, name: &str) -> &str {
-        self.0["Data"][name].as_str().unwrap_or_else(|| panic!("no attribute {name} in {}", self.0))
+        self.data()[name].as_str().unwrap_or_else(|| panic!("no attribute {name} in {}", self.body))
+    }
+
+    /// All values that `Fn::GetAtt` reads.
+    pub fn data(&self) -> &Value {
+        &self.body["Data"]
+    }
+
+    pub fn body(&self) -> &Value {
+        &self.body
+    }
+
+    /// Checks what CloudFormation demands of a response to the event.
+    fn check(self, event: &Value) -> Self {
+        let body = &self.body;
+        for name in ["StackId", "RequestId", "LogicalResourceId"] {
+            assert_eq!(body[name], event[name], "{name} is copied");
+        }
+        assert!(body["PhysicalResourceId"].as_str().is_some_and(|id| !id.is_empty() && id.len() <= 1024), "{body}");
+        match body["Status"].as_str() {
+            Some("SUCCESS") => assert!(body.get("Reason").is_none()),
+            Some("FAILED") => assert!(!self.reason().is_empty()),
+            other => panic!("Status {other:?}"),
+        }
+        self
     }
 }
 
-/// Takes the answers in place of the S3 bucket behind the ResponseURL.
+/// Receives the responses in place of the S3 bucket behind the ResponseURL.
 #[derive(Clone, Default)]
 pub struct Bucket(pub Arc<Mutex<Vec<Value>>>);
 
@@ -53,168 +111,148 @@ impl Deliver for Bucket {
     }
 }
 
-/// One stack with one M2M resource in one account.
+/// The settings of the provider's function.
+pub fn config() -> ProviderConfig {
+    ProviderConfig { endpoints: Endpoints::new(REGION, None), rotation_function: Some(ROTATION_FUNCTION.to_owned()) }
+}
+
+/// The provider as the function composes it, with a session in place of the SDK.
+pub fn provider(session: &Session) -> Provider<Session> {
+    Provider { services: session.clone(), config: config() }
+}
+
+/// One stack with one resource in an account.
 #[derive(Clone)]
 pub struct Stack {
-    pub world: Arc<Mutex<World>>,
+    pub aws: FakeAws,
     pub id: String,
     pub logical_id: String,
-    requests: Arc<Mutex<u32>>,
-    /// What the function's timeout leaves of each invocation.
+    /// The function's timeout.
     pub timeout: Duration,
+    requests: Arc<Mutex<u32>>,
 }
 
-/// What the function's settings say.
-pub fn config() -> ProviderConfig {
-    ProviderConfig {
-        endpoints: Endpoints::new("us-east-1", None),
-        rotation_function: Some(ROTATION_FUNCTION.to_owned()),
-    }
-}
-
-pub const ROTATION_FUNCTION: &str = "arn:aws:lambda:us-east-1:111122223333:function:rotation";
-
-/// How an invocation ended.
-#[derive(Debug)]
-pub enum End {
-    Answered(Answer),
-    /// The process was killed before it could answer.
-    Killed,
-}
-
-pub fn event(
-    request_type: &str,
-    stack: &Stack,
-    physical_id: Option<&str>,
-    properties: &Value,
-    old: Option<&Value>,
-) -> Value {
-    let mut requests = stack.requests.lock().unwrap();
-    *requests += 1;
-    let mut event = json!({
-        "RequestType": request_type,
-        "ResponseURL": RESPONSE_URL,
-        "StackId": stack.id,
-        "RequestId": format!("request-{requests}"),
-        "ResourceType": "Custom::CognitoM2M",
-        "LogicalResourceId": stack.logical_id,
-        "ServiceToken": "arn:aws:lambda:us-east-1:111122223333:function:provider",
-        "ResourceProperties": properties,
-    });
-    if let Some(id) = physical_id {
-        event["PhysicalResourceId"] = json!(id);
-    }
-    if let Some(old) = old {
-        event["OldResourceProperties"] = old.clone();
-    }
-    event
-}
-
-/// A new account with one stack in it.
-pub fn create() -> Stack {
-    Stack::new(&Arc::default(), "one")
+/// A stack in an account of its own.
+pub fn new_stack() -> Stack {
+    Stack::new(&FakeAws::default(), "one")
 }
 
 impl Stack {
-    pub fn new(world: &Arc<Mutex<World>>, name: &str) -> Self {
+    pub fn new(aws: &FakeAws, name: &str) -> Self {
         Self {
-            world: Arc::clone(world),
+            aws: aws.clone(),
             id: format!("arn:aws:cloudformation:us-east-1:111122223333:stack/{name}/0000"),
             logical_id: "M2M".to_owned(),
-            requests: Arc::default(),
             timeout: Duration::from_mins(5),
+            requests: Arc::default(),
         }
     }
 
-    pub fn world(&self) -> std::sync::MutexGuard<'_, World> {
-        self.world.lock().unwrap()
+    pub fn world(&self) -> MutexGuard<'_, World> {
+        self.aws.world()
     }
 
-    /// Runs one invocation for one event.
-    pub async fn invoke(&self, session: &Session, event: &Value) -> Result<End, HandlerError> {
+    /// The owner in the tags of everything that belongs to the stack's resource.
+    pub fn owner(&self) -> Owner {
+        Owner { stack_id: self.id.clone(), logical_id: self.logical_id.clone() }
+    }
+
+    pub fn create_event(&self, properties: &Value) -> Value {
+        self.event("Create", properties)
+    }
+
+    pub fn update_event(&self, id: &str, new: &Value, old: &Value) -> Value {
+        let mut event = self.event("Update", new);
+        event["PhysicalResourceId"] = json!(id);
+        event["OldResourceProperties"] = old.clone();
+        event
+    }
+
+    pub fn delete_event(&self, id: &str, properties: &Value) -> Value {
+        let mut event = self.event("Delete", properties);
+        event["PhysicalResourceId"] = json!(id);
+        event
+    }
+
+    fn event(&self, request_type: &str, properties: &Value) -> Value {
+        let mut requests = self.requests.lock().unwrap();
+        *requests += 1;
+        json!({
+            "RequestType": request_type,
+            "ResponseURL": RESPONSE_URL,
+            "StackId": self.id,
+            "RequestId": format!("request-{requests}"),
+            "ResourceType": "Custom::CognitoM2M",
+            "LogicalResourceId": self.logical_id,
+            "ServiceToken": "arn:aws:lambda:us-east-1:111122223333:function:provider",
+            "ResourceProperties": properties,
+        })
+    }
+
+    /// Runs one invocation for the event. Returns `None` if a fault kills its process.
+    pub async fn invoke(&self, session: &Session, event: &Value) -> Option<CfnResponse> {
         let bucket = Bucket::default();
-        let provider = async || Provider {
-            pools: session.clone(),
-            secrets: session.clone(),
-            tokens: session.clone(),
-            config: config(),
+        let provider = async || provider(session);
+        // Boxed, because the future is large.
+        let work = Box::pin(handle(event, Deadline::after(self.timeout), provider, &bucket));
+        let result = session.run(work).await;
+        let mut responses = bucket.0.lock().unwrap().clone();
+        let Some(result) = result else {
+            assert!(responses.is_empty(), "a killed process has answered: {responses:?}");
+            return None;
         };
-        let work = handle(event, Deadline::after(self.timeout), provider, &bucket);
-        let killed = tokio::select! {
-            result = work => { result?; false }
-            () = session.dead.notified() => true,
-        };
-        let answers = bucket.0.lock().unwrap().clone();
-        if killed {
-            assert!(answers.is_empty(), "a killed process has answered: {answers:?}");
-            return Ok(End::Killed);
-        }
-        assert_eq!(answers.len(), 1, "one event, one answer: {answers:?}");
-        let answer = &answers[0];
-        for name in ["StackId", "RequestId", "LogicalResourceId"] {
-            assert_eq!(answer[name], event[name], "{name} is copied");
-        }
-        assert!(answer["PhysicalResourceId"].as_str().is_some_and(|id| !id.is_empty() && id.len() <= 1024), "{answer}");
-        match answer["Status"].as_str() {
-            Some("SUCCESS") => assert!(answer.get("Reason").is_none()),
-            Some("FAILED") => assert!(answer["Reason"].as_str().is_some_and(|reason| !reason.is_empty())),
-            other => panic!("Status {other:?}"),
-        }
-        Ok(End::Answered(Answer(answer.clone())))
+        result.unwrap();
+        assert_eq!(responses.len(), 1, "one event, one response: {responses:?}");
+        Some(CfnResponse { body: responses.remove(0) }.check(event))
     }
 
-    /// Delivers an event; where the process is killed, delivers it again without faults, as
-    /// Lambda does.
-    pub async fn send_with(&self, event: &Value, faults: impl IntoIterator<Item = (usize, Fault)>) -> Answer {
-        match self.invoke(&Session::with_faults(&self.world, faults), event).await.unwrap() {
-            End::Answered(answer) => answer,
-            End::Killed => match self.invoke(&Session::new(&self.world), event).await.unwrap() {
-                End::Answered(answer) => answer,
-                End::Killed => panic!("killed again without a fault"),
-            },
+    /// Runs one invocation that no fault kills.
+    pub async fn run(&self, session: &Session, event: &Value) -> CfnResponse {
+        self.invoke(session, event).await.expect("the process was killed")
+    }
+
+    /// Runs one invocation that must succeed, and returns the number of its calls.
+    pub async fn count_calls(&self, event: &Value) -> usize {
+        let session = Session::new(&self.aws);
+        self.run(&session, event).await.good();
+        session.calls_made()
+    }
+
+    /// Delivers an event. If a fault kills the process, delivers it again without faults, as Lambda does.
+    pub async fn send_with(&self, event: &Value, faults: impl IntoIterator<Item = (usize, Fault)>) -> CfnResponse {
+        match self.invoke(&Session::with_faults(&self.aws, faults), event).await {
+            Some(response) => response,
+            None => self.run(&Session::new(&self.aws), event).await,
         }
     }
 
-    pub async fn send(&self, event: &Value) -> Answer {
+    pub async fn send(&self, event: &Value) -> CfnResponse {
         self.send_with(event, []).await
     }
 
-    pub async fn create(&self, properties: &Value) -> Answer {
-        self.send(&event("Create", self, None, properties, None)).await
+    pub async fn create(&self, properties: &Value) -> CfnResponse {
+        self.send(&self.create_event(properties)).await
     }
 
-    pub async fn update(&self, id: &str, properties: &Value, old: &Value) -> Answer {
-        self.send(&event("Update", self, Some(id), properties, Some(old))).await
+    pub async fn update(&self, id: &str, new: &Value, old: &Value) -> CfnResponse {
+        self.send(&self.update_event(id, new, old)).await
     }
 
-    pub async fn delete(&self, id: &str, properties: &Value) -> Answer {
-        self.send(&event("Delete", self, Some(id), properties, None)).await
+    pub async fn delete(&self, id: &str, properties: &Value) -> CfnResponse {
+        self.send(&self.delete_event(id, properties)).await
     }
 }
 
-/// What the properties declare for this stack.
-pub fn desired(stack: &Stack, properties: &Value) -> Desired {
-    let owner = Owner { stack_id: stack.id.clone(), logical_id: stack.logical_id.clone() };
-    Desired::from_properties(properties, owner, &config()).unwrap()
-}
-
-/// Holds the account against the properties: exactly what they declare is there, once, whole and
-/// consistent, and nothing else of this stack is live.
+/// Asserts that the account holds exactly what the properties declare, whole and once, and nothing
+/// else that is live and belongs to the stack.
+#[track_caller]
 pub fn assert_is(stack: &Stack, properties: &Value) {
-    let desired = desired(stack, properties);
+    let desired = Desired::from_properties(properties, stack.owner(), &config()).unwrap();
     let world = stack.world();
     let pools: Vec<_> = world.pools.iter().filter(|(_, pool)| desired.owner.owns(&pool.state.tags)).collect();
     assert_eq!(pools.len(), 1, "one pool");
     let (id, pool) = pools[0];
-    assert_eq!(pool.state, desired.pool);
-    assert!(pool.m2m_only, "strictly machine-to-machine");
-    assert_eq!(pool.domain.as_ref().map(|held| &held.domain), Some(&desired.domain));
-    let servers: Vec<_> = pool.servers.values().cloned().collect();
-    let mut wanted = desired.resource_servers.clone();
-    wanted.sort_by(|a, b| a.identifier.cmp(&b.identifier));
-    assert_eq!(servers, wanted);
-
-    assert_eq!(pool.clients.len(), desired.clients.len(), "one client of each name: {:?}", pool.clients);
+    assert_pool_is(pool, &desired);
     for client in &desired.clients {
         let (client_id, found) = pool.clients.iter().find(|(_, found)| found.client.name == client.name).unwrap();
         assert!(found.m2m_only);
@@ -222,41 +260,90 @@ pub fn assert_is(stack: &Stack, properties: &Value) {
             (&found.client.scopes, found.client.access_token_validity_minutes),
             (&client.scopes, client.access_token_validity_minutes)
         );
-        let secret = &world.secrets[&client.secret_name];
-        assert_eq!((&secret.tags, &secret.kms_key_id), (&desired.pool.tags, &desired.secret_kms_key_id));
-        let document = world.document(client.secret_name.as_str());
-        assert_eq!(&document.client_id, client_id, "the secret speaks of the client");
+        let document = world.document(&client.secret_name);
         assert!(found.takes(&document.client_secret), "the secret holds a secret of the client");
-        let mark = cognito_m2m::model::RotationRecord::parse(&secret.description).unwrap();
-        assert!(!mark.asks_to_rotate(&desired.rotate_secrets), "{}", secret.description);
-        assert_eq!(secret.rotation, desired.rotation);
         assert_eq!(document.metadata, desired.secret_metadata(client, id));
+        assert_secret_is(&world, &desired, client, client_id);
     }
-    let ours = world
-        .secrets
-        .iter()
-        .filter(|(_, secret)| !secret.scheduled && desired.owner.owns(&secret.tags))
-        .map(|(name, _)| name)
-        .collect::<BTreeSet<_>>();
-    assert_eq!(
-        ours,
-        desired.clients.iter().map(|client| &client.secret_name).collect::<BTreeSet<_>>(),
-        "one secret each"
-    );
-    assert_eq!(world.broken_promises, Vec::<String>::new());
+    let wanted: BTreeSet<_> = desired.clients.iter().map(|client| client.secret_name.as_str()).collect();
+    assert_eq!(live_secrets(&world, &desired.owner), wanted, "one secret each");
+    assert_eq!(world.consumers.complaints, Vec::<String>::new());
 }
 
-/// Nothing live carries the stack's mark.
+#[track_caller]
+fn assert_pool_is(pool: &FakePool, desired: &Desired) {
+    assert_eq!(pool.state, desired.pool);
+    assert!(pool.m2m_only, "machine-to-machine and nothing else");
+    assert_eq!(pool.domain.as_ref().map(|held| &held.domain), Some(&desired.domain));
+    let servers: Vec<_> = pool.servers.values().cloned().collect();
+    let mut wanted = desired.resource_servers.clone();
+    wanted.sort_by(|a, b| a.identifier.cmp(&b.identifier));
+    assert_eq!(servers, wanted);
+    assert_eq!(pool.clients.len(), desired.clients.len(), "one client of each name: {:?}", pool.clients);
+}
+
+#[track_caller]
+fn assert_secret_is(world: &World, desired: &Desired, client: &Client, client_id: &ClientId) {
+    let secret = &world.secrets[&client.secret_name];
+    assert_eq!((&secret.tags, &secret.kms_key_id), (&desired.pool.tags, &desired.secret_kms_key_id));
+    assert_eq!(secret.rotation, desired.rotation);
+    let record = RotationRecord::parse(&secret.description).unwrap();
+    assert!(!record.asks_to_rotate(&desired.rotate_secrets), "{}", secret.description);
+    let document = world.document(&client.secret_name);
+    assert_eq!(&document.client_id, client_id, "the secret is about the client");
+}
+
+/// Asserts that nothing live belongs to the stack.
+#[track_caller]
 pub fn assert_nothing_left(stack: &Stack) {
-    let owner = Owner { stack_id: stack.id.clone(), logical_id: stack.logical_id.clone() };
+    let owner = stack.owner();
     let world = stack.world();
-    let pools: Vec<_> = world.pools.iter().filter(|(_, pool)| owner.owns(&pool.state.tags)).map(|(id, _)| id).collect();
+    let pools = world.pools.iter().filter(|(_, pool)| owner.owns(&pool.state.tags));
+    let pools: Vec<_> = pools.map(|(id, _)| id).collect();
     assert!(pools.is_empty(), "left behind: {pools:?}");
-    let secrets: Vec<_> = world
-        .secrets
-        .iter()
-        .filter(|(_, secret)| !secret.scheduled && owner.owns(&secret.tags))
-        .map(|(name, _)| name)
-        .collect();
+    let secrets = live_secrets(&world, &owner);
     assert!(secrets.is_empty(), "left behind: {secrets:?}");
+}
+
+/// Asserts that no consumer was cut off.
+#[track_caller]
+pub fn assert_no_complaints(stack: &Stack) {
+    assert_eq!(stack.world().consumers.complaints, Vec::<String>::new());
+}
+
+fn live_secrets<'a>(world: &'a World, owner: &Owner) -> BTreeSet<&'a str> {
+    let secrets = world.secrets.iter().filter(|(_, secret)| !secret.scheduled && owner.owns(&secret.tags));
+    secrets.map(|(name, _)| name.as_str()).collect()
+}
+
+mod tests {
+    use super::*;
+
+    fn response(status: &str) -> CfnResponse {
+        CfnResponse { body: json!({ "Status": status, "Reason": "the domain is taken" }) }
+    }
+
+    #[test]
+    fn the_reason_of_a_failure_is_returned() {
+        response("SUCCESS").good();
+        assert_eq!(response("FAILED").failed("domain"), "the domain is taken");
+    }
+
+    #[test]
+    #[should_panic(expected = "round 3: the domain is taken")]
+    fn a_failure_is_not_good() {
+        response("FAILED").good_at("round 3");
+    }
+
+    #[test]
+    #[should_panic(expected = "this should have failed")]
+    fn a_success_has_not_failed() {
+        response("SUCCESS").failed("domain");
+    }
+
+    #[test]
+    #[should_panic(expected = "\"quota\" is not in the reason: the domain is taken")]
+    fn a_failure_for_another_reason_is_not_the_expected_one() {
+        response("FAILED").failed("quota");
+    }
 }

@@ -1,0 +1,78 @@
+//! Newtypes for the names and ids that AWS and the template use.
+
+use std::fmt;
+
+macro_rules! name_type {
+    ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub String);
+
+        impl $name {
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl From<&str> for $name {
+            fn from(text: &str) -> Self {
+                Self(text.to_owned())
+            }
+        }
+    )+};
+}
+
+name_type! {
+    /// A user pool's id, such as `us-east-1_AbCdEfGhI`.
+    PoolId,
+    /// An app client's id. Cognito generates it.
+    ClientId,
+    /// An app client's name. The template knows the client by it.
+    ClientName,
+    /// A Secrets Manager secret's name (not its ARN).
+    SecretName,
+}
+
+impl PoolId {
+    /// Returns the pool id if a PhysicalResourceId can be one.
+    ///
+    /// Every pool id has an underscore: `<region>_<letters and digits>`. The ids that CloudFormation
+    /// invents (`stack-LogicalId-1A2B3C`) and those of failed Creates have none.
+    #[must_use]
+    pub fn parse(physical_id: &str) -> Option<Self> {
+        let (region, suffix) = physical_id.split_once('_')?;
+        let region_like =
+            region.contains('-') && region.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+        let suffix_like = !suffix.is_empty() && suffix.bytes().all(|b| b.is_ascii_alphanumeric());
+        (region_like && suffix_like).then(|| Self(physical_id.to_owned()))
+    }
+
+    /// Returns the region that the id begins with.
+    #[must_use]
+    pub fn region(&self) -> &str {
+        self.0.split_once('_').map_or("", |(region, _)| region)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_pool_id_parses_as_a_pool_id() {
+        assert!(PoolId::parse("us-east-1_AbC123").is_some());
+        assert!(PoolId::parse("us-gov-west-1_AbC123").is_some());
+        for other in
+            ["", "my-stack-M2M-1A2B3C4D", "cognito-m2m-failed-M2M-0123456789abcdef", "us-east-1_", "_abc", "a_b_c"]
+        {
+            assert_eq!(PoolId::parse(other), None, "{other}");
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! Who owns a pool or a secret, and what may be done with it.
+
+use std::collections::BTreeMap;
+
+use uuid::Uuid;
+
+/// Tags of a pool or a secret, in the order of their keys.
+pub type Tags = BTreeMap<String, String>;
+
+/// The tag that names the program that created a thing.
+pub const MANAGED_BY: (&str, &str) = ("ManagedBy", "cognito-m2m");
+const STACK_ID: &str = "cognito-m2m:stack-id";
+const LOGICAL_ID: &str = "cognito-m2m:logical-id";
+/// Keys that a user may not set, because this program sets them; with them, every key that begins with
+/// [`OUR_TAG_PREFIX`].
+pub(super) const OUR_TAG_KEYS: [&str; 3] = ["Environment", "Project", MANAGED_BY.0];
+pub(super) const OUR_TAG_PREFIX: &str = "cognito-m2m:";
+
+/// The owner of a pool or a secret: one logical resource of one stack.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owner {
+    pub stack_id: String,
+    pub logical_id: String,
+}
+
+impl Owner {
+    /// Returns the tags that say who owns a thing. The call that creates the thing sets them.
+    #[must_use]
+    pub fn tags(&self) -> Tags {
+        Tags::from([
+            (MANAGED_BY.0.to_owned(), MANAGED_BY.1.to_owned()),
+            (STACK_ID.to_owned(), self.stack_id.clone()),
+            (LOGICAL_ID.to_owned(), self.logical_id.clone()),
+        ])
+    }
+
+    /// Tells whether both ownership tags name this resource.
+    #[must_use]
+    pub fn owns(&self, tags: &Tags) -> bool {
+        tags.get(STACK_ID) == Some(&self.stack_id) && tags.get(LOGICAL_ID) == Some(&self.logical_id)
+    }
+
+    /// Returns the owner of a thing that this program created.
+    #[must_use]
+    pub fn of(tags: &Tags) -> Option<Self> {
+        let (stack_id, logical_id) = (tags.get(STACK_ID)?.clone(), tags.get(LOGICAL_ID)?.clone());
+        Self::made_by_this_program(tags).then_some(Self { stack_id, logical_id })
+    }
+
+    /// Returns a short name for the owner, always the same.
+    #[must_use]
+    pub fn fingerprint(&self) -> Uuid {
+        Uuid::new_v5(&Uuid::NAMESPACE_URL, format!("{}\n{}", self.stack_id, self.logical_id).as_bytes())
+    }
+
+    /// Tells whether this program created the thing, for whichever owner.
+    #[must_use]
+    pub fn made_by_this_program(tags: &Tags) -> bool {
+        tags.get(MANAGED_BY.0).is_some_and(|value| value == MANAGED_BY.1)
+    }
+}
+
+/// What may be done with a secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ownership {
+    Ours,
+    /// A former resource of this kind gave it up: the same stack, deleted and deployed again, has a
+    /// new id. It may be restored and made ours.
+    Reclaimable,
+    NotOwned,
+}
+
+impl Ownership {
+    /// Decides by the tags, and by whether the secret is scheduled for deletion.
+    #[must_use]
+    pub fn of(tags: &Tags, scheduled: bool, owner: &Owner) -> Self {
+        if owner.owns(tags) {
+            Self::Ours
+        } else if scheduled && Owner::made_by_this_program(tags) {
+            Self::Reclaimable
+        } else {
+            Self::NotOwned
+        }
+    }
+}
+
+/// Tells whether a user may not set this tag, because this program does.
+#[must_use]
+pub fn is_our_tag_key(key: &str) -> bool {
+    OUR_TAG_KEYS.contains(&key) || key.starts_with(OUR_TAG_PREFIX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ownership_takes_both_tags() {
+        let owner = Owner { stack_id: "arn:stack/a".into(), logical_id: "M2M".into() };
+        assert!(owner.owns(&owner.tags()));
+        for key in [STACK_ID, LOGICAL_ID] {
+            let mut tags = owner.tags();
+            tags.remove(key);
+            assert!(!owner.owns(&tags), "without {key}");
+            tags.insert(key.to_owned(), "another".to_owned());
+            assert!(!owner.owns(&tags), "with another {key}");
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! Prints plans for logs and for `m2mctl plan`.
+
+use std::fmt;
+
+use super::{Deletion, Plan, Step};
+
+impl<S: fmt::Display> fmt::Display for Plan<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_empty() {
+            return f.write_str("nothing to do");
+        }
+        for (index, step) in self.steps().enumerate() {
+            if index > 0 {
+                f.write_str("\n")?;
+            }
+            write!(f, "{step}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::CreateUserPool { pool } => write!(f, "CreateUserPool {}", pool.name),
+            Self::UpdateUserPool { pool, changes } => write!(f, "UpdateUserPool {}: {}", pool.name, changes.join(", ")),
+            Self::CreateUserPoolDomain { domain } => {
+                write!(
+                    f,
+                    "CreateUserPoolDomain {} (managed login version {})",
+                    domain.prefix, domain.managed_login_version
+                )
+            }
+            Self::UpdateUserPoolDomain { domain } => {
+                write!(
+                    f,
+                    "UpdateUserPoolDomain {}: managed login version {}",
+                    domain.prefix, domain.managed_login_version
+                )
+            }
+            Self::ReplaceUserPoolDomain { from, to } => {
+                write!(
+                    f,
+                    "DeleteUserPoolDomain {}, then CreateUserPoolDomain {} (managed login version {})",
+                    from.prefix, to.prefix, to.managed_login_version
+                )
+            }
+            Self::CreateResourceServer { server } => {
+                let scopes: Vec<_> = server.scopes.iter().map(|scope| scope.name.as_str()).collect();
+                write!(f, "CreateResourceServer {}: {}", server.identifier, scopes.join(" "))
+            }
+            Self::UpdateResourceServer { server, changes } => {
+                write!(f, "UpdateResourceServer {}: {}", server.identifier, changes.join(", "))
+            }
+            Self::DeleteResourceServer { identifier } => write!(f, "DeleteResourceServer {identifier}"),
+            Self::CreateUserPoolClient { client } => {
+                write!(
+                    f,
+                    "CreateUserPoolClient {}: {} ({} minutes)",
+                    client.name,
+                    client.scopes.join(" "),
+                    client.access_token_validity_minutes
+                )
+            }
+            Self::UpdateUserPoolClient { id: _, client, changes } => {
+                write!(f, "UpdateUserPoolClient {}: {}", client.name, changes.join(", "))
+            }
+            Self::DeleteUserPoolClient { id, name } => write!(f, "DeleteUserPoolClient {name} ({id})"),
+            Self::CreateSecret { name, .. } => write!(f, "CreateSecret {name}"),
+            Self::UpdateSecret { name, client: _, update: _, changes } => {
+                write!(f, "UpdateSecret {name}: {}", changes.join(", "))
+            }
+            Self::RotateSecret { name, .. } => write!(f, "RotateSecret {name}: now"),
+            Self::ScheduleRotation { name, rotation } => write!(f, "RotateSecret {name}: every {} days", rotation.days),
+            Self::CancelRotation { name } => write!(f, "CancelRotateSecret {name}"),
+            Self::VerifyToken { client } => write!(f, "VerifyToken {client}"),
+            Self::Delete(deletion) => write!(f, "{deletion}"),
+        }
+    }
+}
+
+impl fmt::Display for Deletion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Secret { name, recovery_window_in_days: 0 } => write!(f, "DeleteSecret {name} (at once)"),
+            Self::Secret { name, recovery_window_in_days } => {
+                write!(f, "DeleteSecret {name} (recoverable for {recovery_window_in_days} days)")
+            }
+            Self::UserPoolDomain { pool: _, prefix } => write!(f, "DeleteUserPoolDomain {prefix}"),
+            Self::UserPool { id } => write!(f, "DeleteUserPool {id}"),
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! A plan and its steps, as data.
+
+use crate::model::{
+    Client, ClientId, ClientName, Domain, PoolId, ResourceServer, Rotation, SecretName, Tags, UserPool,
+};
+
+/// Steps in phases. The steps of one phase are independent of each other and run concurrently. A phase
+/// begins when the one before it has ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan<S = Step> {
+    pub phases: Vec<Vec<S>>,
+}
+
+/// One change. A create or an update holds the whole new state, because Cognito resets what an update
+/// leaves out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    CreateUserPool {
+        pool: UserPool,
+    },
+    UpdateUserPool {
+        pool: UserPool,
+        changes: Changes,
+    },
+
+    CreateUserPoolDomain {
+        domain: Domain,
+    },
+    UpdateUserPoolDomain {
+        domain: Domain,
+    },
+    /// Deletes the old domain, then creates the new one: a pool has one prefix domain. Creates the old
+    /// one again if the new one fails.
+    ReplaceUserPoolDomain {
+        from: Domain,
+        to: Domain,
+    },
+
+    CreateResourceServer {
+        server: ResourceServer,
+    },
+    UpdateResourceServer {
+        server: ResourceServer,
+        changes: Changes,
+    },
+    DeleteResourceServer {
+        identifier: String,
+    },
+
+    CreateUserPoolClient {
+        client: Client,
+    },
+    UpdateUserPoolClient {
+        id: ClientId,
+        client: Client,
+        changes: Changes,
+    },
+    DeleteUserPoolClient {
+        id: ClientId,
+        name: ClientName,
+    },
+
+    CreateSecret {
+        name: SecretName,
+        client: ClientName,
+        kms_key_id: Option<String>,
+        tags: Tags,
+        description: String,
+    },
+    /// Rotates the client's secret now, then records in the description that it was done.
+    RotateSecret {
+        name: SecretName,
+        client: ClientName,
+        description: String,
+    },
+    ScheduleRotation {
+        name: SecretName,
+        rotation: Rotation,
+    },
+    CancelRotation {
+        name: SecretName,
+    },
+    UpdateSecret {
+        name: SecretName,
+        client: ClientName,
+        update: SecretUpdate,
+        changes: Changes,
+    },
+    /// Requests one token and checks it. Cognito bills each token.
+    VerifyToken {
+        client: ClientName,
+    },
+
+    Delete(Deletion),
+}
+
+/// The deletions that both a Delete and an Update make.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Deletion {
+    Secret { name: SecretName, recovery_window_in_days: u8 },
+    UserPoolDomain { pool: PoolId, prefix: String },
+    UserPool { id: PoolId },
+}
+
+/// What a step does to the thing it names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    Create,
+    Update,
+    Delete,
+    /// Writes nothing.
+    Verify,
+}
+
+/// Changes to a secret, in the order they are applied.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SecretUpdate {
+    pub restore: bool,
+    pub tag: Tags,
+    pub untag: Vec<String>,
+    /// `Some(None)` is the AWS managed key.
+    pub kms_key_id: Option<Option<String>>,
+    pub description: Option<String>,
+    /// Whether AWSCURRENT is written anew. `apply` makes the document: only it knows the client's id.
+    pub document: bool,
+}
+
+/// What an update changes, in words for people.
+pub type Changes = Vec<String>;
+
+impl Step {
+    #[must_use]
+    pub fn action(&self) -> Action {
+        match self {
+            Self::CreateUserPool { .. }
+            | Self::CreateUserPoolDomain { .. }
+            | Self::CreateResourceServer { .. }
+            | Self::CreateUserPoolClient { .. }
+            | Self::CreateSecret { .. } => Action::Create,
+            Self::UpdateUserPool { .. }
+            | Self::UpdateUserPoolDomain { .. }
+            | Self::ReplaceUserPoolDomain { .. }
+            | Self::UpdateResourceServer { .. }
+            | Self::UpdateUserPoolClient { .. }
+            | Self::UpdateSecret { .. }
+            | Self::RotateSecret { .. }
+            | Self::ScheduleRotation { .. }
+            | Self::CancelRotation { .. } => Action::Update,
+            Self::DeleteResourceServer { .. } | Self::DeleteUserPoolClient { .. } | Self::Delete(_) => Action::Delete,
+            Self::VerifyToken { .. } => Action::Verify,
+        }
+    }
+}
+
+impl<S> Default for Plan<S> {
+    fn default() -> Self {
+        Self { phases: Vec::new() }
+    }
+}
+
+impl<S> Plan<S> {
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.phases.is_empty()
+    }
+
+    pub fn steps(&self) -> impl Iterator<Item = &S> {
+        self.phases.iter().flatten()
+    }
+
+    /// Drops empty phases.
+    pub(super) fn of(phases: impl IntoIterator<Item = Vec<S>>) -> Self {
+        Self { phases: phases.into_iter().filter(|phase| !phase.is_empty()).collect() }
+    }
+}

@@ -1,0 +1,186 @@
+//! Plans as inline snapshots.
+
+use std::collections::BTreeSet;
+
+use insta::assert_snapshot;
+use serde_json::{Value, json};
+
+use super::{diff::same_key, *};
+use crate::model::{
+    Client, ClientId, Desired, Endpoints, Owner, Ownership, PoolId, ProviderConfig, RotationRecord,
+    observed::{
+        DeleteObservation, Observed, ObservedClient, ObservedDocument, ObservedPool, ObservedSecret, RemainingPool,
+    },
+};
+
+fn desired(properties: &Value) -> Desired {
+    let owner = Owner { stack_id: "arn:stack".into(), logical_id: "M2M".into() };
+    let endpoints = Endpoints::new("us-east-1", None);
+    let config = ProviderConfig { endpoints, rotation_function: Some("arn:rotation".into()) };
+    Desired::from_properties(properties, owner, &config).unwrap()
+}
+
+/// The account as a deployment of `desired` leaves it.
+fn observed(desired: &Desired) -> Observed {
+    let id = PoolId::from("us-east-1_Pool");
+    let client = |client: &Client| ObservedClient {
+        id: ClientId(format!("id-of-{}", client.name)),
+        name: client.name.clone(),
+        scopes: client.scopes.clone(),
+        access_token_validity_minutes: client.access_token_validity_minutes,
+        m2m_only: true,
+    };
+    let secret = |client: &Client| ObservedSecret {
+        arn: format!("arn:{}", client.secret_name),
+        ownership: Ownership::Ours,
+        scheduled: false,
+        tags: desired.pool.tags.clone(),
+        kms_key_id: desired.secret_kms_key_id.clone(),
+        description: RotationRecord::new(&desired.rotate_secrets).describe(&client.name),
+        rotation: desired.rotation.clone(),
+        document: Some(ObservedDocument {
+            client_id: ClientId(format!("id-of-{}", client.name)),
+            metadata: desired.secret_metadata(client, &id),
+        }),
+    };
+    Observed {
+        pool: Some(ObservedPool {
+            id: id.clone(),
+            arn: "arn:pool".into(),
+            state: desired.pool.clone(),
+            m2m_only: true,
+            domain: Some(desired.domain.clone()),
+            resource_servers: desired.resource_servers.clone(),
+            clients: desired.clients.iter().map(client).collect(),
+        }),
+        secrets: desired.clients.iter().map(|client| (client.secret_name.clone(), secret(client))).collect(),
+        ..Observed::default()
+    }
+}
+
+fn shown(desired: &Desired, observed: &Observed) -> String {
+    let plan = plan(desired, observed, &BTreeSet::new()).unwrap();
+    let phases = plan.phases.iter().map(|phase| phase.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"));
+    phases.collect::<Vec<_>>().join("\n---\n")
+}
+
+#[test]
+fn a_create_makes_everything_in_the_order_in_which_it_is_needed() {
+    let desired = desired(&json!({ "DeletionProtection": "ACTIVE" }));
+    assert_snapshot!(shown(&desired, &Observed::default()), @r"
+    CreateUserPool machine-to-machine-dev
+    ---
+    CreateUserPoolDomain m2m-rubicon-dev (managed login version 2)
+    CreateResourceServer m2m-client: read write
+    ---
+    CreateUserPoolClient machine-to-machine-dev-client: m2m-client/read m2m-client/write (60 minutes)
+    ---
+    CreateSecret machine-to-machine-dev/machine-to-machine-dev-client
+    VerifyToken machine-to-machine-dev-client
+    ---
+    UpdateUserPool machine-to-machine-dev: deletion protection on
+    ");
+}
+
+#[test]
+fn nothing_is_left_to_do_where_all_is_as_desired() {
+    let desired = desired(&json!({ "Tags": { "a": "b" }, "DeletionProtection": "ACTIVE" }));
+    assert_snapshot!(plan(&desired, &observed(&desired), &BTreeSet::new()).unwrap(), @"nothing to do");
+}
+
+#[test]
+fn an_update_widens_moves_and_narrows() {
+    let server = |scopes: &[&str]| {
+        let scopes: Vec<_> = scopes.iter().map(|scope| json!({ "ScopeName": scope })).collect();
+        json!([{ "Identifier": "api", "Scopes": scopes }])
+    };
+    let old = desired(
+        &json!({ "ResourceServers": server(&["a", "b"]), "Clients": [{ "ClientName": "one" }, { "ClientName": "two" }] }),
+    );
+    let new = desired(&json!({
+        "ResourceServers": server(&["b", "c"]), "DomainPrefix": "other", "UserPoolTier": "PLUS", "Tags": { "t": "1" },
+        "Clients": [{ "ClientName": "one", "AccessTokenValidityMinutes": 5 }, { "ClientName": "three", "AllowedOAuthScopes": ["api/b"] }],
+    }));
+    assert_snapshot!(shown(&new, &observed(&old)), @r"
+    UpdateUserPool machine-to-machine-dev: tier ESSENTIALS -> PLUS, tags +t
+    ---
+    DeleteUserPoolDomain m2m-rubicon-dev, then CreateUserPoolDomain other-dev (managed login version 2)
+    UpdateResourceServer api: +c
+    ---
+    UpdateUserPoolClient one: +api/c, -api/a, access token validity 60 -> 5 minutes
+    CreateUserPoolClient three: api/b (60 minutes)
+    ---
+    UpdateSecret machine-to-machine-dev/one: tags +t, token_endpoint, scope
+    CreateSecret machine-to-machine-dev/three
+    VerifyToken one
+    VerifyToken three
+    ---
+    DeleteSecret machine-to-machine-dev/two (recoverable for 7 days)
+    ---
+    DeleteUserPoolClient two (id-of-two)
+    ---
+    UpdateResourceServer api: -a
+    ");
+}
+
+#[test]
+fn a_downgrade_gives_managed_login_up_first_also_with_a_new_prefix() {
+    let old = desired(&json!({}));
+    for prefix in ["m2m-rubicon", "other"] {
+        let new = desired(&json!({ "UserPoolTier": "LITE", "ManagedLoginVersion": 1, "DomainPrefix": prefix }));
+        let plan = plan(&new, &observed(&old), &BTreeSet::new()).unwrap();
+        assert!(matches!(plan.phases[1][..], [Step::UpdateUserPool { .. }]), "{plan}");
+    }
+}
+
+#[test]
+fn second_clients_and_pools_of_one_name_go_and_the_secret_says_which() {
+    let desired = desired(&json!({}));
+    let mut observed = observed(&desired);
+    let pool = observed.pool.as_mut().unwrap();
+    // First by its id, but not the one that the secret speaks of.
+    pool.clients.insert(0, ObservedClient { id: "aaa".into(), ..pool.clients[0].clone() });
+    observed.surplus_pools.push("us-east-1_Second".into());
+    assert_snapshot!(shown(&desired, &observed), @r"
+    DeleteUserPoolClient machine-to-machine-dev-client (aaa)
+    ---
+    DeleteUserPool us-east-1_Second
+    ");
+}
+
+#[test]
+fn a_key_is_the_same_in_every_spelling() {
+    let arn = "arn:aws:kms:us-east-1:111122223333:key/1234";
+    assert!(same_key(Some("1234"), Some(arn)) && same_key(Some(arn), Some("1234")));
+    assert!(same_key(Some("alias/a"), Some("arn:aws:kms:us-east-1:111122223333:alias/a")));
+    assert!(same_key(None, None) && same_key(None, Some("alias/aws/secretsmanager")));
+    assert!(!same_key(None, Some("1234")) && !same_key(Some("alias/a"), Some("alias/b")));
+}
+
+#[test]
+fn a_delete_takes_secrets_domains_and_pools_in_this_order_or_nothing() {
+    let pool = RemainingPool { id: "us-east-1_Pool".into(), domain: Some("prefix".into()), deletion_protection: false };
+    let observation =
+        DeleteObservation { pools: vec![pool.clone()], secrets: vec!["a/b".into()], note: Some("note".into()) };
+    assert_snapshot!(plan_delete(&observation, 0).unwrap(), @r"
+    DeleteSecret a/b (at once)
+    DeleteSecret note (recoverable for 7 days)
+    DeleteUserPoolDomain prefix
+    DeleteUserPool us-east-1_Pool
+    ");
+    let protected =
+        DeleteObservation { pools: vec![RemainingPool { deletion_protection: true, ..pool }], ..observation };
+    assert_snapshot!(plan_delete(&protected, 0).unwrap_err(), @"Deletion protection is active on user pool us-east-1_Pool. Nothing was deleted. Turn it off on the pool's settings page in the Cognito console, then delete again. While the stack can still be updated, you can set DeletionProtection to INACTIVE and deploy instead");
+}
+
+#[test]
+fn what_belongs_to_somebody_else_is_named() {
+    let desired = desired(&json!({}));
+    let taken = Observed { prefix_taken_by: Some("us-east-1_Theirs".into()), ..Observed::default() };
+    assert_snapshot!(plan(&desired, &taken, &BTreeSet::new()).unwrap_err(), @"The domain prefix m2m-rubicon-dev already belongs to user pool us-east-1_Theirs, which this resource does not own. Nothing was changed. A prefix is unique in a region across all AWS accounts. Choose another DomainPrefix or EnvironmentName");
+    let mut taken = observed(&desired);
+    for secret in taken.secrets.values_mut() {
+        (secret.ownership, secret.scheduled) = (Ownership::NotOwned, true);
+    }
+    assert_snapshot!(plan(&desired, &taken, &BTreeSet::new()).unwrap_err(), @"The secret machine-to-machine-dev/machine-to-machine-dev-client already exists and belongs to another owner (it is scheduled for deletion and keeps its name until then). Nothing was changed. Choose another SecretNamePrefix, or delete the secret if nobody needs it");
+}

@@ -1,0 +1,72 @@
+//! Why an event fails.
+
+use crate::{
+    model::{ClientName, PoolId, SecretName, Violations},
+    plan::Refusal,
+    ports::{AwsError, report},
+    rotation::steps::RotateError,
+};
+
+/// Why an event ends as FAILED. Its `Display` leaves the source out; [`Error::report`] prints both.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Violations(#[from] Violations),
+    #[error(transparent)]
+    Refusal(#[from] Refusal),
+    #[error("Reading the present state failed")]
+    Observe(#[source] AwsError),
+    #[error("The step {step} failed")]
+    Step {
+        step: String,
+        #[source]
+        source: AwsError,
+    },
+    #[error(
+        "The token of client {client} is not valid: {reason}. Correct the client's properties, or set VerifyToken to false"
+    )]
+    Token { client: ClientName, reason: String },
+    #[error(
+        "User pool {0} does not exist, or it no longer has this resource's ownership tags. Nothing was changed. \
+         Restore the tags, or remove the resource from the template and add it again under another logical id"
+    )]
+    PoolLost(PoolId),
+    #[error(
+        "CloudFormation deleted the resource while the provider was still creating it. The provider removed \
+         everything that the Create had made"
+    )]
+    DeletedMeanwhile,
+    #[error(
+        "The client secret of {client} cannot be read: secret {secret} has no usable value, and Cognito shows none. \
+         Remove the client from the template and deploy, then add it again and deploy"
+    )]
+    SecretLost { client: ClientName, secret: SecretName },
+    #[error(
+        "The rotation of secret {secret} failed. Its consumers can go on with the secret that they have. \
+         Correct the cause and deploy again"
+    )]
+    Rotation {
+        secret: SecretName,
+        #[source]
+        source: Box<RotateError>,
+    },
+    #[error("Internal error: {0}. Nothing is lost. Deploy again, and report this error")]
+    Internal(&'static str),
+    #[error("Time ran out {}. Deploy again: the work goes on from there", before(steps))]
+    OutOfTime { steps: Vec<String> },
+}
+
+fn before(steps: &[String]) -> String {
+    match steps {
+        [] => "before the next step could start".to_owned(),
+        steps => format!("during {}", steps.join(" and ")),
+    }
+}
+
+impl Error {
+    /// Prints the error, its sources and what to do.
+    #[must_use]
+    pub fn report(&self) -> String {
+        report(self, AwsError::advice)
+    }
+}

@@ -1,0 +1,494 @@
+//! Amazon Cognito user pools in memory.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use cognito_m2m::{
+    model::{Client, ClientId, ClientName, Domain, PoolId, ResourceServer, Tier, UserPool, observed::ObservedClient},
+    ports::{
+        ClientDescription, ClientSecretDescription, ClientSecrets, DomainDescription, Page, Result,
+        UserPoolDescription, UserPools,
+    },
+    redact::Secret,
+};
+use tokio::time::Instant;
+
+use super::fake_aws::{
+    ACCOUNT, CANARY, FakeAws, REGION, Refusal, World, changed, not_found, over_quota, page, refused,
+};
+
+/// <https://docs.aws.amazon.com/cognito/latest/developerguide/quotas.html>
+const MAX_RESOURCE_SERVERS: usize = 25;
+const MAX_SCOPES_OF_SERVER: usize = 100;
+const MAX_SCOPES_OF_CLIENT: usize = 50;
+/// <https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_AddUserPoolClientSecret.html>
+const MAX_CLIENT_SECRETS: usize = 2;
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct FakePool {
+    pub state: UserPool,
+    pub m2m_only: bool,
+    pub domain: Option<FakeDomain>,
+    pub servers: BTreeMap<String, ResourceServer>,
+    pub clients: BTreeMap<ClientId, FakeClient>,
+    pub created: Duration,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct FakeDomain {
+    pub domain: Domain,
+    /// When a deleted domain is gone.
+    pub gone_at: Option<Instant>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct FakeClient {
+    pub client: Client,
+    pub m2m_only: bool,
+    /// At most two, the oldest first. The token endpoint accepts all of them.
+    pub secrets: Vec<FakeClientSecret>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct FakeClientSecret {
+    pub id: String,
+    pub value: Secret<String>,
+    pub created: Duration,
+}
+
+impl FakePool {
+    pub fn new(state: UserPool, created: Duration) -> Self {
+        Self { state, m2m_only: true, domain: None, servers: BTreeMap::new(), clients: BTreeMap::new(), created }
+    }
+
+    /// The scopes in a token of the client: those that it may have and that its pool still defines.
+    pub fn effective_scopes(&self, client: &FakeClient) -> BTreeSet<String> {
+        self.defined_scopes().into_iter().filter(|scope| client.client.scopes.contains(scope)).collect()
+    }
+
+    fn defined_scopes(&self) -> BTreeSet<String> {
+        self.servers
+            .values()
+            .flat_map(|server| server.scopes.iter().map(|scope| format!("{}/{}", server.identifier, scope.name)))
+            .collect()
+    }
+
+    fn check_scopes(&self, client: &Client) -> Result<(), Refusal> {
+        let defined = self.defined_scopes();
+        if client.scopes.len() > MAX_SCOPES_OF_CLIENT {
+            return Err(refused("InvalidParameterException", "at most 50 scopes"));
+        }
+        match client.scopes.iter().find(|scope| !defined.contains(*scope)) {
+            Some(scope) => Err(changed("ScopeDoesNotExistException", &format!("The scope {scope} does not exist"))),
+            None => Ok(()),
+        }
+    }
+
+    /// Checks that the tier has managed login if the domain uses it.
+    fn check_managed_login(&self, domain: &Domain) -> Result<(), Refusal> {
+        if self.state.tier == Tier::Lite && domain.managed_login_version == 2 {
+            return Err(refused("FeatureUnavailableInTierException", "Managed login is not available in LITE"));
+        }
+        Ok(())
+    }
+
+    fn client(&mut self, id: &ClientId) -> Result<&mut FakeClient, Refusal> {
+        self.clients.get_mut(id).ok_or_else(not_found)
+    }
+}
+
+impl FakeClient {
+    pub fn takes(&self, value: &Secret<String>) -> bool {
+        self.secrets.iter().any(|secret| secret.value == *value)
+    }
+}
+
+impl World {
+    fn pool(&mut self, id: &PoolId) -> Result<&mut FakePool, Refusal> {
+        self.pools.get_mut(id).ok_or_else(not_found)
+    }
+
+    /// The pool that has the domain, in whatever account of the region.
+    fn domain_owner(&self, prefix: &str) -> Option<(&PoolId, &FakeDomain)> {
+        self.pools
+            .iter()
+            .find_map(|(id, pool)| Some((id, pool.domain.as_ref().filter(|held| held.domain.prefix == prefix)?)))
+    }
+
+    fn drop_gone_domains(&mut self) {
+        let now = Instant::now();
+        for pool in self.pools.values_mut() {
+            pool.domain.take_if(|domain| domain.gone_at.is_some_and(|gone_at| gone_at <= now));
+        }
+    }
+}
+
+/// Returns the id of the thing with this number. Ids are in no order of age.
+fn scattered_id(prefix: &str, number: u64) -> String {
+    format!("{prefix}{:04x}{number}", (number * 40_503) % 65_536)
+}
+
+fn pool_arn(id: &PoolId) -> String {
+    format!("arn:aws:cognito-idp:{REGION}:{ACCOUNT}:userpool/{id}")
+}
+
+fn check_server(server: &ResourceServer) -> Result<(), Refusal> {
+    if server.scopes.len() > MAX_SCOPES_OF_SERVER { Err(over_quota("at most 100 scopes")) } else { Ok(()) }
+}
+
+impl UserPools for FakeAws {
+    async fn list_user_pools(&self, next: Option<&str>) -> Result<Page<(PoolId, String)>> {
+        self.answer("ListUserPools", |world| {
+            Ok(page(world.pools.iter().map(|(id, pool)| (id.clone(), pool.state.name.clone())), next))
+        })
+    }
+
+    async fn describe_user_pool(&self, id: &PoolId) -> Result<Option<UserPoolDescription>> {
+        self.answer("DescribeUserPool", |world| {
+            world.drop_gone_domains();
+            Ok(world.pools.get(id).map(|pool| UserPoolDescription {
+                id: id.clone(),
+                arn: pool_arn(id),
+                state: pool.state.clone(),
+                m2m_only: pool.m2m_only,
+                domain: pool.domain.as_ref().map(|held| held.domain.prefix.clone()),
+                created: pool.created,
+            }))
+        })
+    }
+
+    async fn create_user_pool(&self, pool: &UserPool) -> Result<(PoolId, String)> {
+        self.answer("CreateUserPool", |world| {
+            let number = world.next_number();
+            let id = PoolId(scattered_id(&format!("{REGION}_"), number));
+            world.pools.insert(id.clone(), FakePool::new(pool.clone(), Duration::from_secs(number)));
+            let arn = pool_arn(&id);
+            Ok((id, arn))
+        })
+    }
+
+    async fn update_user_pool(&self, id: &PoolId, pool: &UserPool) -> Result<()> {
+        self.answer("UpdateUserPool", |world| {
+            let current = world.pool(id)?;
+            let managed_login = current.domain.as_ref().is_some_and(|held| held.domain.managed_login_version == 2);
+            if pool.tier == Tier::Lite && managed_login {
+                return Err(refused("TierChangeNotAllowedException", "Managed login needs to be disabled for LITE"));
+            }
+            current.state = pool.clone();
+            current.m2m_only = true;
+            Ok(())
+        })
+    }
+
+    async fn delete_user_pool(&self, id: &PoolId) -> Result<()> {
+        self.answer("DeleteUserPool", |world| {
+            world.drop_gone_domains();
+            let Some(pool) = world.pools.get(id) else { return Ok(()) };
+            if pool.state.deletion_protection {
+                return Err(refused("InvalidParameterException", "deletion protection is activated"));
+            }
+            if pool.domain.is_some() {
+                let message = "It has a domain configured that should be deleted first.";
+                return Err(changed("InvalidParameterException", message));
+            }
+            world.pools.remove(id);
+            Ok(())
+        })
+    }
+
+    async fn describe_user_pool_domain(&self, prefix: &str) -> Result<Option<DomainDescription>> {
+        self.answer("DescribeUserPoolDomain", |world| {
+            world.drop_gone_domains();
+            Ok(world.domain_owner(prefix).map(|(pool, held)| DomainDescription {
+                pool: pool.clone(),
+                account: Some(ACCOUNT.to_owned()),
+                managed_login_version: held.domain.managed_login_version,
+                deleting: held.gone_at.is_some(),
+            }))
+        })
+    }
+
+    async fn create_user_pool_domain(&self, pool: &PoolId, domain: &Domain) -> Result<()> {
+        self.answer("CreateUserPoolDomain", |world| {
+            world.drop_gone_domains();
+            if world.domain_owner(&domain.prefix).is_some_and(|(owner, _)| owner != pool) {
+                return Err(changed("InvalidParameterException", "Domain already associated with another user pool."));
+            }
+            let pool = world.pool(pool)?;
+            if pool.domain.is_some() {
+                return Err(changed("InvalidParameterException", "User pool already has a domain configured"));
+            }
+            pool.check_managed_login(domain)?;
+            pool.domain = Some(FakeDomain { domain: domain.clone(), gone_at: None });
+            Ok(())
+        })
+    }
+
+    async fn update_user_pool_domain(&self, pool: &PoolId, domain: &Domain) -> Result<()> {
+        self.answer("UpdateUserPoolDomain", |world| {
+            let pool = world.pool(pool)?;
+            pool.check_managed_login(domain)?;
+            let held = pool.domain.as_mut().filter(|held| held.domain.prefix == domain.prefix);
+            held.ok_or_else(not_found)?.domain = domain.clone();
+            Ok(())
+        })
+    }
+
+    async fn delete_user_pool_domain(&self, pool: &PoolId, prefix: &str) -> Result<()> {
+        self.answer("DeleteUserPoolDomain", |world| {
+            let lingers = world.behavior.domain_lingers;
+            let Some(pool) = world.pools.get_mut(pool) else { return Ok(()) };
+            let Some(held) = pool.domain.as_mut().filter(|held| held.domain.prefix == prefix) else { return Ok(()) };
+            if lingers.is_zero() {
+                pool.domain = None;
+            } else {
+                held.gone_at.get_or_insert(Instant::now() + lingers);
+            }
+            Ok(())
+        })
+    }
+
+    async fn list_resource_servers(&self, pool: &PoolId, next: Option<&str>) -> Result<Page<ResourceServer>> {
+        self.answer("ListResourceServers", |world| Ok(page(world.pool(pool)?.servers.values().cloned(), next)))
+    }
+
+    async fn create_resource_server(&self, pool: &PoolId, server: &ResourceServer) -> Result<()> {
+        self.answer("CreateResourceServer", |world| {
+            check_server(server)?;
+            let pool = world.pool(pool)?;
+            if pool.servers.contains_key(&server.identifier) {
+                let message = "A resource server with that identifier already exists.";
+                return Err(changed("InvalidParameterException", message));
+            }
+            if pool.servers.len() == MAX_RESOURCE_SERVERS {
+                return Err(over_quota("at most 25 resource servers"));
+            }
+            pool.servers.insert(server.identifier.clone(), server.clone());
+            Ok(())
+        })
+    }
+
+    async fn update_resource_server(&self, pool: &PoolId, server: &ResourceServer) -> Result<()> {
+        self.answer("UpdateResourceServer", |world| {
+            check_server(server)?;
+            let current = world.pool(pool)?.servers.get_mut(&server.identifier).ok_or_else(not_found)?;
+            current.clone_from(server);
+            Ok(())
+        })
+    }
+
+    async fn delete_resource_server(&self, pool: &PoolId, identifier: &str) -> Result<()> {
+        self.answer("DeleteResourceServer", |world| {
+            if let Some(pool) = world.pools.get_mut(pool) {
+                pool.servers.remove(identifier);
+            }
+            Ok(())
+        })
+    }
+
+    async fn list_user_pool_clients(&self, pool: &PoolId, next: Option<&str>) -> Result<Page<(ClientId, ClientName)>> {
+        self.answer("ListUserPoolClients", |world| {
+            let clients = world.pool(pool)?.clients.iter();
+            Ok(page(clients.map(|(id, client)| (id.clone(), client.client.name.clone())), next))
+        })
+    }
+
+    async fn describe_user_pool_client(&self, pool: &PoolId, id: &ClientId) -> Result<Option<ClientDescription>> {
+        self.answer("DescribeUserPoolClient", |world| {
+            let hides = world.behavior.describe_hides_secrets;
+            Ok(world.pool(pool)?.clients.get(id).map(|found| ClientDescription {
+                observed: ObservedClient {
+                    id: id.clone(),
+                    name: found.client.name.clone(),
+                    scopes: found.client.scopes.clone(),
+                    access_token_validity_minutes: found.client.access_token_validity_minutes,
+                    m2m_only: found.m2m_only,
+                },
+                secret: match &found.secrets[..] {
+                    [_, _] if hides => None,
+                    secrets => secrets.first().map(|secret| secret.value.clone()),
+                },
+            }))
+        })
+    }
+
+    async fn create_user_pool_client(&self, pool: &PoolId, client: &Client) -> Result<(ClientId, Secret<String>)> {
+        self.answer("CreateUserPoolClient", |world| {
+            let number = world.next_number();
+            let pool = world.pool(pool)?;
+            pool.check_scopes(client)?;
+            let id = ClientId(scattered_id("client", number));
+            let value = Secret::new(format!("{CANARY}{number}"));
+            let first = FakeClientSecret {
+                id: format!("{id}--{number}"),
+                value: value.clone(),
+                created: Duration::from_secs(number),
+            };
+            let client = FakeClient { client: client.clone(), m2m_only: true, secrets: vec![first] };
+            pool.clients.insert(id.clone(), client);
+            Ok((id, value))
+        })
+    }
+
+    async fn update_user_pool_client(&self, pool: &PoolId, id: &ClientId, client: &Client) -> Result<()> {
+        self.answer("UpdateUserPoolClient", |world| {
+            let pool = world.pool(pool)?;
+            pool.check_scopes(client)?;
+            let found = pool.client(id)?;
+            found.client = client.clone();
+            found.m2m_only = true;
+            Ok(())
+        })
+    }
+
+    async fn delete_user_pool_client(&self, pool: &PoolId, id: &ClientId) -> Result<()> {
+        self.answer("DeleteUserPoolClient", |world| {
+            if let Some(pool) = world.pools.get_mut(pool) {
+                pool.clients.remove(id);
+            }
+            Ok(())
+        })
+    }
+}
+
+impl ClientSecrets for FakeAws {
+    async fn list_user_pool_client_secrets(
+        &self,
+        pool: &PoolId,
+        client: &ClientId,
+        _next: Option<&str>,
+    ) -> Result<Page<ClientSecretDescription>> {
+        self.answer("ListUserPoolClientSecrets", |world| {
+            let secrets = &world.pool(pool)?.client(client)?.secrets;
+            let shown =
+                |secret: &FakeClientSecret| ClientSecretDescription { id: secret.id.clone(), created: secret.created };
+            // The newest first: no order is documented, so nobody may count on the oldest first.
+            Ok(Page { items: secrets.iter().rev().map(shown).collect(), next: None })
+        })
+    }
+
+    async fn add_user_pool_client_secret(
+        &self,
+        pool: &PoolId,
+        client: &ClientId,
+        value: &Secret<String>,
+    ) -> Result<()> {
+        self.answer("AddUserPoolClientSecret", |world| {
+            let number = world.next_number();
+            let found = world.pool(pool)?.client(client)?;
+            let text = value.expose();
+            if !(24..=64).contains(&text.len()) || !text.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+                return Err(refused("InvalidParameterException", "24 to 64 of [\\w+]"));
+            }
+            if found.secrets.len() == MAX_CLIENT_SECRETS {
+                return Err(over_quota("at most two secrets"));
+            }
+            let id = format!("{client}--{number}");
+            found.secrets.push(FakeClientSecret { id, value: value.clone(), created: Duration::from_secs(number) });
+            Ok(())
+        })
+    }
+
+    async fn delete_user_pool_client_secret(&self, pool: &PoolId, client: &ClientId, id: &str) -> Result<()> {
+        self.answer("DeleteUserPoolClientSecret", |world| {
+            let Ok(found) = world.pool(pool).and_then(|pool| pool.client(client)) else { return Ok(()) };
+            if found.secrets.len() == 1 && found.secrets[0].id == id {
+                return Err(refused("InvalidParameterException", "the last secret stays"));
+            }
+            found.secrets.retain(|secret| secret.id != id);
+            Ok(())
+        })
+    }
+}
+
+mod tests {
+    use super::*;
+    use crate::support::fixtures::{domain, one_client, user_pool};
+
+    #[tokio::test]
+    async fn a_pool_with_protection_or_a_domain_is_not_deleted() {
+        let aws = FakeAws::default();
+        let protected = UserPool { deletion_protection: true, ..user_pool("a") };
+        let (pool, _) = aws.create_user_pool(&protected).await.unwrap();
+        assert!(aws.delete_user_pool(&pool).await.unwrap_err().message.contains("protection"));
+        aws.update_user_pool(&pool, &user_pool("a")).await.unwrap();
+        aws.create_user_pool_domain(&pool, &domain("one")).await.unwrap();
+        assert!(aws.delete_user_pool(&pool).await.unwrap_err().message.contains("domain"));
+        aws.delete_user_pool_domain(&pool, "one").await.unwrap();
+        aws.delete_user_pool(&pool).await.unwrap();
+        assert!(aws.world().pools.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_domain_has_one_pool_and_may_linger_after_its_deletion() {
+        let aws = FakeAws::default();
+        aws.world().behavior.domain_lingers = Duration::from_secs(20);
+        let (one, _) = aws.create_user_pool(&user_pool("same")).await.unwrap();
+        let (two, _) = aws.create_user_pool(&user_pool("same")).await.unwrap();
+        assert_ne!(one, two, "names are not unique");
+        aws.create_user_pool_domain(&one, &domain("one")).await.unwrap();
+        assert!(aws.create_user_pool_domain(&two, &domain("one")).await.is_err());
+        aws.delete_user_pool_domain(&one, "one").await.unwrap();
+        assert!(aws.describe_user_pool_domain("one").await.unwrap().unwrap().deleting);
+        assert!(aws.create_user_pool_domain(&two, &domain("one")).await.is_err());
+        tokio::time::advance(Duration::from_secs(20)).await;
+        assert_eq!(aws.describe_user_pool_domain("one").await.unwrap(), None);
+        aws.create_user_pool_domain(&two, &domain("one")).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn managed_login_and_the_lite_tier_exclude_each_other() {
+        let aws = FakeAws::default();
+        let lite = UserPool { tier: Tier::Lite, ..user_pool("a") };
+        let managed = Domain { managed_login_version: 2, ..domain("one") };
+        let (pool, _) = aws.create_user_pool(&lite).await.unwrap();
+        assert!(aws.create_user_pool_domain(&pool, &managed).await.is_err());
+        aws.update_user_pool(&pool, &user_pool("a")).await.unwrap();
+        aws.create_user_pool_domain(&pool, &managed).await.unwrap();
+        assert!(aws.update_user_pool(&pool, &lite).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_client_names_scopes_that_exist_and_loses_those_that_are_removed() {
+        let aws = FakeAws::default();
+        let (pool, id, _) = one_client(&aws).await;
+        let client = aws.world().pools[&pool].clients[&id].client.clone();
+        let unknown = Client { scopes: vec!["orders/unknown".to_owned()], ..client.clone() };
+        assert_eq!(
+            aws.update_user_pool_client(&pool, &id, &unknown).await.unwrap_err().code,
+            "ScopeDoesNotExistException"
+        );
+        let server = aws.world().pools[&pool].servers["orders"].clone();
+        assert!(aws.create_resource_server(&pool, &server).await.is_err(), "identifiers are unique in a pool");
+        // Cognito allows this and says nothing.
+        aws.update_resource_server(&pool, &ResourceServer { scopes: vec![], ..server }).await.unwrap();
+        let world = aws.world();
+        let pool = &world.pools[&pool];
+        assert_eq!(pool.clients[&id].client, client);
+        assert!(pool.effective_scopes(&pool.clients[&id]).is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_client_has_at_most_two_secrets_and_keeps_its_last() {
+        let aws = FakeAws::default();
+        let (pool, id, first) = one_client(&aws).await;
+        let value = |letter: &str| Secret::new(letter.repeat(24));
+        assert!(aws.add_user_pool_client_secret(&pool, &id, &Secret::new("short".to_owned())).await.is_err());
+        aws.add_user_pool_client_secret(&pool, &id, &value("a")).await.unwrap();
+        let error = aws.add_user_pool_client_secret(&pool, &id, &value("b")).await.unwrap_err();
+        assert_eq!(error.code, "LimitExceededException");
+
+        let shown = async |aws: &FakeAws| aws.describe_user_pool_client(&pool, &id).await.unwrap().unwrap().secret;
+        assert!(shown(&aws).await == Some(first));
+        aws.world().behavior.describe_hides_secrets = true;
+        assert!(shown(&aws).await.is_none());
+
+        let secrets = aws.list_user_pool_client_secrets(&pool, &id, None).await.unwrap().items;
+        assert!(secrets[0].created > secrets[1].created, "the newest first");
+        aws.delete_user_pool_client_secret(&pool, &id, &secrets[1].id).await.unwrap();
+        assert!(aws.delete_user_pool_client_secret(&pool, &id, &secrets[0].id).await.is_err());
+        assert!(aws.world().pools[&pool].clients[&id].takes(&value("a")));
+    }
+}

@@ -1,0 +1,168 @@
+//! Properties and things that several tests use.
+
+use std::time::Duration;
+
+use cognito_m2m::{
+    model::{
+        Client, ClientId, ClientName, Domain, Owner, PoolId, ResourceServer, Scope, SecretName, Tags, Tier, UserPool,
+        desired::SecretMetadata,
+    },
+    ports::{SecretDocument, UserPools},
+    redact::Secret,
+};
+use serde_json::{Value, json};
+
+use super::{
+    Stack,
+    cognito::{FakeDomain, FakePool},
+    fake_aws::{ACCOUNT, FakeAws, REGION, World},
+    secrets_manager::FakeSecret,
+};
+
+/// The id that CloudFormation invents if it deletes a resource whose Create has not answered.
+pub const INVENTED_ID: &str = "one-M2M-1A2B3C4D5E6F";
+
+/// The name of the only secret that the default properties declare.
+pub const DEFAULT_SECRET: &str = "machine-to-machine-dev/machine-to-machine-dev-client";
+
+/// Three clients, two servers.
+pub fn large() -> Value {
+    json!({
+        "ServiceToken": "arn", "ServiceTimeout": "600",
+        "EnvironmentName": "prod", "DomainPrefix": "orders", "ProjectTag": "shop", "Tags": { "Team": "orders" },
+        "ResourceServers": [
+            {
+                "Identifier": "orders", "Name": "Orders",
+                "Scopes": [{ "ScopeName": "read", "ScopeDescription": "See" }, { "ScopeName": "write" }],
+            },
+            { "Identifier": "stock", "Scopes": [{ "ScopeName": "read" }] },
+        ],
+        "Clients": [
+            {
+                "ClientName": "web", "AllowedOAuthScopes": ["orders/read", "orders/write"],
+                "AccessTokenValidityMinutes": "5",
+            },
+            { "ClientName": "billing", "AllowedOAuthScopes": ["orders/read", "stock/read"] },
+            { "ClientName": "batch" },
+        ],
+    })
+}
+
+/// The names of the clients of [`large`].
+pub const LARGE_CLIENTS: [&str; 3] = ["web", "billing", "batch"];
+
+/// [`large`] with other scopes, clients, domain and tags.
+pub fn large_changed() -> Value {
+    json!({
+        "EnvironmentName": "prod", "DomainPrefix": "shop", "ProjectTag": "shop2", "Tags": { "Owner": "me" },
+        "ResourceServers": [
+            {
+                "Identifier": "orders", "Name": "Orders",
+                "Scopes": [{ "ScopeName": "read", "ScopeDescription": "Look" }, { "ScopeName": "cancel" }],
+            },
+            { "Identifier": "returns", "Scopes": [{ "ScopeName": "read" }] },
+        ],
+        "Clients": [
+            {
+                "ClientName": "web", "AllowedOAuthScopes": ["orders/read", "orders/cancel"],
+                "AccessTokenValidityMinutes": 10,
+            },
+            { "ClientName": "batch" },
+            { "ClientName": "new", "AllowedOAuthScopes": ["returns/read"] },
+        ],
+        "SecretNamePrefix": "shop/secrets", "SecretKmsKeyId": "alias/mine",
+    })
+}
+
+/// The properties with one more, or with one changed.
+pub fn with(mut properties: Value, key: &str, value: impl Into<Value>) -> Value {
+    properties[key] = value.into();
+    properties
+}
+
+/// A resource of some stack.
+pub fn owner() -> Owner {
+    Owner { stack_id: "arn:a-stack".to_owned(), logical_id: "M2M".to_owned() }
+}
+
+pub fn user_pool(name: &str) -> UserPool {
+    UserPool { name: name.to_owned(), tier: Tier::Essentials, deletion_protection: false, tags: Tags::new() }
+}
+
+pub fn domain(prefix: &str) -> Domain {
+    Domain { prefix: prefix.to_owned(), managed_login_version: 1 }
+}
+
+/// A client's secret with this value, and with the scopes of [`one_client`].
+pub fn document(value: &str) -> SecretDocument {
+    SecretDocument {
+        client_id: ClientId::from("id"),
+        client_secret: Secret::new(value.to_owned()),
+        metadata: SecretMetadata {
+            token_endpoint: String::new(),
+            scope: "orders/read orders/write".to_owned(),
+            issuer: String::new(),
+            jwks_uri: String::new(),
+            user_pool_id: "us-east-1_a".into(),
+            client_name: "web".into(),
+        },
+    }
+}
+
+/// Makes a pool with the server `orders` and the client `web`. Returns the pool, the client and its secret.
+pub async fn one_client(aws: &FakeAws) -> (PoolId, ClientId, Secret<String>) {
+    let (pool, _) = aws.create_user_pool(&user_pool("pool")).await.unwrap();
+    let scope = |name: &str| Scope { name: name.to_owned(), description: String::new() };
+    let server = ResourceServer {
+        identifier: "orders".to_owned(),
+        name: "Orders".to_owned(),
+        scopes: vec![scope("read"), scope("write")],
+    };
+    aws.create_resource_server(&pool, &server).await.unwrap();
+    let client = Client {
+        name: ClientName::from("web"),
+        scopes: vec!["orders/read".to_owned(), "orders/write".to_owned()],
+        access_token_validity_minutes: 60,
+        secret_name: SecretName::from("dev/web"),
+    };
+    let (client, secret) = aws.create_user_pool_client(&pool, &client).await.unwrap();
+    (pool, client, secret)
+}
+
+impl World {
+    /// Adds somebody else's pool with a domain.
+    pub fn add_foreign_pool(&mut self, name: &str, prefix: &str) -> PoolId {
+        let id = PoolId(format!("{REGION}_foreign{}", self.next_number()));
+        let mut pool = FakePool::new(user_pool(name), Duration::ZERO);
+        pool.m2m_only = false;
+        pool.domain = Some(FakeDomain { domain: domain(prefix), gone_at: None });
+        self.pools.insert(id.clone(), pool);
+        id
+    }
+
+    /// Adds somebody else's secret.
+    pub fn add_foreign_secret(&mut self, name: &str, tags: Tags, scheduled: bool) {
+        let arn = format!("arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{name}-AbCdEf");
+        let secret = FakeSecret { tags, scheduled, ..FakeSecret::new(arn) };
+        self.secrets.insert(SecretName::from(name), secret);
+    }
+}
+
+/// Adds a pool and a secret of somebody else, with names like ours; returns them.
+pub fn add_foreign_things(stack: &Stack) -> Vec<(String, String)> {
+    {
+        let mut world = stack.world();
+        world.add_foreign_pool("machine-to-machine-prod", "somebody-else");
+        world.add_foreign_secret("machine-to-machine-prod/other", Tags::new(), false);
+    }
+    foreign_things(stack)
+}
+
+/// The things of [`add_foreign_things`], each with all that can be seen of it.
+pub fn foreign_things(stack: &Stack) -> Vec<(String, String)> {
+    let world = stack.world();
+    let pools = world.pools.iter().filter(|(id, _)| id.as_str().contains("foreign"));
+    let secrets = world.secrets.iter().filter(|(name, _)| name.as_str().ends_with("/other"));
+    let pools = pools.map(|(id, pool)| (id.to_string(), format!("{pool:?}")));
+    pools.chain(secrets.map(|(name, secret)| (name.to_string(), format!("{secret:?}")))).collect()
+}

@@ -1,0 +1,131 @@
+//! The token endpoint in memory.
+
+use std::collections::BTreeSet;
+
+use cognito_m2m::{
+    model::Endpoints,
+    ports::{ExpectedToken, TokenEndpoint, TokenError},
+    redact::Secret,
+};
+
+use super::{
+    cognito::{FakeClient, FakePool},
+    fake_aws::{FakeAws, REGION, TokenEndpointState, World},
+};
+
+impl World {
+    /// The scopes in a token of the client, as the token lists them.
+    #[cfg(feature = "cli")]
+    pub fn scopes_of_token(&self, expected: &ExpectedToken) -> String {
+        let pool = &self.pools[&expected.metadata.user_pool_id];
+        let scopes = pool.effective_scopes(&pool.clients[&expected.client_id]);
+        scopes.into_iter().collect::<Vec<_>>().join(" ")
+    }
+
+    fn expected_client(&self, expected: &ExpectedToken) -> Option<(&FakePool, &FakeClient)> {
+        let pool = self.pools.get(&expected.metadata.user_pool_id)?;
+        Some((pool, pool.clients.get(&expected.client_id)?))
+    }
+
+    /// Whether the client gets the token that is expected.
+    fn grants(&self, expected: &ExpectedToken, secret: &Secret<String>) -> bool {
+        let Some((pool, client)) = self.expected_client(expected) else { return false };
+        let Some(held) = pool.domain.as_ref().filter(|held| held.gone_at.is_none()) else { return false };
+        let scopes: BTreeSet<String> = expected.metadata.scope.split(' ').map(ToOwned::to_owned).collect();
+        endpoints().token_endpoint(&held.domain) == expected.metadata.token_endpoint
+            && client.takes(secret)
+            && pool.effective_scopes(client) == scopes
+    }
+
+    fn verify_token(&mut self, expected: &ExpectedToken, secret: &Secret<String>) -> Result<(), TokenError> {
+        match self.behavior.token_endpoint {
+            TokenEndpointState::Unreachable => Err(unreachable()),
+            TokenEndpointState::Refuses => Err(TokenError::Refused("HTTP 400 invalid_client".to_owned())),
+            TokenEndpointState::Works if self.grants(expected, secret) => {
+                self.tokens_granted += 1;
+                Ok(())
+            }
+            TokenEndpointState::Works => Err(TokenError::Refused("the token is not as expected".to_owned())),
+        }
+    }
+
+    fn accepts_secret(&self, expected: &ExpectedToken, secret: &Secret<String>) -> Result<bool, TokenError> {
+        let domain = self.pools.get(&expected.metadata.user_pool_id).and_then(|pool| pool.domain.as_ref());
+        let host = domain.map(|held| endpoints().token_endpoint(&held.domain));
+        if host.as_ref() != Some(&expected.metadata.token_endpoint) {
+            return Err(unreachable());
+        }
+        Ok(self.expected_client(expected).is_some_and(|(_, client)| client.takes(secret)))
+    }
+}
+
+fn endpoints() -> Endpoints {
+    Endpoints::new(REGION, None)
+}
+
+fn unreachable() -> TokenError {
+    TokenError::Unreachable("no such host".to_owned())
+}
+
+impl TokenEndpoint for FakeAws {
+    async fn accepts(&self, expected: &ExpectedToken, secret: &Secret<String>) -> Result<bool, TokenError> {
+        self.answer("VerifyToken", |world| Ok(world.accepts_secret(expected, secret))).unwrap()
+    }
+
+    async fn verify(&self, expected: &ExpectedToken, secret: &Secret<String>) -> Result<(), TokenError> {
+        self.answer("VerifyToken", |world| Ok(world.verify_token(expected, secret))).unwrap()
+    }
+}
+
+mod tests {
+    use cognito_m2m::ports::{ClientSecrets, UserPools};
+
+    use super::*;
+    use crate::support::fixtures::{document, domain, one_client};
+
+    /// An account with one client and its domain; what its token must be; its secret.
+    async fn prepared() -> (FakeAws, ExpectedToken, Secret<String>) {
+        let aws = FakeAws::default();
+        let (pool, client_id, secret) = one_client(&aws).await;
+        aws.create_user_pool_domain(&pool, &domain("one")).await.unwrap();
+        let mut metadata = document("").metadata;
+        metadata.user_pool_id = pool;
+        metadata.token_endpoint = endpoints().token_endpoint(&domain("one"));
+        (aws, ExpectedToken { client_id, metadata }, secret)
+    }
+
+    #[tokio::test]
+    async fn both_secrets_of_a_client_get_a_token_and_no_other_value_does() {
+        let (aws, expected, first) = prepared().await;
+        let (second, other) = (Secret::new("b".repeat(24)), Secret::new("c".repeat(24)));
+        let pool = &expected.metadata.user_pool_id;
+        aws.add_user_pool_client_secret(pool, &expected.client_id, &second).await.unwrap();
+        for (secret, good) in [(&first, true), (&second, true), (&other, false)] {
+            assert_eq!(aws.verify(&expected, secret).await.is_ok(), good);
+            assert_eq!(aws.accepts(&expected, secret).await, Ok(good));
+        }
+        assert_eq!(aws.world().tokens_granted, 2);
+    }
+
+    #[tokio::test]
+    async fn a_token_with_other_scopes_or_from_another_domain_is_not_as_expected() {
+        let (aws, expected, secret) = prepared().await;
+        let mut other_scope = expected.clone();
+        other_scope.metadata.scope = "orders/read".to_owned();
+        assert!(matches!(aws.verify(&other_scope, &secret).await, Err(TokenError::Refused(_))));
+        let mut other_domain = expected.clone();
+        other_domain.metadata.token_endpoint = endpoints().token_endpoint(&domain("two"));
+        assert!(matches!(aws.verify(&other_domain, &secret).await, Err(TokenError::Refused(_))));
+        assert!(matches!(aws.accepts(&other_domain, &secret).await, Err(TokenError::Unreachable(_))));
+    }
+
+    #[tokio::test]
+    async fn the_endpoint_can_be_unreachable_and_can_refuse() {
+        let (aws, expected, secret) = prepared().await;
+        aws.world().behavior.token_endpoint = TokenEndpointState::Unreachable;
+        assert!(matches!(aws.verify(&expected, &secret).await, Err(TokenError::Unreachable(_))));
+        aws.world().behavior.token_endpoint = TokenEndpointState::Refuses;
+        assert!(matches!(aws.verify(&expected, &secret).await, Err(TokenError::Refused(_))));
+        assert_eq!(aws.world().tokens_granted, 0);
+    }
+}
