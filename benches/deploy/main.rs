@@ -39,10 +39,10 @@ use crate::{
     world::{Aws, TOKEN, World},
 };
 
-/// How long AWS takes for a call, where that is what is measured: about what it takes from a Lambda
+/// How long each call takes in the rows that measure calls: about what AWS takes to answer a Lambda
 /// function in the same region.
 const LATENCY: Duration = Duration::from_millis(50);
-/// Runs of one kind, of which the median counts. Odd, so that it is one of them.
+/// The number of runs of one kind. It is odd, so that the median is one of them.
 const STARTS: usize = 101;
 const CREATES: usize = 15;
 const EVENTS: usize = 5;
@@ -80,7 +80,7 @@ fn main() -> Result<()> {
 }
 
 const NOTES: &str = "\
-What stands in the way of a target that is missed, and what each call is for: docs/performance.md.
+docs/performance.md says what keeps a missed target from being reached, and what each call is for.
 Everything is on this machine: a connection costs next to nothing and there is no TLS, so no handshake is in
 any figure; what TLS costs before the first request (certificates, ciphers) is. Latency is added to every call, also
 to the token endpoint, its keys and the ResponseURL; calls do not hold each other up. Walls begin with the start of the
@@ -101,7 +101,8 @@ impl Bench {
     fn cold_starts(&self, table: &mut Table) -> Result<()> {
         let start = |program: &Path| measure(&self.world, &[program], None, Duration::ZERO);
         let (mut empty, mut provider, mut rotation) = (Vec::new(), Vec::new(), Vec::new());
-        // In turns, so that what else the machine does meets all alike; the first ones warm its caches.
+        // They take turns, so that other work on the machine slows all of them alike. The first round only
+        // warms its caches.
         for round in 0..=STARTS {
             let runs = [start(&self.empty)?, start(&self.provider)?, start(&self.rotation)?];
             if round > 0 {
@@ -174,7 +175,7 @@ impl Bench {
         Ok(())
     }
 
-    /// Create, no-op Update, Update and Delete at a latency; gives the list of their calls.
+    /// Measures Create, no-op Update, Update and Delete at a latency; returns the list of their calls.
     fn events(&self, table: &mut Table) -> Result<String> {
         let (mut creates, mut no_ops, mut updates, mut deletes) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for _ in 0..EVENTS {
@@ -215,7 +216,7 @@ impl Bench {
             String::from("Growth: a Create at 50 ms a call, against its floor (the chain and the pace limit)\n");
         let mut walls = BTreeMap::new();
         for clients in GROWTH {
-            // Where the wall is short, what else the machine does shows in it.
+            // Other work on the machine shows in a short wall.
             let runs = if pace(clients).is_zero() { EVENTS } else { 1 };
             let runs: Vec<_> =
                 (0..runs).map(|_| self.create(&[&self.provider], clients, LATENCY)).collect::<Result<_>>()?;
@@ -243,7 +244,7 @@ impl Bench {
         Ok(text)
     }
 
-    /// The Create of a resource with this many clients, in an empty account.
+    /// Runs the Create of a resource with this many clients, in an empty account.
     fn create(&self, program: &[&Path], clients: usize, latency: Duration) -> Result<Run> {
         {
             let mut aws = self.world.aws();
