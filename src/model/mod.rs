@@ -10,7 +10,7 @@ pub mod rotation_record;
 pub mod schema;
 
 pub use desired::{Client, Desired, Domain, ProviderConfig, ResourceServer, Rotation, Scope, Tier, UserPool};
-pub use endpoints::Endpoints;
+pub use endpoints::{Endpoints, is_aws_host};
 pub use ids::{ClientId, ClientName, PoolId, SecretName};
 pub use ownership::{MANAGED_BY, Owner, Ownership, Tags};
 pub use properties::{Violation, Violations};

@@ -79,6 +79,7 @@ def test_the_template_exports_every_output_under_the_name_of_its_stack(cloud, pl
         "TokenEndpoint",
         "Issuer",
         "JwksUri",
+        "DiscoveryUrl",
     }
 
 
@@ -100,6 +101,7 @@ def test_every_attribute_is_there_and_says_what_cognito_says(cloud, stacks):
     assert outputs["UserPoolName"] == described["Name"] == "machine-to-machine-attributes"
     assert outputs["Issuer"] == f"https://cognito-idp.us-east-1.amazonaws.com/{pool}"
     assert outputs["JwksUri"] == f"{cloud.endpoint}/{pool}/.well-known/jwks.json"
+    assert outputs["DiscoveryUrl"] == f"{cloud.endpoint}/{pool}/.well-known/openid-configuration"
     assert outputs["Domain"] == "m2m-rubicon-attributes.auth.us-east-1.amazoncognito.com"
     assert outputs["TokenEndpoint"] == f"{cloud.endpoint}/oauth2/token"
     assert outputs["ClientId"] == outputs["ClientId0"]
