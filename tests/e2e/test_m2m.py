@@ -89,6 +89,14 @@ def test_the_template_deploys_the_provider_alone_for_a_platform_team(cloud):
     assert stack.delete() == "DELETE_COMPLETE"
 
 
+def test_with_a_prefix_the_roles_still_reach_the_secrets_of_the_templates_own_stack(cloud):
+    stack = cloud.sam_deploy("narrow", parameters={"EnvironmentName": "narrow", "SecretsPrefix": "m2m/"})
+    secret, _ = cloud.secret(stack.outputs["ClientSecretArn"])
+    assert ":secret:m2m/machine-to-machine-narrow/" in stack.outputs["ClientSecretArn"]
+    assert claims_of(secret)["client_id"] == stack.outputs["ClientId"]
+    assert stack.delete() == "DELETE_COMPLETE"
+
+
 def test_every_attribute_is_there_and_says_what_cognito_says(cloud, stacks):
     stack = stacks("attributes")
     clients = [{"ClientName": "a"}, {"ClientName": "b"}]

@@ -149,9 +149,9 @@ def problems_of_action(action: str, privilege: dict, arn: str, keys: list[str]) 
         fitting = [name for name in forms if fits(arn, resources[name]["arn"])]
         if not fitting:
             return [f"{action} does not support the resource {arn}"]
-    supported = {key for name in ["", *fitting] if name in privilege["resource_types"]
-                 for key in privilege["resource_types"][name]["condition_keys"]}
-    supported |= {key for name in fitting for key in resources[name]["condition_keys"]}
+    supported = {key for name in fitting for key in resources[name]["condition_keys"]}
+    for name in ["", *fitting]:
+        supported.update(privilege["resource_types"].get(name, {}).get("condition_keys", []))
     patterns = [re.sub(r"\\\$\\\{\w+\\\}", ".+", re.escape(key)) for key in supported | GLOBAL_KEYS]
     return [
         f"{action} does not support the condition key {key}"
@@ -222,7 +222,12 @@ def change(path: str, value):
         ("ProviderRole", "CreateTaggedSecrets", change("Condition StringEquals aws:RequestTags/Team", "x"), NO_KEY),
         ("ProviderRole", "ManageOwnSecrets", change("Condition StringEquals kms:ViaService", "x"), NO_KEY),
         ("RotationRole", "EncryptSecrets", change("Condition StringEquals kms:ViaServices", "x"), NO_KEY),
-        ("ProviderRole", "NameRotationFunction", change("Condition", {"StringEquals": {"aws:RequestTag/x": "y"}}), NO_KEY),
+        (
+            "ProviderRole",
+            "NameRotationFunction",
+            change("Condition", {"StringEquals": {"aws:RequestTag/Team": "x"}}),
+            NO_KEY,
+        ),
         ("ProviderRole", "FindSecrets", change("Condition", {"StringEqual": {"aws:RequestedRegion": "x"}}), "operator"),
         ("ProviderRole", "LookAtSecrets", change("Conditions", {}), "unknown element"),
     ],
