@@ -9,7 +9,7 @@ pub mod rotation_record;
 pub mod violations;
 
 pub use desired::{Client, Desired, Domain, ProviderConfig, ResourceServer, Rotation, Scope, Tier, UserPool};
-pub use endpoints::Endpoints;
+pub use endpoints::{Endpoints, is_aws_host};
 pub use ids::{ClientId, ClientName, PoolId, SecretName};
 pub use ownership::{MANAGED_BY, Owner, Ownership, Tags};
 pub use rotation_record::RotationRecord;

@@ -29,6 +29,10 @@ async fn the_defaults_make_a_whole_stack() {
         answer.attribute("JwksUri"),
         format!("https://cognito-idp.us-east-1.amazonaws.com/{pool}/.well-known/jwks.json")
     );
+    assert_eq!(
+        answer.attribute("DiscoveryUrl"),
+        format!("https://cognito-idp.us-east-1.amazonaws.com/{pool}/.well-known/openid-configuration")
+    );
     assert_eq!(answer.attribute("Domain"), "m2m-rubicon-dev.auth.us-east-1.amazoncognito.com");
     assert_eq!(
         answer.attribute("TokenEndpoint"),
