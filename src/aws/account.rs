@@ -1,8 +1,6 @@
-//! CloudFormation, IAM and STS, for people's tools.
+//! CloudFormation, IAM and STS for the command line.
 
-use std::time::Duration;
-
-use aws_config::{BehaviorVersion, Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_config::{Region, SdkConfig, retry::RetryConfig};
 use aws_sdk_cloudformation::{
     self as cloudformation,
     types::{ResourceStatus, TemplateStage},
@@ -11,22 +9,12 @@ use aws_sdk_iam::{self as iam, types::PolicyEvaluationDecisionType};
 use aws_sdk_sts as sts;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
-use super::error::failed;
+use super::{error::failed, http::Http, loader};
 use crate::ports::{Account, AwsError, Caller, ErrorKind, Page, Result, StackDescription, StackResource};
 
-/// Longer than any handshake.
-const CONNECT_WITHIN: Duration = Duration::from_secs(5);
-/// Longer than any of these calls takes.
-const ANSWER_WITHIN: Duration = Duration::from_secs(20);
-
-/// The SDK's settings as people use them: a profile and a region may be named.
-pub async fn cli_config(profile: Option<&str>, region: Option<&str>) -> SdkConfig {
-    let mut loader = aws_config::defaults(BehaviorVersion::latest())
-        // As for the functions: `retry` tries again.
-        .retry_config(RetryConfig::disabled())
-        .timeout_config(
-            TimeoutConfig::builder().connect_timeout(CONNECT_WITHIN).operation_attempt_timeout(ANSWER_WITHIN).build(),
-        );
+/// Loads the SDK's settings for the command line, which may name a profile and a region.
+pub async fn cli_config(http: &Http, profile: Option<&str>, region: Option<&str>) -> SdkConfig {
+    let mut loader = loader(http);
     if let Some(profile) = profile {
         loader = loader.profile_name(profile);
     }
@@ -36,7 +24,7 @@ pub async fn cli_config(profile: Option<&str>, region: Option<&str>) -> SdkConfi
     loader.load().await
 }
 
-/// The account by the SDK.
+/// Reads the account with the SDK.
 #[derive(Clone, Debug)]
 pub struct AwsAccount {
     cloudformation: cloudformation::Client,
@@ -45,9 +33,10 @@ pub struct AwsAccount {
 }
 
 impl AwsAccount {
+    /// Creates clients that retry by themselves: these calls only read, and [`retry`](crate::retry) does not
+    /// wrap them.
     #[must_use]
     pub fn new(config: &SdkConfig) -> Self {
-        // These calls only read, and `retry` knows nothing of them: the SDK's own retries serve.
         let config = config.to_builder().retry_config(RetryConfig::standard()).build();
         Self {
             cloudformation: cloudformation::Client::new(&config),
@@ -61,7 +50,7 @@ impl Account for AwsAccount {
     async fn describe_stacks(&self, name: &str) -> Result<Option<StackDescription>> {
         let answer = match self.cloudformation.describe_stacks().stack_name(name).send().await {
             Ok(answer) => answer,
-            // Without a code of its own: ValidationError, "Stack with id x does not exist".
+            // CloudFormation has no code for it: ValidationError, "Stack with id x does not exist".
             Err(error)
                 if error
                     .as_service_error()
@@ -102,7 +91,7 @@ impl Account for AwsAccount {
             .stack_resource_summaries
             .unwrap_or_default()
             .into_iter()
-            // What a rollback has removed is listed all the same.
+            // The listing includes what a rollback has deleted.
             .filter(|resource| resource.resource_status != Some(ResourceStatus::DeleteComplete))
             .map(|resource| StackResource {
                 logical_id: resource.logical_resource_id.unwrap_or_default(),

@@ -1,11 +1,11 @@
-//! Cognito user pools.
+//! Amazon Cognito user pools.
 
 use aws_config::SdkConfig;
 use aws_sdk_cognitoidentityprovider::{
     Client as Sdk,
     types::{
-        AccountRecoverySettingType, AdminCreateUserConfigType, DeletionProtectionType, DomainStatusType,
-        ExplicitAuthFlowsType, OAuthFlowType, PreventUserExistenceErrorTypes, RecoveryOptionNameType,
+        AccountRecoverySettingType, AdminCreateUserConfigType, DeletionProtectionType, DomainDescriptionType,
+        DomainStatusType, ExplicitAuthFlowsType, OAuthFlowType, PreventUserExistenceErrorTypes, RecoveryOptionNameType,
         RecoveryOptionType, ResourceServerScopeType, ResourceServerType, TimeUnitsType, TokenValidityUnitsType,
         UserPoolClientType, UserPoolMfaType, UserPoolTierType, UserPoolType,
     },
@@ -14,7 +14,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_types::body::SdkBody;
 
 use super::{
-    error::{failed, is_gone},
+    error::{failed, found},
     since_epoch,
 };
 use crate::{
@@ -28,18 +28,20 @@ use crate::{
     redact::{self, Secret},
 };
 
-/// The most that one page of each listing may hold.
+/// The largest page that Cognito allows for each listing.
 const POOLS_PER_PAGE: i32 = 60;
 const CLIENTS_PER_PAGE: i32 = 60;
 const SERVERS_PER_PAGE: i32 = 50;
 
-/// Cognito by the SDK.
+/// Calls Cognito with the SDK.
+/// <https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_Operations.html>
 #[derive(Clone, Debug)]
 pub struct Cognito {
     sdk: Sdk,
 }
 
 impl Cognito {
+    /// Creates a client for the region, the credentials and the endpoint in `config`.
     #[must_use]
     pub fn new(config: &SdkConfig) -> Self {
         Self { sdk: Sdk::new(config) }
@@ -61,12 +63,9 @@ impl UserPools for Cognito {
     }
 
     async fn describe_user_pool(&self, id: &PoolId) -> Result<Option<UserPoolDescription>> {
-        let answer = match self.sdk.describe_user_pool().user_pool_id(id.as_str()).send().await {
-            Ok(answer) => answer,
-            Err(error) if is_gone(&error) => return Ok(None),
-            Err(error) => return Err(failed("DescribeUserPool", format!("user pool {id}"), &error)),
-        };
-        Ok(answer.user_pool.map(|pool| described_pool(id, pool)))
+        let outcome = self.sdk.describe_user_pool().user_pool_id(id.as_str()).send().await;
+        let answer = found("DescribeUserPool", format!("user pool {id}"), outcome)?;
+        Ok(answer.and_then(|answer| answer.user_pool).map(|pool| described_pool(id, pool)))
     }
 
     async fn create_user_pool(&self, pool: &UserPool) -> Result<(PoolId, String)> {
@@ -104,7 +103,7 @@ impl UserPools for Cognito {
             .admin_create_user_config(admin_only())
             .mfa_configuration(UserPoolMfaType::Off)
             .account_recovery_setting(recovery_by_admin())
-            // Said in words: a cloud that merges instead of resetting must drop these too.
+            // Cognito resets what is left out. A local AWS may merge instead, so the empty lists are sent.
             .set_auto_verified_attributes(Some(Vec::new()));
         let request = request.customize().mutate_request(without_unused_account_validity);
         request.send().await.map_err(|error| failed("UpdateUserPool", format!("user pool {id}"), &error))?;
@@ -112,30 +111,15 @@ impl UserPools for Cognito {
     }
 
     async fn delete_user_pool(&self, id: &PoolId) -> Result<()> {
-        match self.sdk.delete_user_pool().user_pool_id(id.as_str()).send().await {
-            Err(error) if !is_gone(&error) => Err(failed("DeleteUserPool", format!("user pool {id}"), &error)),
-            _ => Ok(()),
-        }
+        let outcome = self.sdk.delete_user_pool().user_pool_id(id.as_str()).send().await;
+        found("DeleteUserPool", format!("user pool {id}"), outcome)?;
+        Ok(())
     }
 
     async fn describe_user_pool_domain(&self, prefix: &str) -> Result<Option<DomainDescription>> {
-        let answer = match self.sdk.describe_user_pool_domain().domain(prefix).send().await {
-            Ok(answer) => answer,
-            Err(error) if is_gone(&error) => return Ok(None),
-            Err(error) => return Err(failed("DescribeUserPoolDomain", format!("domain {prefix}"), &error)),
-        };
-        // An unknown domain is answered with an empty description.
-        Ok(answer.domain_description.and_then(|domain| {
-            Some(DomainDescription {
-                pool: PoolId(domain.user_pool_id.filter(|id| !id.is_empty())?),
-                account: domain.aws_account_id,
-                managed_login_version: domain
-                    .managed_login_version
-                    .and_then(|version| u8::try_from(version).ok())
-                    .unwrap_or(1),
-                deleting: domain.status == Some(DomainStatusType::Deleting),
-            })
-        }))
+        let outcome = self.sdk.describe_user_pool_domain().domain(prefix).send().await;
+        let answer = found("DescribeUserPoolDomain", format!("domain {prefix}"), outcome)?;
+        Ok(answer.and_then(|answer| answer.domain_description).and_then(described_domain))
     }
 
     async fn create_user_pool_domain(&self, pool: &PoolId, domain: &Domain) -> Result<()> {
@@ -169,13 +153,11 @@ impl UserPools for Cognito {
     }
 
     async fn delete_user_pool_domain(&self, pool: &PoolId, prefix: &str) -> Result<()> {
-        match self.sdk.delete_user_pool_domain().user_pool_id(pool.as_str()).domain(prefix).send().await {
-            Err(error) if is_gone(&error) => Ok(()),
-            Err(error) => {
-                let error = failed("DeleteUserPoolDomain", format!("domain {prefix} of user pool {pool}"), &error);
-                if error.message.to_ascii_lowercase().contains("no such domain") { Ok(()) } else { Err(error) }
-            }
-            Ok(_) => Ok(()),
+        let outcome = self.sdk.delete_user_pool_domain().user_pool_id(pool.as_str()).domain(prefix).send().await;
+        match found("DeleteUserPoolDomain", format!("domain {prefix} of user pool {pool}"), outcome) {
+            // Cognito has no code of its own for this.
+            Err(error) if error.message.to_ascii_lowercase().contains("no such domain") => Ok(()),
+            outcome => outcome.map(drop),
         }
     }
 
@@ -225,12 +207,9 @@ impl UserPools for Cognito {
     }
 
     async fn delete_resource_server(&self, pool: &PoolId, identifier: &str) -> Result<()> {
-        match self.sdk.delete_resource_server().user_pool_id(pool.as_str()).identifier(identifier).send().await {
-            Err(error) if !is_gone(&error) => {
-                Err(failed("DeleteResourceServer", format!("resource server {identifier}"), &error))
-            }
-            _ => Ok(()),
-        }
+        let outcome = self.sdk.delete_resource_server().user_pool_id(pool.as_str()).identifier(identifier).send().await;
+        found("DeleteResourceServer", format!("resource server {identifier}"), outcome)?;
+        Ok(())
     }
 
     async fn list_user_pool_clients(&self, pool: &PoolId, next: Option<&str>) -> Result<Page<(ClientId, ClientName)>> {
@@ -254,21 +233,10 @@ impl UserPools for Cognito {
     }
 
     async fn describe_user_pool_client(&self, pool: &PoolId, id: &ClientId) -> Result<Option<ClientDescription>> {
-        let answer = match self
-            .sdk
-            .describe_user_pool_client()
-            .user_pool_id(pool.as_str())
-            .client_id(id.as_str())
-            .send()
-            .await
-        {
-            Ok(answer) => answer,
-            Err(error) if is_gone(&error) => return Ok(None),
-            Err(error) => {
-                return Err(failed("DescribeUserPoolClient", format!("client {id} of user pool {pool}"), &error));
-            }
-        };
-        Ok(answer.user_pool_client.map(|client| described_client(id, client)))
+        let request = self.sdk.describe_user_pool_client().user_pool_id(pool.as_str()).client_id(id.as_str());
+        let subject = format!("client {id} of user pool {pool}");
+        let answer = found("DescribeUserPoolClient", subject, request.send().await)?;
+        Ok(answer.and_then(|answer| answer.user_pool_client).map(|client| described_client(id, client)))
     }
 
     async fn create_user_pool_client(&self, pool: &PoolId, client: &Client) -> Result<(ClientId, Secret<String>)> {
@@ -282,7 +250,7 @@ impl UserPools for Cognito {
             .allowed_o_auth_flows(OAuthFlowType::ClientCredentials)
             .allowed_o_auth_flows_user_pool_client(true)
             .set_allowed_o_auth_scopes(Some(scopes.clone()))
-            // Left out, it would turn on user sign-in.
+            // Cognito turns user sign-in on if this is left out.
             .explicit_auth_flows(ExplicitAuthFlowsType::AllowRefreshTokenAuth)
             .prevent_user_existence_errors(PreventUserExistenceErrorTypes::Enabled)
             .enable_token_revocation(true)
@@ -313,7 +281,7 @@ impl UserPools for Cognito {
             .enable_token_revocation(true)
             .access_token_validity(minutes(*access_token_validity_minutes))
             .token_validity_units(in_minutes())
-            // As for the pool.
+            // Sent for the same reason as the empty list of the pool.
             .set_supported_identity_providers(Some(Vec::new()))
             .set_callback_urls(Some(Vec::new()))
             .set_logout_urls(Some(Vec::new()));
@@ -322,12 +290,9 @@ impl UserPools for Cognito {
     }
 
     async fn delete_user_pool_client(&self, pool: &PoolId, id: &ClientId) -> Result<()> {
-        match self.sdk.delete_user_pool_client().user_pool_id(pool.as_str()).client_id(id.as_str()).send().await {
-            Err(error) if !is_gone(&error) => {
-                Err(failed("DeleteUserPoolClient", format!("client {id} of user pool {pool}"), &error))
-            }
-            _ => Ok(()),
-        }
+        let request = self.sdk.delete_user_pool_client().user_pool_id(pool.as_str()).client_id(id.as_str());
+        found("DeleteUserPoolClient", format!("client {id} of user pool {pool}"), request.send().await)?;
+        Ok(())
     }
 }
 
@@ -373,7 +338,7 @@ impl ClientSecrets for Cognito {
             .client_secret(value.expose());
         request.send().await.map_err(|error| {
             let error = failed("AddUserPoolClientSecret", format!("client {client} of user pool {pool}"), &error);
-            // A service quotes the value that it refuses.
+            // The service may quote the value that it refuses.
             AwsError { message: redact::without(&error.message, value.expose()), ..error }
         })?;
         Ok(())
@@ -386,16 +351,13 @@ impl ClientSecrets for Cognito {
             .user_pool_id(pool.as_str())
             .client_id(client.as_str())
             .client_secret_id(id);
-        match request.send().await {
-            Err(error) if !is_gone(&error) => {
-                let subject = format!("secret {id} of client {client} of user pool {pool}");
-                Err(failed("DeleteUserPoolClientSecret", subject, &error))
-            }
-            _ => Ok(()),
-        }
+        let subject = format!("secret {id} of client {client} of user pool {pool}");
+        found("DeleteUserPoolClientSecret", subject, request.send().await)?;
+        Ok(())
     }
 }
 
+/// <https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_UserPoolType.html>
 fn described_pool(id: &PoolId, pool: UserPoolType) -> UserPoolDescription {
     let m2m_only = pool.admin_create_user_config.as_ref().is_some_and(|config| config.allow_admin_create_user_only)
         && matches!(pool.mfa_configuration, None | Some(UserPoolMfaType::Off))
@@ -420,6 +382,18 @@ fn described_pool(id: &PoolId, pool: UserPoolType) -> UserPoolDescription {
     }
 }
 
+/// Reads a domain. Cognito answers for an unknown domain with an empty description.
+/// <https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_DomainDescriptionType.html>
+fn described_domain(domain: DomainDescriptionType) -> Option<DomainDescription> {
+    Some(DomainDescription {
+        pool: PoolId(domain.user_pool_id.filter(|id| !id.is_empty())?),
+        account: domain.aws_account_id,
+        managed_login_version: domain.managed_login_version.and_then(|version| u8::try_from(version).ok()).unwrap_or(1),
+        deleting: domain.status == Some(DomainStatusType::Deleting),
+    })
+}
+
+/// <https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_ResourceServerType.html>
 fn described_server(server: ResourceServerType) -> ResourceServer {
     let scopes = server.scopes.unwrap_or_default().into_iter();
     ResourceServer {
@@ -429,6 +403,7 @@ fn described_server(server: ResourceServerType) -> ResourceServer {
     }
 }
 
+/// <https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_UserPoolClientType.html>
 fn described_client(id: &ClientId, client: UserPoolClientType) -> ClientDescription {
     let empty = |list: &Option<Vec<String>>| list.as_ref().is_none_or(Vec::is_empty);
     let m2m_only = client.allowed_o_auth_flows.as_deref() == Some(&[OAuthFlowType::ClientCredentials])
@@ -441,7 +416,7 @@ fn described_client(id: &ClientId, client: UserPoolClientType) -> ClientDescript
         && empty(&client.logout_urls);
     let unit = client.token_validity_units.and_then(|units| units.access_token);
     let validity = client.access_token_validity.and_then(|validity| u32::try_from(validity).ok());
-    // An hour is Cognito's default, and hours are its default unit.
+    // Cognito's default is one hour, and its default unit is hours.
     let access_token_validity_minutes = match (validity, unit) {
         (None | Some(0), _) => 60,
         (Some(validity), Some(TimeUnitsType::Seconds)) => validity / 60,
@@ -473,9 +448,9 @@ fn protection_type(active: bool) -> DeletionProtectionType {
     if active { DeletionProtectionType::Active } else { DeletionProtectionType::Inactive }
 }
 
-/// Drops the zero that the SDK writes for a field that cannot be left out: Cognito has given the field
-/// up and refuses it beside a password policy ("Please use TemporaryPasswordValidityDays in
-/// PasswordPolicy instead of UnusedAccountValidityDays").
+/// Removes the zero that the SDK always writes into a deprecated field. Cognito refuses the field next to a
+/// password policy: "Please use TemporaryPasswordValidityDays in PasswordPolicy instead of
+/// UnusedAccountValidityDays".
 fn without_unused_account_validity(request: &mut HttpRequest) {
     let Some(Ok(mut body)) = request.body().bytes().map(serde_json::from_slice::<serde_json::Value>) else { return };
     if let Some(config) = body.get_mut("AdminCreateUserConfig").and_then(serde_json::Value::as_object_mut) {
@@ -517,7 +492,7 @@ fn scope_types(operation: &'static str, scopes: &[Scope]) -> Result<Vec<Resource
     })
 }
 
-/// An answer that says it worked and lacks what it made: nobody can tell whether it did.
+/// Reports a success that lacks what the call created, so nobody can tell whether it exists.
 fn lacking(operation: &'static str, subject: String, what: &str) -> AwsError {
     AwsError {
         operation,

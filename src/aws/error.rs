@@ -1,4 +1,4 @@
-//! What the services' errors mean.
+//! Sorts the errors of the services by what can be done about them.
 
 use aws_smithy_runtime_api::{
     client::{orchestrator::HttpResponse, result::SdkError},
@@ -11,6 +11,25 @@ use crate::{
     redact,
 };
 
+/// Codes of a request that the services do not let through: missing rights, or bad or expired credentials.
+const DENIED: [&str; 14] = [
+    "AccessDeniedException",
+    "AccessDenied",
+    "NotAuthorizedException",
+    "UnauthorizedException",
+    "UnrecognizedClientException",
+    "InvalidClientTokenId",
+    "ExpiredTokenException",
+    "ExpiredToken",
+    "InvalidSignatureException",
+    "SignatureDoesNotMatch",
+    "MissingAuthenticationToken",
+    "MissingAuthenticationTokenException",
+    "IncompleteSignature",
+    "OptInRequired",
+];
+const TOO_MANY_REQUESTS: u16 = 429;
+
 /// Turns an SDK error into ours.
 pub(super) fn failed<E>(
     operation: &'static str,
@@ -20,59 +39,62 @@ pub(super) fn failed<E>(
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {
-    let subject = subject.into();
-    match error {
+    let (kind, code, message) = match error {
         SdkError::ServiceError(service) => {
-            let status = service.raw().status();
-            let code = service.err().code().unwrap_or("UnknownError").to_owned();
-            let message = service.err().message().unwrap_or("no message").to_owned();
-            let kind = classify(operation, &code, &message, status);
-            AwsError { operation, subject, kind, code, message: redact::sanitize(&message) }
+            let code = service.err().code().unwrap_or("UnknownError");
+            let message = service.err().message().unwrap_or("no message");
+            let kind = classify(operation, code, message, service.raw().status());
+            (kind, code.to_owned(), redact::sanitize(message))
         }
-        // What has a kind was lost on the way, such as a connection that closed without an answer.
+        other => {
+            let (kind, code) = without_a_code(operation, other);
+            (kind, code, redact::causes(other))
+        }
+    };
+    AwsError { operation, subject: subject.into(), kind, code, message }
+}
+
+/// Sorts a failure that has no error code of the service.
+fn without_a_code<E>(operation: &str, error: &SdkError<E, HttpResponse>) -> (ErrorKind, String) {
+    let (kind, code) = match error {
+        // The HTTP client says which failures came before sending. An "other" failure without a kind comes
+        // from the SDK itself, such as missing credentials.
         SdkError::DispatchFailure(dispatch)
             if dispatch.is_user() || (dispatch.is_other() && dispatch.as_other().is_none()) =>
         {
-            AwsError {
-                operation,
-                subject,
-                kind: ErrorKind::Denied,
-                code: "NotSent".to_owned(),
-                message: redact::causes(error),
-            }
+            (ErrorKind::Denied, "NotSent")
         }
-        SdkError::ConstructionFailure(_) => AwsError {
-            operation,
-            subject,
-            kind: ErrorKind::Refused,
-            code: "NotSent".to_owned(),
-            message: redact::causes(error),
-        },
-        // A refusal without a code that can be read, such as a proxy's page: nothing happened.
-        SdkError::ResponseError(answer) if answer.raw().status().is_client_error() => {
-            let status = answer.raw().status();
-            let kind = classify(operation, "", "", status);
-            AwsError {
-                operation,
-                subject,
-                kind,
-                code: format!("HTTP {}", status.as_u16()),
-                message: redact::causes(error),
-            }
+        SdkError::ConstructionFailure(_) => (ErrorKind::Refused, "NotSent"),
+        // A refusal without a readable code, such as a proxy's page: nothing happened.
+        SdkError::ResponseError(response) if response.raw().status().is_client_error() => {
+            let status = response.raw().status();
+            return (classify(operation, "", "", status), format!("HTTP {}", status.as_u16()));
         }
-        lost => {
-            let code = match lost {
-                SdkError::TimeoutError(_) => "Timeout",
-                SdkError::ResponseError(_) => "UnreadableResponse",
-                _ => "ConnectionLost",
-            };
-            AwsError { operation, subject, kind: ErrorKind::Lost, code: code.to_owned(), message: redact::causes(lost) }
-        }
+        SdkError::TimeoutError(_) => (ErrorKind::Lost, "Timeout"),
+        SdkError::ResponseError(_) => (ErrorKind::Lost, "UnreadableResponse"),
+        _ => (ErrorKind::Lost, "ConnectionLost"),
+    };
+    (kind, code.to_owned())
+}
+
+/// Turns "there is no such resource" into `None`, and every other failure into ours.
+pub(super) fn found<T, E>(
+    operation: &'static str,
+    subject: impl Into<String>,
+    outcome: Result<T, SdkError<E, HttpResponse>>,
+) -> Result<Option<T>, AwsError>
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    match outcome {
+        Ok(answer) => Ok(Some(answer)),
+        Err(error) if error.code() == Some("ResourceNotFoundException") => Ok(None),
+        Err(error) => Err(failed(operation, subject, &error)),
     }
 }
 
-/// Errors that the services' models do not list come too (the domain operations throttle that
-/// way), so this goes by the code's text.
+/// Sorts an error by the text of its code: the services also send codes that their models do not list,
+/// such as the throttling of the domain operations.
 fn classify(operation: &str, code: &str, message: &str, status: StatusCode) -> ErrorKind {
     let lower_code = code.to_ascii_lowercase();
     let lower_message = message.to_ascii_lowercase();
@@ -80,54 +102,33 @@ fn classify(operation: &str, code: &str, message: &str, status: StatusCode) -> E
 
     let throttled =
         ["throttl", "toomanyrequests", "slowdown", "requestlimitexceeded"].iter().any(|word| lower_code.contains(word));
-    if throttled || status.as_u16() == 429 {
+    if throttled || status.as_u16() == TOO_MANY_REQUESTS {
         return ErrorKind::Throttled;
     }
     if code == "ConcurrentModificationException" {
         return ErrorKind::Busy;
     }
-    // A success that cannot be read may come as an error of the service: it may have happened.
+    // The SDK reports a success that it cannot read as a service error; the change may have happened.
     if !status.is_client_error() || lower_code.starts_with("internal") || lower_code.starts_with("serviceunavailable") {
         return ErrorKind::Lost;
     }
     match (operation, code) {
-        // Cognito's hard quotas; the SDK would take it for throttling.
+        // A hard quota of Cognito. The SDK would call it throttling.
         (_, "LimitExceededException") => ErrorKind::Quota,
-        (
-            _,
-            "AccessDeniedException"
-            | "AccessDenied"
-            | "NotAuthorizedException"
-            | "UnauthorizedException"
-            | "UnrecognizedClientException"
-            | "InvalidClientTokenId"
-            | "ExpiredTokenException"
-            | "ExpiredToken"
-            | "InvalidSignatureException"
-            | "SignatureDoesNotMatch"
-            | "MissingAuthenticationToken"
-            | "MissingAuthenticationTokenException"
-            | "IncompleteSignature"
-            | "OptInRequired",
-        ) => ErrorKind::Denied,
+        (_, code) if DENIED.contains(&code) => ErrorKind::Denied,
         (_, "ResourceNotFoundException" | "ScopeDoesNotExistException") => ErrorKind::Changed,
         ("CreateUserPoolDomain", "InvalidParameterException") if says(&["already"]) => ErrorKind::Changed,
         ("CreateResourceServer", "InvalidParameterException") if says(&["exist"]) => ErrorKind::Changed,
         ("DeleteUserPool", "InvalidParameterException") if says(&["domain"]) => ErrorKind::Changed,
         ("CreateSecret" | "PutSecretValue", "ResourceExistsException") => ErrorKind::Changed,
-        // The label is not on the version that it was to be taken from.
+        // The label is no longer on the version that the request named.
         ("UpdateSecretVersionStage", "InvalidParameterException") => ErrorKind::Changed,
         // "…already scheduled for deletion", "…marked for deletion", "…not scheduled for deletion".
         (_, "InvalidRequestException") if says(&["deletion", "deleted"]) => ErrorKind::Changed,
-        // The services say so with a code and status 400; a proxy or a firewall with the status alone.
+        // The services deny with a code and status 400; a proxy or a firewall has only the status.
         _ if matches!(status.as_u16(), 401 | 403) => ErrorKind::Denied,
         _ => ErrorKind::Refused,
     }
-}
-
-/// Whether the thing that was to be removed is not there.
-pub(super) fn is_gone<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> bool {
-    error.as_service_error().and_then(ProvideErrorMetadata::code) == Some("ResourceNotFoundException")
 }
 
 #[cfg(test)]

@@ -1,25 +1,28 @@
-//! The one HTTP client: for AWS's API, the token endpoint and the ResponseURL.
+//! The HTTP client of the whole program: for AWS's API, the token endpoint and the ResponseURL.
 //!
-//! It is the SDK's own. Reading the system's certificates is the most expensive thing that a process
-//! does before its first request, so it is done once for all three, and not before a request needs it.
+//! Loading the trusted certificates is the most expensive thing that a process does before its first
+//! request. So there is one [`reqwest::Client`], and the first request that needs it makes it.
+//!
+//! `reqwest` reads `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY`, `SSL_CERT_FILE` and
+//! `SSL_CERT_DIR` from the environment by itself. It does not know `AWS_CA_BUNDLE`, so the binaries
+//! read that variable and hand its value to [`Http::new`].
 
 use std::{
-    sync::{Arc, LazyLock},
+    ffi::OsString,
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
-use aws_smithy_http_client::{
-    Connector,
-    proxy::ProxyConfig,
-    tls::{Provider, rustls_provider::CryptoMode},
+use aws_smithy_runtime_api::{
+    client::{
+        http::{HttpConnector, HttpConnectorFuture, SharedHttpClient, SharedHttpConnector, http_client_fn},
+        orchestrator::HttpRequest,
+        result::ConnectorError,
+    },
+    http::HttpError,
 };
-use aws_smithy_runtime_api::client::{
-    http::{HttpConnector, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector, http_client_fn},
-    orchestrator::HttpRequest,
-};
-use aws_smithy_types::{body::SdkBody, byte_stream::ByteStream};
-
-use tokio::time::timeout;
+use aws_smithy_types::body::SdkBody;
+use reqwest::{Certificate, Client, RequestBuilder, header::CONTENT_TYPE, redirect::Policy, retry};
 
 use crate::{
     cfn::{Deliver, ResponseUrl},
@@ -27,100 +30,132 @@ use crate::{
 };
 
 /// Longer than any handshake within a region.
-const CONNECT_WITHIN: Duration = Duration::from_secs(5);
-/// Longer than `retry` waits for any answer: what hangs is given up by whoever asks.
-const ANSWER_WITHIN: Duration = Duration::from_secs(20);
-/// A token or a set of keys has a few kilobytes.
-const MAX_BYTES: usize = 1024 * 1024;
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Longer than `retry` waits for any answer. It covers the whole exchange, including the body.
+const TIMEOUT: Duration = Duration::from_secs(20);
+/// A token or a key set has a few kilobytes.
+const MAX_BODY_BYTES: usize = 1024 * 1024;
 
-/// Follows no redirect: nothing that this program talks to sends one, and every request carries a
-/// credential. Clones share their connections.
-#[derive(Clone, Debug)]
-pub struct Http(Arc<LazyLock<SharedHttpConnector>>);
+/// The one HTTP client, made by the first request. Clones share it and its connections.
+///
+/// It follows no redirect: every request carries a credential, and no server that this program calls
+/// sends one. It never repeats a request: [`retry`](crate::retry) does that.
+#[derive(Clone, Debug, Default)]
+pub struct Http {
+    ca_bundle: Option<OsString>,
+    client: Arc<OnceLock<Result<Client, String>>>,
+}
 
-/// A status and a body, which may be a token.
-pub struct HttpResponse {
+/// A status and a body. The body is secret because it may hold a token.
+pub(super) struct HttpResponse {
     pub status: u16,
     pub body: Secret<String>,
 }
 
-impl Default for Http {
-    fn default() -> Self {
-        Self(Arc::new(LazyLock::new(connector)))
-    }
-}
-
-fn connector() -> SharedHttpConnector {
-    let connector = Connector::builder()
-        .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
-        .connector_settings(
-            HttpConnectorSettings::builder().connect_timeout(CONNECT_WITHIN).read_timeout(ANSWER_WITHIN).build(),
-        )
-        // As the SDK's default client does.
-        .proxy_config(ProxyConfig::from_env())
-        .build();
-    SharedHttpConnector::new(connector)
-}
-
 impl Http {
-    /// For the SDK's settings.
+    /// Takes the value of `AWS_CA_BUNDLE`, a PEM file that replaces the system's certificates. Without
+    /// it, or with an empty value, the client trusts the system's.
+    /// <https://docs.aws.amazon.com/sdkref/latest/guide/feature-gen-config.html>
+    #[must_use]
+    pub fn new(ca_bundle: Option<OsString>) -> Self {
+        Self { ca_bundle: ca_bundle.filter(|path| !path.is_empty()), client: Arc::default() }
+    }
+
+    /// Returns the client for the settings of the AWS SDK.
     #[must_use]
     pub fn for_sdk(&self) -> SharedHttpClient {
-        let Self(connector) = self.clone();
-        http_client_fn(move |_, _| SharedHttpConnector::clone(&connector))
+        let connector = SharedHttpConnector::new(SdkConnector(self.clone()));
+        http_client_fn(move |_, _| connector.clone())
     }
 
-    /// Sends one request.
+    /// Returns the client, and makes it if this is the first request.
     ///
     /// # Errors
-    /// Why there is no answer, without the URL, whose query may be a credential.
-    pub async fn send(
-        &self,
-        method: &str,
-        url: &str,
-        headers: &[(&'static str, String)],
-        body: String,
-    ) -> Result<HttpResponse, String> {
-        let length = body.len();
-        let mut request = HttpRequest::new(SdkBody::from(body));
-        let wrong = |_| "the request cannot be made".to_owned();
-        request.set_method(method).map_err(wrong)?;
-        request.set_uri(url).map_err(wrong)?;
-        for (name, value) in headers {
-            request.headers_mut().try_insert(*name, value.clone()).map_err(wrong)?;
-        }
-        if method != "GET" {
-            request.headers_mut().insert("content-length", length.to_string());
-        }
-        // The settings' own limit ends with the headers.
-        timeout(ANSWER_WITHIN, self.exchange(request))
-            .await
-            .map_err(|_| format!("no answer within {} s", ANSWER_WITHIN.as_secs()))?
+    /// The certificates cannot be loaded. The answer stays the same for the life of the process.
+    pub(super) fn client(&self) -> Result<&Client, String> {
+        self.client.get_or_init(|| self.build()).as_ref().map_err(Clone::clone)
     }
 
-    async fn exchange(&self, request: HttpRequest) -> Result<HttpResponse, String> {
-        let response = self.0.call(request).await.map_err(|error| redact::causes(&error))?;
-        let status = response.status().as_u16();
-        let mut stream = ByteStream::new(response.into_body());
-        let mut body = Vec::new();
-        while let Some(chunk) = stream.next().await {
-            body.extend_from_slice(&chunk.map_err(|error| redact::causes(&error))?);
-            if body.len() > MAX_BYTES {
-                return Err(format!("the answer has more than {MAX_BYTES} bytes"));
+    fn build(&self) -> Result<Client, String> {
+        let mut builder = Client::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(TIMEOUT)
+            .redirect(Policy::none())
+            .retry(retry::never());
+        if let Some(path) = &self.ca_bundle {
+            let failed = |why: &dyn std::error::Error| {
+                format!("cannot use the AWS_CA_BUNDLE {}: {}", path.display(), redact::causes(why))
+            };
+            let pem = std::fs::read(path).map_err(|error| failed(&error))?;
+            let certificates = Certificate::from_pem_bundle(&pem).map_err(|error| failed(&error))?;
+            if certificates.is_empty() {
+                return Err(format!("the AWS_CA_BUNDLE {} holds no certificate", path.display()));
             }
+            builder = builder.tls_certs_only(certificates);
         }
-        Ok(HttpResponse { status, body: Secret::new(String::from_utf8_lossy(&body).into_owned()) })
+        builder.build().map_err(|error| format!("cannot make the HTTP client: {}", redact::causes(&error)))
     }
 }
 
-/// The PUT as CloudFormation's presigned URL wants it.
+/// Sends a request and reads the whole answer, whatever its status.
+///
+/// # Errors
+/// Why there is no answer, without the URL: its query may be a credential.
+pub(super) async fn send(request: RequestBuilder) -> Result<HttpResponse, String> {
+    let failed = |error: reqwest::Error| redact::causes(&error.without_url());
+    let mut response = request.send().await.map_err(failed)?;
+    let status = response.status().as_u16();
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(failed)? {
+        body.extend_from_slice(&chunk);
+        if body.len() > MAX_BODY_BYTES {
+            return Err(format!("the answer has more than {MAX_BODY_BYTES} bytes"));
+        }
+    }
+    Ok(HttpResponse { status, body: Secret::new(String::from_utf8_lossy(&body).into_owned()) })
+}
+
+/// Sends the SDK's requests.
+#[derive(Debug)]
+struct SdkConnector(Http);
+
+impl HttpConnector for SdkConnector {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let http = self.0.clone();
+        HttpConnectorFuture::new(async move {
+            let client = http.client().map_err(|why| ConnectorError::user(why.into()))?;
+            let request = request.try_into_http1x().map_err(|error| ConnectorError::user(error.into()))?;
+            // The SDK holds the body of each of these operations in memory; none is a stream.
+            let request = request.map(|body| body.bytes().unwrap_or_default().to_vec()).try_into();
+            let response = client.execute(request.map_err(connector_error)?).await.map_err(connector_error)?;
+            let response = http::Response::from(response).map(SdkBody::from_body_1_x);
+            response.try_into().map_err(|error: HttpError| ConnectorError::io(error.into()))
+        })
+    }
+}
+
+/// Says whether a request was sent: a request that could not be built was not. Any other failure may
+/// have come after the server acted.
+fn connector_error(error: reqwest::Error) -> ConnectorError {
+    let (not_sent, timeout) = (error.is_builder(), error.is_timeout());
+    let error = error.without_url().into();
+    if not_sent {
+        ConnectorError::user(error)
+    } else if timeout {
+        ConnectorError::timeout(error)
+    } else {
+        ConnectorError::io(error)
+    }
+}
+
+/// Sends the response to CloudFormation's presigned URL.
 #[derive(Clone, Debug)]
 pub struct ResponseUrlClient(pub Http);
 
 impl Deliver for ResponseUrlClient {
     async fn put(&self, url: &ResponseUrl, body: &str) -> Result<u16, String> {
         // The signature covers an empty content type.
-        let headers = [("content-type", String::new())];
-        Ok(self.0.send("PUT", url.expose().as_str(), &headers, body.to_owned()).await?.status)
+        let request = self.0.client()?.put(url.expose().clone()).header(CONTENT_TYPE, "").body(body.to_owned());
+        Ok(send(request).await?.status)
     }
 }

@@ -1,4 +1,4 @@
-//! The ports over the AWS SDK: the only place that names it.
+//! Implements the ports with the AWS SDK and `reqwest`. No other module names either.
 
 #[cfg(feature = "cli")]
 mod account;
@@ -10,12 +10,12 @@ mod token_endpoint;
 
 use std::time::Duration;
 
-use aws_config::{BehaviorVersion, SdkConfig, retry::RetryConfig};
+use aws_config::{BehaviorVersion, ConfigLoader, SdkConfig, retry::RetryConfig};
 
 #[cfg(feature = "cli")]
 pub use account::{AwsAccount, cli_config};
 pub use cognito::Cognito;
-pub use http::{Http, HttpResponse, ResponseUrlClient};
+pub use http::{Http, ResponseUrlClient};
 pub use secrets_manager::SecretsManager;
 pub use token_endpoint::TokenClient;
 
@@ -57,25 +57,26 @@ impl Services for AwsServices {
     }
 }
 
-/// The SDK's settings: region, credentials and endpoints from the environment or the profile.
-/// Its retries are off; [`retry`](crate::retry) has its own.
+/// Loads the SDK's settings: region, credentials and endpoints come from the environment or the profile.
 pub async fn config(http: &Http) -> SdkConfig {
-    aws_config::defaults(BehaviorVersion::latest())
-        .retry_config(RetryConfig::disabled())
-        .http_client(http.for_sdk())
-        .load()
-        .await
+    loader(http).load().await
 }
 
-/// The region's addresses, or those of the endpoint that is configured for Cognito.
+/// Turns the SDK's retries off: [`retry`](crate::retry) has its own.
+fn loader(http: &Http) -> ConfigLoader {
+    aws_config::defaults(BehaviorVersion::latest()).retry_config(RetryConfig::disabled()).http_client(http.for_sdk())
+}
+
+/// Returns the addresses of the region, or of the endpoint that is configured for Cognito.
 #[must_use]
 pub fn endpoints(config: &SdkConfig) -> Endpoints {
     let region = config.region().map(AsRef::as_ref).unwrap_or_default();
     Endpoints::new(region, cognito_endpoint(config).as_deref())
 }
 
-/// `AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER`, `AWS_ENDPOINT_URL` or the profile's own, in the
-/// order in which the SDK's client looks for them.
+/// Looks for `AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER`, `AWS_ENDPOINT_URL` and the profile's endpoint
+/// in the same order as the SDK's client.
+/// <https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html>
 fn cognito_endpoint(config: &SdkConfig) -> Option<String> {
     let key = aws_types::service_config::ServiceConfigKey::builder()
         .service_id("Cognito Identity Provider")
@@ -87,7 +88,7 @@ fn cognito_endpoint(config: &SdkConfig) -> Option<String> {
     of_service.or_else(|| config.endpoint_url().map(ToOwned::to_owned))
 }
 
-/// A date as the ports have it; one that is none counts as the epoch.
+/// Converts a date to the time since the Unix epoch. A date before it counts as the epoch.
 fn since_epoch(date: &aws_smithy_types::DateTime) -> Duration {
     Duration::try_from_secs_f64(date.as_secs_f64()).unwrap_or_default()
 }

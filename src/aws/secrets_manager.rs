@@ -1,14 +1,15 @@
-//! Secrets Manager.
+//! AWS Secrets Manager.
 
 use aws_config::SdkConfig;
 use aws_sdk_secretsmanager::{
     Client as Sdk,
+    operation::describe_secret::DescribeSecretOutput,
     types::{Filter, FilterNameStringType, RotationRulesType, Tag},
 };
 use serde::{Deserialize, Serialize};
 
 use super::{
-    error::{failed, is_gone},
+    error::{failed, found},
     since_epoch,
 };
 use crate::{
@@ -23,20 +24,22 @@ use crate::{
 const SECRETS_A_PAGE: i32 = 100;
 const AWS_MANAGED_KEY: &str = "alias/aws/secretsmanager";
 
-/// Secrets Manager by the SDK.
+/// Calls Secrets Manager with the SDK.
+/// <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_Operations.html>
 #[derive(Clone, Debug)]
 pub struct SecretsManager {
     sdk: Sdk,
 }
 
 impl SecretsManager {
+    /// Creates a client for the region, the credentials and the endpoint in `config`.
     #[must_use]
     pub fn new(config: &SdkConfig) -> Self {
         Self { sdk: Sdk::new(config) }
     }
 }
 
-/// The secret's JSON, key by key.
+/// The JSON of a client's secret.
 #[derive(Deserialize, Serialize)]
 struct Json {
     client_id: String,
@@ -51,46 +54,20 @@ struct Json {
 
 impl SecretVersions for SecretsManager {
     async fn describe_secret(&self, name: &SecretName) -> Result<Option<SecretDescription>> {
-        match self.sdk.describe_secret().secret_id(name.as_str()).send().await {
-            Ok(secret) => Ok(Some(SecretDescription {
-                arn: secret.arn.unwrap_or_default(),
-                description: secret.description.unwrap_or_default(),
-                tags: tags_of(secret.tags.as_deref()),
-                kms_key_id: secret.kms_key_id.filter(|key| !key.is_empty()),
-                scheduled: secret.deleted_date.is_some(),
-                rotation: secret.rotation_enabled.unwrap_or_default().then(|| Rotation {
-                    function_arn: secret.rotation_lambda_arn.unwrap_or_default(),
-                    days: secret
-                        .rotation_rules
-                        .and_then(|rules| u32::try_from(rules.automatically_after_days?).ok())
-                        .unwrap_or_default(),
-                }),
-                versions: secret
-                    .version_ids_to_stages
-                    .unwrap_or_default()
-                    .into_iter()
-                    .map(|(id, labels)| (id, labels.into_iter().collect()))
-                    .collect(),
-            })),
-            Err(error) if is_gone(&error) => Ok(None),
-            Err(error) => Err(failed("DescribeSecret", subject(name), &error)),
-        }
+        let outcome = self.sdk.describe_secret().secret_id(name.as_str()).send().await;
+        Ok(found("DescribeSecret", subject(name), outcome)?.map(described_secret))
     }
 
     async fn get_secret_value(&self, name: &SecretName, version: Version<'_>) -> Result<Option<SecretVersion>> {
         let request = self.sdk.get_secret_value().secret_id(name.as_str());
         let request = match version {
-            // What is read without a stage.
+            // The service reads this stage by default.
             Version::Stage(AWSCURRENT) => request,
             Version::Stage(stage) => request.version_stage(stage),
             Version::Id(id) => request.version_id(id),
         };
-        let value = match request.send().await {
-            Ok(value) => value,
-            Err(error) if is_gone(&error) => return Ok(None),
-            Err(error) => return Err(failed("GetSecretValue", subject(name), &error)),
-        };
-        // Whatever is not a client's document counts as none, and is not quoted.
+        let Some(value) = found("GetSecretValue", subject(name), request.send().await)? else { return Ok(None) };
+        // A value that is not a client's document counts as none. It may be a secret, so no error quotes it.
         let document = value.secret_string.and_then(|text| serde_json::from_str(&text).ok()).map(document);
         let created = value.created_date.map(|date| since_epoch(&date));
         Ok(Some(SecretVersion { id: value.version_id.unwrap_or_default(), created, document }))
@@ -110,7 +87,7 @@ impl SecretVersions for SecretsManager {
             .secret_string(json(document))
             .client_request_token(token);
         let request = match stage {
-            // What a version gets that is written without a stage.
+            // The service sets this stage by default.
             AWSCURRENT => request,
             stage => request.version_stages(stage),
         };
@@ -142,7 +119,7 @@ impl SecretVersions for SecretsManager {
 
 impl Secrets for SecretsManager {
     async fn list_secrets(&self, owner: &Owner, next: Option<&str>) -> Result<Page<SecretName>> {
-        // The filter is a prefix match that ignores case; the tags themselves decide.
+        // The service's filter matches prefixes and ignores case, so `owns` decides below.
         let filter = Filter::builder().key(FilterNameStringType::TagValue).values(&owner.stack_id).build();
         let request = self
             .sdk
@@ -230,15 +207,31 @@ impl Secrets for SecretsManager {
             0 => request.force_delete_without_recovery(true),
             days => request.recovery_window_in_days(days.into()),
         };
-        match request.send().await {
-            Err(error) if is_gone(&error) => Ok(()),
-            Err(error) => {
-                let error = failed("DeleteSecret", subject(name), &error);
-                // What is not gone can only have changed by being scheduled already, in several spellings.
-                if error.kind == ErrorKind::Changed { Ok(()) } else { Err(error) }
-            }
-            Ok(_) => Ok(()),
+        match found("DeleteSecret", subject(name), request.send().await) {
+            // The only other change is that the secret is scheduled for deletion already.
+            Err(error) if error.kind == ErrorKind::Changed => Ok(()),
+            outcome => outcome.map(drop),
         }
+    }
+}
+
+/// <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_DescribeSecret.html>
+fn described_secret(secret: DescribeSecretOutput) -> SecretDescription {
+    let versions = secret.version_ids_to_stages.unwrap_or_default().into_iter();
+    SecretDescription {
+        arn: secret.arn.unwrap_or_default(),
+        description: secret.description.unwrap_or_default(),
+        tags: tags_of(secret.tags.as_deref()),
+        kms_key_id: secret.kms_key_id.filter(|key| !key.is_empty()),
+        scheduled: secret.deleted_date.is_some(),
+        rotation: secret.rotation_enabled.unwrap_or_default().then(|| Rotation {
+            function_arn: secret.rotation_lambda_arn.unwrap_or_default(),
+            days: secret
+                .rotation_rules
+                .and_then(|rules| u32::try_from(rules.automatically_after_days?).ok())
+                .unwrap_or_default(),
+        }),
+        versions: versions.map(|(id, labels)| (id, labels.into_iter().collect())).collect(),
     }
 }
 
@@ -259,7 +252,7 @@ fn json(document: &SecretDocument) -> String {
         user_pool_id: user_pool_id.0,
         client_name: client_name.0,
     };
-    // Eight strings always serialize.
+    // Serializing eight strings cannot fail.
     serde_json::to_string(&json).unwrap_or_default()
 }
 
@@ -279,7 +272,7 @@ fn document(json: Json) -> SecretDocument {
     }
 }
 
-/// A service quotes the value that it refuses.
+/// Removes the client secret from an error: the service may quote the value that it refuses.
 fn scrubbed(error: AwsError, document: Option<&SecretDocument>) -> AwsError {
     let Some(document) = document else { return error };
     let message = redact::without(&error.message, document.client_secret.expose());

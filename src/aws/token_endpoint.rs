@@ -2,13 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use aws_smithy_types::base64;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header, jwk::JwkSet};
 use serde::Deserialize;
 use serde_json::Value;
-use url::form_urlencoded;
 
-use super::http::{Http, HttpResponse};
+use super::http::{Http, HttpResponse, send};
 use crate::{
     ports::{AccessToken, ExpectedToken, TokenEndpoint, TokenError, Tokens},
     redact::{self, Secret},
@@ -16,7 +14,7 @@ use crate::{
 
 const TOO_MANY_REQUESTS: u16 = 429;
 
-/// OAuth 2.0 over HTTP.
+/// Requests and verifies access tokens.
 #[derive(Clone, Debug)]
 pub struct TokenClient {
     http: Http,
@@ -32,6 +30,7 @@ struct Granted {
     expires_in: u64,
 }
 
+/// <https://www.rfc-editor.org/rfc/rfc6749#section-5.2>
 #[derive(Deserialize)]
 struct Denied {
     error: String,
@@ -48,12 +47,14 @@ struct AccessClaims {
 }
 
 impl TokenClient {
+    /// Creates a client that sends its requests with `http`.
     #[must_use]
     pub fn new(http: Http) -> Self {
         Self { http }
     }
 
-    /// One token by the client credentials grant.
+    /// Gets one token by the client credentials grant.
+    /// <https://docs.aws.amazon.com/cognito/latest/developerguide/token-endpoint.html>
     async fn token(
         &self,
         expected: &ExpectedToken,
@@ -61,38 +62,43 @@ impl TokenClient {
         scopes: &[String],
     ) -> Result<AccessToken, TokenError> {
         let url = &expected.metadata.token_endpoint;
-        let basic = base64::encode(format!("{}:{}", expected.client_id, secret.expose()));
-        let headers = [
-            ("authorization", format!("Basic {basic}")),
-            ("content-type", "application/x-www-form-urlencoded".to_owned()),
-        ];
-        let sent = self.http.send("POST", url, &headers, form(scopes)).await;
-        let HttpResponse { status, body } = sent.map_err(|why| unreachable(url, &why))?;
+        let mut form = vec![("grant_type", "client_credentials".to_owned())];
+        if !scopes.is_empty() {
+            form.push(("scope", scopes.join(" ")));
+        }
+        let client = self.http.client().map_err(|why| unreachable(url, &why))?;
+        let request = client.post(url).basic_auth(&expected.client_id, Some(secret.expose())).form(&form);
+        let HttpResponse { status, body } = send(request).await.map_err(|why| unreachable(url, &why))?;
         if is_success(status) {
-            let granted: Granted = serde_json::from_str(body.expose())
-                .map_err(|_| unreachable(url, "it answers something else than a token"))?;
+            let granted: Granted =
+                serde_json::from_str(body.expose()).map_err(|_| unreachable(url, "the response is not a token"))?;
             let Granted { access_token: token, token_type, expires_in } = granted;
             return Ok(AccessToken { token, token_type, expires_in });
         }
-        // A domain that is not live yet answers with pages of its own; only an OAuth error is the
-        // endpoint's word. RFC 6749, section 5.2.
-        match serde_json::from_str::<Denied>(body.expose()) {
-            Ok(Denied { error, error_description }) if (400..500).contains(&status) && status != TOO_MANY_REQUESTS => {
-                let said = error_description.map(|text| format!(": {text}")).unwrap_or_default();
-                let said = redact::sanitize(&redact::without(&format!("{error}{said}"), secret.expose()));
-                Err(TokenError::Refused(format!("{url} answers HTTP {status} {said}")))
-            }
-            _ => Err(unreachable(url, &format!("it answers HTTP {status}"))),
-        }
+        Err(refusal(url, status, &body, secret))
     }
 
+    /// Gets the keys that sign the pool's tokens.
     async fn keys(&self, url: &str) -> Result<JwkSet, TokenError> {
-        let sent = self.http.send("GET", url, &[], String::new()).await;
-        let HttpResponse { status, body } = sent.map_err(|why| unreachable(url, &why))?;
+        let client = self.http.client().map_err(|why| unreachable(url, &why))?;
+        let HttpResponse { status, body } = send(client.get(url)).await.map_err(|why| unreachable(url, &why))?;
         if !is_success(status) {
             return Err(unreachable(url, &format!("it answers HTTP {status}")));
         }
-        serde_json::from_str(body.expose()).map_err(|_| unreachable(url, "it answers something else than a key set"))
+        serde_json::from_str(body.expose()).map_err(|_| unreachable(url, "the response is not a key set"))
+    }
+}
+
+/// Reads an answer that is not a token. Only an OAuth error is the endpoint's own refusal: a domain that
+/// is not live yet answers with other pages.
+fn refusal(url: &str, status: u16, body: &Secret<String>, secret: &Secret<String>) -> TokenError {
+    match serde_json::from_str::<Denied>(body.expose()) {
+        Ok(Denied { error, error_description }) if (400..500).contains(&status) && status != TOO_MANY_REQUESTS => {
+            let said = error_description.map(|text| format!(": {text}")).unwrap_or_default();
+            let said = redact::sanitize(&redact::without(&format!("{error}{said}"), secret.expose()));
+            TokenError::Refused(format!("{url} answers HTTP {status} {said}"))
+        }
+        _ => unreachable(url, &format!("it answers HTTP {status}")),
     }
 }
 
@@ -108,7 +114,7 @@ impl TokenEndpoint for TokenClient {
     async fn verify(&self, expected: &ExpectedToken, secret: &Secret<String>) -> Result<(), TokenError> {
         let (token, keys) =
             futures::future::join(self.token(expected, secret, &[]), self.keys(&expected.metadata.jwks_uri)).await;
-        // The token first: its refusal is final, also where the keys cannot be had.
+        // The token's error comes first: a refusal is final even if the keys cannot be read.
         check(expected, &token?.token, &keys?).map_err(TokenError::Refused)?;
         Ok(())
     }
@@ -130,7 +136,7 @@ impl Tokens for TokenClient {
     }
 }
 
-/// Signature, `iss`, `exp`, `client_id`, `token_use` and the exact scopes. Gives all the claims.
+/// Checks the signature, `iss`, `exp`, `client_id`, `token_use` and the exact scopes. Returns all claims.
 fn check(expected: &ExpectedToken, token: &Secret<String>, keys: &JwkSet) -> Result<Value, String> {
     let jwks_uri = &expected.metadata.jwks_uri;
     let header = decode_header(token.expose()).map_err(|error| format!("the access token is not a JWT: {error}"))?;
@@ -146,7 +152,7 @@ fn check(expected: &ExpectedToken, token: &Secret<String>, keys: &JwkSet) -> Res
     let mut validation = Validation::new(Algorithm::RS256);
     validation.set_required_spec_claims(&["exp", "iss"]);
     validation.set_issuer(&[&expected.metadata.issuer]);
-    // An access token for a client has no audience.
+    // A client's access token has no audience.
     validation.validate_aud = false;
     let all: Value = decode(token.expose(), &key, &validation)
         .map_err(|error| format!("the access token does not hold against {jwks_uri}: {error}"))?
@@ -165,15 +171,6 @@ fn check(expected: &ExpectedToken, token: &Secret<String>, keys: &JwkSet) -> Res
         return Err(format!("the scopes are {:?} and not {:?}", claims.scope, expected.metadata.scope));
     }
     Ok(all)
-}
-
-fn form(scopes: &[String]) -> String {
-    let mut form = form_urlencoded::Serializer::new(String::new());
-    form.append_pair("grant_type", "client_credentials");
-    if !scopes.is_empty() {
-        form.append_pair("scope", &scopes.join(" "));
-    }
-    form.finish()
 }
 
 fn is_success(status: u16) -> bool {

@@ -16,7 +16,8 @@ async fn main() -> Result<(), Error> {
     let level = std::env::var("AWS_LAMBDA_LOG_LEVEL").or_else(|_| std::env::var("RUST_LOG"));
     telemetry::start(level.ok().as_deref());
 
-    let http = Http::default();
+    #[expect(clippy::disallowed_methods, reason = "a binary may read its environment")]
+    let http = Http::new(std::env::var_os("AWS_CA_BUNDLE"));
     let config = OnceCell::new();
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Value>| {
         let deadline = Deadline::at_epoch_ms(event.context.deadline);
