@@ -20,11 +20,11 @@ pub struct Desired {
     pub resource_servers: Vec<ResourceServer>,
     /// In the template's order; names are unique.
     pub clients: Vec<Client>,
-    /// Of every client's secret.
+    /// The key of every client's secret; `None` for the AWS managed key.
     pub secret_kms_key_id: Option<String>,
     /// 0 deletes a secret at once.
     pub secret_recovery_window_in_days: u8,
-    /// How Secrets Manager rotates every client's secret; `None` where it does not.
+    /// How Secrets Manager rotates every client's secret; `None` if it does not.
     pub rotation: Option<Rotation>,
     /// Any text; see [`RotationRecord`](super::RotationRecord).
     pub rotate_secrets: String,
@@ -39,15 +39,15 @@ pub struct Rotation {
     pub days: u32,
 }
 
-/// What the properties do not say and the function's settings do.
+/// The function's own settings, which the properties do not contain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProviderConfig {
     pub endpoints: Endpoints,
-    /// The rotation function's ARN, by the environment variable `ROTATION_FUNCTION_ARN`.
+    /// The rotation function's ARN, from the environment variable `ROTATION_FUNCTION_ARN`.
     pub rotation_function: Option<String>,
 }
 
-/// The pool's whole state; every create and update carries all of it.
+/// The pool's whole state. Every create and update sends all of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UserPool {
     pub name: String,
@@ -113,7 +113,7 @@ pub struct Client {
     pub secret_name: SecretName,
 }
 
-/// What a client's secret says beside the client secret itself.
+/// The keys of a client's secret other than its id and its client secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SecretMetadata {
     pub token_endpoint: String,
@@ -125,12 +125,12 @@ pub struct SecretMetadata {
 }
 
 impl Desired {
-    /// Every declared scope as `identifier/scope`, in the template's order.
+    /// Returns every declared scope as `identifier/scope`, in the template's order.
     pub fn scopes(&self) -> impl Iterator<Item = String> + '_ {
         declared_scopes(&self.resource_servers)
     }
 
-    /// What the client's secret should say, once the pool is known.
+    /// Returns what the client's secret should contain, once the pool is known.
     #[must_use]
     pub fn secret_metadata(&self, client: &Client, pool: &PoolId) -> SecretMetadata {
         SecretMetadata {

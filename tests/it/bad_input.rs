@@ -40,7 +40,7 @@ fn client(name: &str, value: Value) -> Value {
     json!({ "Clients": [client] })
 }
 
-/// Properties, the path that the message must name, and a word of the rule.
+/// Returns properties, the path that the message must name, and a word of the rule.
 pub fn properties() -> Vec<(Value, &'static str, &'static str)> {
     vec![
         (json!([]), "ResourceProperties", "map"),
@@ -291,7 +291,7 @@ async fn all_that_is_wrong_is_reported_at_once() {
     assert!(answer.reason().contains("7 properties"), "{}", answer.reason());
 }
 
-/// Properties that are right, and do not look it.
+/// Returns properties that are valid although they look wrong.
 pub fn unusual() -> Vec<Value> {
     vec![
         json!({ "VerifyToken": true, "ManagedLoginVersion": "2", "SecretRecoveryWindowInDays": 0, "RotationDays": "0", "RotateSecrets": "" }),

@@ -1,5 +1,5 @@
-//! The JSON Schema held against `Desired`, which is the judge: the schema refuses nothing that Desired
-//! accepts, and accepts nothing that Desired refuses but by a rule that is beyond a schema.
+//! Compares the JSON Schema with the parser, which decides. The schema refuses nothing that the parser accepts. It
+//! accepts what the parser refuses only if the broken rule is one that a schema cannot state.
 
 use std::{collections::BTreeSet, fs, sync::LazyLock};
 
@@ -23,11 +23,11 @@ fn desired(properties: &Value, config: &ProviderConfig) -> Result<Desired, Viola
     properties::parse(properties, owner, config)
 }
 
-/// A rule that is beyond the schema.
+/// A rule that a schema cannot state.
 struct Beyond {
-    /// Whether a violation is of this rule.
+    /// Returns whether a violation is one of this rule.
     is: fn(&Value, &Violation) -> bool,
-    /// Properties that break this rule alone.
+    /// Returns properties that break only this rule.
     examples: fn() -> Vec<Value>,
 }
 
@@ -145,19 +145,19 @@ const BEYOND: [Beyond; 10] = [
             ]
         },
     },
-    // The settings of the function are not a matter of the properties.
+    // A schema does not know the settings of the function.
     Beyond {
         is: |_, Violation { path, rule }| path == "RotationDays" && rule.contains("ROTATION_FUNCTION_ARN"),
         examples: || vec![json!({ "RotationDays": 30 })],
     },
 ];
 
-/// The value that stands at a path such as `Clients[1].ClientName`.
+/// Returns the value at a path such as `Clients[1].ClientName`.
 fn given<'p>(properties: &'p Value, path: &str) -> Option<&'p Value> {
     properties.pointer(&format!("/{}", path.replace('[', "/").replace(']', "").replace('.', "/")))
 }
 
-/// The text of a scalar, as CloudFormation would hand it over.
+/// Returns a scalar as the text that CloudFormation would hand over.
 fn text(properties: &Value, path: &str) -> Option<String> {
     match given(properties, path)? {
         Value::String(text) => Some(text.clone()),
@@ -165,14 +165,14 @@ fn text(properties: &Value, path: &str) -> Option<String> {
     }
 }
 
-/// Whether a prefix fits by itself, and does not with the environment's name.
+/// Returns whether a prefix is short enough by itself, but too long with the environment's name.
 fn too_long_with_environment(properties: &Value, path: &str, most: usize) -> bool {
     let length = |path| text(properties, path).map(|text| text.chars().count());
     let (prefix, environment) = (length(path).unwrap_or_default(), length("EnvironmentName").unwrap_or("dev".len()));
     prefix <= most - 2 && prefix + 1 + environment > most
 }
 
-/// The properties with one thing set, where there is a place for it.
+/// Returns the properties with one value set, or unchanged if they have no such place.
 fn with(properties: &Value, pointer: &str, value: Value) -> Value {
     let mut properties = properties.clone();
     let (parent, name) = pointer.rsplit_once('/').unwrap();
@@ -192,17 +192,17 @@ fn with(properties: &Value, pointer: &str, value: Value) -> Value {
 enum Verdict {
     Accepted,
     Refused,
-    /// By Desired alone.
+    /// Refused only by the parser, by a rule that a schema cannot state.
     Beyond,
 }
 
-/// Holds the schema against Desired.
+/// Asserts that the schema and the parser agree on the properties.
 fn judge(properties: &Value) -> Verdict {
     let errors: Vec<_> =
         SCHEMA.iter_errors(properties).map(|error| format!("{}: {error:.200}", error.instance_path())).collect();
     match desired(properties, &config()) {
         Ok(_) => {
-            assert!(errors.is_empty(), "Desired accepts, the schema does not: {errors:#?}\n{properties:.2000}");
+            assert!(errors.is_empty(), "the parser accepts, the schema does not: {errors:#?}\n{properties:.2000}");
             Verdict::Accepted
         }
         Err(violations) => {
@@ -210,7 +210,7 @@ fn judge(properties: &Value) -> Verdict {
             let within: Vec<_> = violations.0.iter().filter(|violation| !is_beyond(violation)).collect();
             assert!(
                 within.is_empty() || !errors.is_empty(),
-                "Desired refuses, the schema does not: {within:#?}\n{properties:.2000}"
+                "the parser refuses, the schema does not: {within:#?}\n{properties:.2000}"
             );
             if errors.is_empty() { Verdict::Beyond } else { Verdict::Refused }
         }
@@ -222,7 +222,7 @@ fn it_is_a_schema_of_draft_07() {
     let schema = schema();
     assert_eq!(schema["$schema"], "http://json-schema.org/draft-07/schema#");
     jsonschema::draft7::meta::validate(&schema).unwrap();
-    // The schema of schemas does not know which words there are: a keyword that is misspelled says nothing.
+    // The meta-schema does not know all keywords: a misspelled one would have no effect.
     let mut keywords = BTreeSet::new();
     collect_keywords(&schema, &mut keywords);
     let known = [
@@ -338,7 +338,7 @@ fn the_defaults_are_those_of_no_properties() {
             None => without.push(name.as_str()),
         }
     }
-    // These follow from other properties, or stand for a key that is not the user's.
+    // These follow from other properties, belong to CloudFormation, or mean the AWS managed key.
     assert_eq!(without, ["Clients", "SecretKmsKeyId", "SecretNamePrefix", "ServiceTimeout", "ServiceToken"]);
     let defaults = Value::Object(defaults);
     assert_eq!(desired(&defaults, &config()).as_ref(), Ok(&nothing));
@@ -351,7 +351,7 @@ fn the_defaults_are_those_of_no_properties() {
     assert_eq!(desired(&given, &config()), desired(&client, &config()));
 }
 
-/// Where something can be set in [`bases`].
+/// The places in [`bases`] that can be set.
 const PLACES: [&str; 39] = [
     "/EnvironmentName",
     "/UserPoolNamePrefix",
@@ -393,7 +393,7 @@ const PLACES: [&str; 39] = [
     "/RotateSecrets",
     "/VerifyToken",
 ];
-/// Places that no property has.
+/// Places where no property is.
 const NOWHERE: [&str; 4] = ["/Nonsense", "/ServiceToken", "/Clients/0/ServiceTimeout", "/ResourceServers/0/Nonsense"];
 
 fn bases() -> Vec<Value> {
@@ -416,7 +416,7 @@ fn bases() -> Vec<Value> {
     ]
 }
 
-/// The ends of every range, and their neighbours.
+/// The ends of every range, and their neighbors.
 const NUMBERS: [u32; 25] =
     [0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 29, 30, 31, 59, 60, 99, 100, 999, 1000, 1001, 1439, 1440, 1441, 10_000, u32::MAX];
 const LENGTHS: [usize; 9] = [1, 32, 61, 63, 126, 128, 256, 510, 2048];
@@ -528,7 +528,7 @@ fn any_properties_are_judged_alike() {
         panic!("{error}");
     }
     println!("judged alike: {:?}", counts.borrow());
-    // By chance alone a few hundredths of them are beyond the schema.
+    // Random changes rarely break only a rule that a schema cannot state.
     for (verdict, least) in [(Verdict::Accepted, 500), (Verdict::Refused, 500), (Verdict::Beyond, 5)] {
         assert!(counts.borrow().get(&verdict).is_some_and(|count| *count >= least), "{counts:?}");
     }
