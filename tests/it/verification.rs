@@ -167,7 +167,8 @@ async fn a_second_delivery_right_after_the_domain_was_made_waits_as_well() {
             let start = Instant::now();
             stack.send_with(&stack.create_event(&properties), [(k, Fault::CrashAfter)]).await.good_at(k);
             assert_is(&stack, &properties);
-            assert!(start.elapsed() < Duration::from_secs(25), "{:?}", start.elapsed());
+            // The second delivery does not know how old the domain is: it may wait once more.
+            assert!(start.elapsed() < Duration::from_secs(45), "{:?}", start.elapsed());
         }
     }
     // A replaced domain.
@@ -202,7 +203,7 @@ async fn a_domain_whose_creation_lost_its_answer_is_waited_for() {
 #[tokio::test(start_paused = true)]
 async fn too_little_time_for_the_first_look_up_makes_the_endpoint_unreachable() {
     let mut stack = with_dns();
-    stack.timeout = Duration::from_secs(30);
+    stack.timeout = Duration::from_secs(20);
     let start = Instant::now();
     let created = stack.create(&json!({})).await.good();
     assert_eq!(created.attribute("TokenVerification"), "unreachable");
@@ -211,7 +212,7 @@ async fn too_little_time_for_the_first_look_up_makes_the_endpoint_unreachable() 
 
     // A schedule cannot be turned on without Secrets Manager's look-up.
     let mut stack = with_dns();
-    stack.timeout = Duration::from_secs(30);
+    stack.timeout = Duration::from_secs(20);
     stack.create(&json!({ "RotationDays": 30 })).await.failed("Time ran out");
     assert_eq!(stack.world().writes().iter().filter(|write| **write == "RotateSecret").count(), 0);
 }
