@@ -155,9 +155,10 @@ fn late_account() -> Stack {
 
 fn make_late(stack: &Stack) {
     let behavior = &mut stack.world().behavior;
-    behavior.token_service_lags = Duration::from_secs(8);
-    for operation in ["CreateUserPoolDomain", "CreateSecret", "RotateSecret", "UpdateUserPoolClient"] {
-        behavior.denied_for.insert(operation, Duration::from_secs(12));
+    // Short times, because every retry is one more call to strike.
+    behavior.token_service_lags = Duration::from_secs(3);
+    for operation in ["CreateSecret", "RotateSecret"] {
+        behavior.denied_for.insert(operation, Duration::from_secs(1));
     }
 }
 
