@@ -70,6 +70,12 @@ impl Endpoints {
         }
     }
 
+    /// Tells whether tokens come from the domain's own host, and not from a custom endpoint.
+    #[must_use]
+    pub fn are_under_the_domain(&self) -> bool {
+        self.custom.is_none()
+    }
+
     fn suffix(&self) -> &'static str {
         if self.region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" }
     }

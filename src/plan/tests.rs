@@ -49,6 +49,7 @@ fn observed(desired: &Desired) -> Observed {
             arn: "arn:pool".into(),
             state: desired.pool.clone(),
             m2m_only: true,
+            created: std::time::Duration::ZERO,
             domain: Some(desired.domain.clone()),
             resource_servers: desired.resource_servers.clone(),
             clients: desired.clients.iter().map(client).collect(),
