@@ -117,6 +117,8 @@ fn classify(operation: &str, code: &str, message: &str, status: StatusCode) -> E
         ("CreateSecret" | "PutSecretValue", "ResourceExistsException") => ErrorKind::Changed,
         // The label is not on the version that it was to be taken from.
         ("UpdateSecretVersionStage", "InvalidParameterException") => ErrorKind::Changed,
+        // "A previous rotation isn't complete. That rotation will be reattempted."
+        ("RotateSecret", "InvalidRequestException") if says(&["previous rotation"]) => ErrorKind::Changed,
         // "…already scheduled for deletion", "…marked for deletion", "…not scheduled for deletion".
         (_, "InvalidRequestException") if says(&["deletion", "deleted"]) => ErrorKind::Changed,
         // The services say so with a code and status 400; a proxy or a firewall with the status alone.
@@ -183,6 +185,11 @@ mod tests {
                 "CreateSecret",
                 "InvalidRequestException",
                 "You can't create this secret because a secret with this name is already scheduled for deletion.",
+            ),
+            (
+                "RotateSecret",
+                "InvalidRequestException",
+                "A previous rotation isn't complete. That rotation will be reattempted.",
             ),
             ("UpdateUserPoolClient", "ResourceNotFoundException", ""),
             ("CreateUserPoolClient", "ScopeDoesNotExistException", ""),

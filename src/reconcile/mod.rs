@@ -3,7 +3,7 @@
 //! - [`reconcile`] serves a Create and an Update, [`delete`] a Delete; [`observe`] only reads.
 //! - `observe`: reads what AWS holds.
 //! - `apply`: carries out a plan; `phases` runs its steps; `verify` checks tokens; `secret_versions`
-//!   writes the versions of a secret.
+//!   writes the versions of a secret; `rotations` starts and ends rotations.
 //! - `delete`: removes everything; also the Delete that meets a running Create.
 //! - `rounds`: when to observe again. `progress`, `error`: what a run tells others.
 
@@ -13,6 +13,7 @@ mod error;
 mod observe;
 mod phases;
 mod progress;
+mod rotations;
 mod rounds;
 mod secret_versions;
 mod verify;

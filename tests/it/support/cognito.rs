@@ -49,6 +49,8 @@ pub struct FakeClient {
     pub m2m_only: bool,
     /// At most two, the oldest first. The token endpoint accepts all of them.
     pub secrets: Vec<FakeClientSecret>,
+    /// The values that were deleted.
+    pub deleted: Vec<Secret<String>>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -326,7 +328,8 @@ impl UserPools for FakeAws {
                 value: value.clone(),
                 created: Duration::from_secs(number),
             };
-            let client = FakeClient { client: client.clone(), m2m_only: true, secrets: vec![first] };
+            let client =
+                FakeClient { client: client.clone(), m2m_only: true, secrets: vec![first], deleted: Vec::new() };
             pool.clients.insert(id.clone(), client);
             Ok((id, value))
         })
@@ -397,7 +400,8 @@ impl ClientSecrets for FakeAws {
             if found.secrets.len() == 1 && found.secrets[0].id == id {
                 return Err(refused("InvalidParameterException", "the last secret stays"));
             }
-            found.secrets.retain(|secret| secret.id != id);
+            let deleted = found.secrets.extract_if(.., |secret| secret.id == id);
+            found.deleted.extend(deleted.map(|secret| secret.value));
             Ok(())
         })
     }

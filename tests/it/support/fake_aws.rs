@@ -8,7 +8,7 @@
 //! <https://docs.aws.amazon.com/secretsmanager/latest/apireference/Welcome.html>
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
@@ -46,7 +46,36 @@ pub struct Behavior {
     /// the oldest. Sources disagree; seen on live AWS: it shows none once the first secret is deleted.
     pub describe_hides_secrets: bool,
     pub token_endpoint: TokenEndpointState,
+    /// Whether the token endpoint still accepts a client's secrets that were deleted. Seen on live AWS:
+    /// the token service learns of changes late.
+    pub accepts_deleted_secrets: bool,
+    /// How long a read misses a version after it was written. Seen on live AWS for AWSPENDING in setSecret.
+    /// <https://docs.aws.amazon.com/secretsmanager/latest/userguide/troubleshoot.html>
+    pub versions_lag: Duration,
+    /// Whether the version stays that RotateSecret makes to test a schedule. It is a copy of AWSCURRENT with
+    /// the label AWSPENDING. By default it is gone at once.
+    /// <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_RotateSecret.html>
+    pub trial_stays: bool,
+    /// Keys that nobody can use. Nothing under them can be read or written.
+    pub disabled_keys: BTreeSet<String>,
+    /// Keys with which nothing can be encrypted.
+    /// <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_UpdateSecret.html>
+    pub encrypt_denied: BTreeSet<String>,
 }
+
+impl Behavior {
+    /// Tells whether the key can decrypt nothing. `None` is the AWS managed key.
+    pub fn is_disabled(&self, key: Option<&str>) -> bool {
+        self.disabled_keys.contains(key.unwrap_or(AWS_MANAGED_KEY))
+    }
+
+    pub fn may_not_encrypt(&self, key: Option<&str>) -> bool {
+        self.is_disabled(key) || self.encrypt_denied.contains(key.unwrap_or(AWS_MANAGED_KEY))
+    }
+}
+
+/// The key of a secret that names none.
+const AWS_MANAGED_KEY: &str = "alias/aws/secretsmanager";
 
 /// What the token endpoint says to a client with the right secret.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -55,7 +55,9 @@ impl World {
         if host.as_ref() != Some(&expected.metadata.token_endpoint) {
             return Err(unreachable());
         }
-        Ok(self.expected_client(expected).is_some_and(|(_, client)| client.takes(secret)))
+        let stale = self.behavior.accepts_deleted_secrets;
+        let takes = |client: &FakeClient| client.takes(secret) || (stale && client.deleted.contains(secret));
+        Ok(self.expected_client(expected).is_some_and(|(_, client)| takes(client)))
     }
 }
 
