@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 
 use cognito_m2m::{
     cfn::{Data, Envelope, Request, Response},
-    model::{Desired, Endpoints, Owner, ProviderConfig, observed::Observed},
+    model::{Endpoints, Owner, ProviderConfig, observed::Observed},
     plan::{Step, plan},
+    properties,
 };
 use serde_json::Value;
 
@@ -40,7 +41,7 @@ pub fn desired(bytes: &[u8]) {
     let endpoints = Endpoints::new("us-east-1", None);
     let config = ProviderConfig { endpoints, rotation_function: Some("arn:rotation".to_owned()) };
     let owner = Owner { stack_id: "arn:stack".to_owned(), logical_id: "M2M".to_owned() };
-    match Desired::from_properties(&properties, owner, &config) {
+    match properties::parse(&properties, owner, &config) {
         Err(violations) => {
             assert!(!violations.0.is_empty(), "refused without a reason");
             assert!(violations.0.iter().all(|violation| !violation.rule.is_empty()));

@@ -8,8 +8,9 @@ use serde_json::Value;
 use crate::{
     cfn::{Data, Deliver, DeliveryError, Envelope, Request, Response, deliver::deliver},
     clock::{Deadline, millis, now, wall_clock},
-    model::{Client, Desired, Owner, PoolId, ProviderConfig, SecretName, desired::secret_recovery_window_in_days},
+    model::{Client, Desired, Owner, PoolId, ProviderConfig, SecretName},
     ports::{Services, report},
+    properties,
     reconcile::{
         Aws, DeleteTarget, Error, Progress, Reconciled, Target, delete, deleted_while_creating, note_delete, reconcile,
     },
@@ -151,7 +152,7 @@ async fn perform<S: Services>(
     sent_at: Duration,
 ) -> Result<Data, Error> {
     let owner = owner(envelope);
-    let parse = |properties: &Value| Desired::from_properties(properties, owner.clone(), config);
+    let parse = |properties: &Value| properties::parse(properties, owner.clone(), config);
     let physical_id = envelope.physical_resource_id.as_str();
     match request {
         Request::Create { properties } => {
@@ -201,7 +202,7 @@ fn target<'a>(
         physical_id,
         pool_name: desired.map(|desired| desired.pool.name.as_str()),
         secrets: desired.map(secret_names).unwrap_or_default(),
-        recovery_window_in_days: secret_recovery_window_in_days(properties),
+        recovery_window_in_days: properties::secret_recovery_window_in_days(properties),
         sent_at,
         lift_protection: false,
     }

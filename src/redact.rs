@@ -1,13 +1,13 @@
-//! Keeping secrets out of everything that is printed.
+//! Keeps secrets out of everything that is printed.
 
 use std::fmt;
 
 use serde::Deserialize;
 
-/// A value that must never be printed: `Debug` shows `***` and there is no `Display`.
+/// A value that must never be printed. `Debug` shows `***`, and there is no `Display`.
 ///
-/// Made on the first line that sees the value; taken out, by [`expose`](Self::expose), on the line
-/// that hands it to AWS.
+/// Wrap a secret on the first line that sees it. Call [`expose`](Self::expose) only on the line that
+/// hands it to AWS.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(transparent)]
 pub struct Secret<T>(T);
@@ -17,7 +17,7 @@ impl<T> Secret<T> {
         Self(value)
     }
 
-    /// The value itself.
+    /// Returns the value itself.
     pub fn expose(&self) -> &T {
         &self.0
     }
@@ -29,13 +29,13 @@ impl<T> fmt::Debug for Secret<T> {
     }
 }
 
-/// Takes a secret out of a text that came from outside: services quote the value that they refuse.
+/// Removes a secret from a text that came from outside. Services quote the value that they refuse.
 #[must_use]
 pub fn without(text: &str, secret: &str) -> String {
     if secret.is_empty() { text.to_owned() } else { text.replace(secret, "***") }
 }
 
-/// Cuts the query off every URL in a text: a presigned URL carries its signature there.
+/// Removes the query of every URL in a text. The query of a presigned URL is its signature.
 fn without_queries(text: &str) -> String {
     let mut clean = String::with_capacity(text.len());
     let mut rest = text;
@@ -58,18 +58,17 @@ fn without_queries(text: &str) -> String {
     clean
 }
 
-/// What services quote of the request that they refuse: the headers that carry its credentials.
+/// Texts that precede a credential, in what services quote from the request that they refuse.
 const CREDENTIAL_MARKS: [&str; 6] =
     ["basic ", "bearer ", "signature=", "credential=", "x-amz-security-token:", "x-amz-security-token="];
 
-/// A text that came from outside, fit to be shown: without the queries of URLs and without what stands
-/// behind the marks of a credential.
+/// Makes a text that came from outside fit to be shown: removes the queries of URLs and every credential.
 #[must_use]
 pub fn sanitize(text: &str) -> String {
     let mut clean = without_queries(text);
     for mark in CREDENTIAL_MARKS {
         let mut from = 0;
-        // Lower case in ASCII alone keeps every place where it is.
+        // ASCII lower case keeps every byte offset.
         while let Some(found) = clean[from..].to_ascii_lowercase().find(mark) {
             let value = from + found + mark.len();
             let start = value + (clean[value..].len() - clean[value..].trim_start().len());

@@ -7,7 +7,7 @@ use aws_lambda_events::cloudformation::{
     CloudFormationCustomResourceRequest, CreateRequest, DeleteRequest, UpdateRequest,
 };
 use serde_json::{Map, Value};
-use time::{Date, Month, PrimitiveDateTime, Time};
+use time::{PrimitiveDateTime, format_description::BorrowedFormatItem, macros::format_description};
 
 /// The presigned URL that takes the answer. Its query is a credential, so nothing prints it.
 #[derive(Clone, PartialEq, Eq)]
@@ -59,18 +59,10 @@ fn is_loopback(url: &url::Url) -> bool {
     host.eq_ignore_ascii_case("localhost") || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
-/// `20260102T030405Z` as time since the Unix epoch.
+/// Parses a date such as `20260102T030405Z` to the time since the Unix epoch.
 fn parse_basic_date(text: &str) -> Option<Duration> {
-    fn digits<N: std::str::FromStr>(text: &str, from: usize, to: usize) -> Option<N> {
-        text.get(from..to).filter(|part| part.bytes().all(|b| b.is_ascii_digit()))?.parse().ok()
-    }
-    if text.len() != 16 || text.get(8..9) != Some("T") || !text.ends_with('Z') {
-        return None;
-    }
-    let month = Month::try_from(digits::<u8>(text, 4, 6)?).ok()?;
-    let date = Date::from_calendar_date(digits(text, 0, 4)?, month, digits(text, 6, 8)?).ok()?;
-    let time = Time::from_hms(digits(text, 9, 11)?, digits(text, 11, 13)?, digits(text, 13, 15)?).ok()?;
-    let seconds = PrimitiveDateTime::new(date, time).assume_utc().unix_timestamp();
+    const BASIC: &[BorrowedFormatItem<'_>] = format_description!("[year][month][day]T[hour][minute][second]Z");
+    let seconds = PrimitiveDateTime::parse(text, BASIC).ok()?.assume_utc().unix_timestamp();
     u64::try_from(seconds).ok().map(Duration::from_secs)
 }
 

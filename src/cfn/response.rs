@@ -1,22 +1,23 @@
-//! The answer, within CloudFormation's 4,096 bytes.
+//! The response to CloudFormation, within its 4,096 bytes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-/// The whole body, counted after JSON escaping. Past it the operation fails with "Response object
-/// is too long".
-pub const MAX_BYTES: usize = 4096;
+/// The limit of the whole body, counted after JSON escaping. A longer response fails the operation with
+/// "Response object is too long".
 /// <https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref-responses.html>
+pub const MAX_BYTES: usize = 4096;
+/// The limit of a PhysicalResourceId, in bytes. Source: the same page.
 const MAX_PHYSICAL_ID: usize = 1024;
-/// Ends a reason that had to be cut.
+/// The end of a reason that was cut.
 const CUT: &str = "… (cut; the function's log has all of it)";
 
 /// The attributes that `Fn::GetAtt` reads.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Data {
     values: BTreeMap<String, String>,
-    /// What may be left out where all would not fit: the first group goes first, and whole.
+    /// Groups of keys that are left out if the response would not fit: whole groups, the first one first.
     expendable: Vec<BTreeSet<String>>,
 }
 
@@ -26,7 +27,7 @@ impl Data {
         Self { values: values.into_iter().collect(), expendable: Vec::new() }
     }
 
-    /// The next group of keys that may go.
+    /// Adds a group of keys that may be left out, after the groups before it.
     #[must_use]
     pub fn may_leave_out(mut self, keys: impl IntoIterator<Item = String>) -> Self {
         self.expendable.push(keys.into_iter().collect());
@@ -39,7 +40,7 @@ impl Data {
     }
 }
 
-/// One answer to one event.
+/// One response to one event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Response {
     pub physical_resource_id: String,
@@ -65,7 +66,9 @@ struct Body<'a> {
 }
 
 impl Response {
-    /// The JSON body, which fits.
+    /// Returns the JSON body, which fits into the limit.
+    ///
+    /// A control character in the reason would make DescribeStackEvents fail, so each becomes a space.
     #[must_use]
     pub fn body(&self) -> String {
         let Self { physical_resource_id, stack_id, request_id, logical_resource_id, outcome } = self;
@@ -92,16 +95,17 @@ impl Response {
                         return text;
                     }
                     let Some(group) = groups.next() else { return text };
-                    tracing::warn!(?group, "left out of the answer, which may have {MAX_BYTES} bytes");
+                    tracing::warn!(?group, "left out, because the response may have at most {MAX_BYTES} bytes");
                     values.retain(|key, _| !group.contains(key));
                 }
             }
             Err(reason) => {
+                let reason = reason.replace(char::is_control, " ");
                 let whole = body("FAILED", Some(reason.clone()), None);
                 if whole.len() <= MAX_BYTES {
                     return whole;
                 }
-                // The longest beginning of the reason with which the body fits.
+                // The longest beginning of the reason that fits.
                 let cuts: Vec<usize> = reason.char_indices().map(|(index, _)| index).collect();
                 let shortened = |cut: usize| body("FAILED", Some(format!("{}{CUT}", &reason[..cut])), None);
                 let fitting = cuts.partition_point(|cut| shortened(*cut).len() <= MAX_BYTES);
@@ -111,7 +115,7 @@ impl Response {
     }
 }
 
-/// The beginning of a text in at most so many bytes.
+/// Returns the beginning of a text, at most `most` bytes.
 fn cut(text: &str, most: usize) -> &str {
     let mut end = most.min(text.len());
     while !text.is_char_boundary(end) {
@@ -152,13 +156,19 @@ mod tests {
 
     #[test]
     fn a_long_reason_is_cut_to_the_last_byte_that_fits() {
-        for unit in ["x", "é", "\"", "\u{1}", "😀"] {
+        for unit in ["x", "é", "\"", "😀"] {
             let response = response(Err(unit.repeat(20_000)));
             let body = response.body();
             assert!((MAX_BYTES - 8..=MAX_BYTES).contains(&body.len()), "{unit:?}: {} bytes", body.len());
             let reason = json(&response)["Reason"].as_str().unwrap().to_owned();
             assert!(reason.starts_with(unit) && reason.ends_with(CUT), "{unit:?}");
         }
+    }
+
+    #[test]
+    fn a_control_character_never_reaches_a_reason() {
+        let body = json(&response(Err("one\ntwo\u{0}\u{1b}\u{7f}\u{85}é".to_owned())));
+        assert_eq!(body["Reason"], "one two    é");
     }
 
     #[test]

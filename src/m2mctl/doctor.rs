@@ -190,7 +190,7 @@ async fn examine_declared<S: Services, A: Account>(
     let nobody = Owner { stack_id: String::new(), logical_id: String::new() };
     let config = ProviderConfig { endpoints: context.endpoints.clone(), rotation_function: None };
     // The defaults always parse.
-    if let Ok(defaults) = Desired::from_properties(&serde_json::json!({}), nobody, &config) {
+    if let Ok(defaults) = crate::properties::parse(&serde_json::json!({}), nobody, &config) {
         findings.push(domain(context, &defaults, None).await);
     }
 }

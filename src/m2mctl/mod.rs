@@ -26,7 +26,7 @@ use self::{
     template::Template,
 };
 use crate::{
-    model::{SecretName, schema::schema},
+    model::SecretName,
     plan::Action,
     ports::{
         AWSCURRENT, Account, AwsError, ExpectedToken, SecretDocument, SecretVersion, SecretVersions, Services,
@@ -218,7 +218,7 @@ pub fn explain(error: &Error) -> String {
 #[must_use]
 pub fn run_alone(cli: &Cli) -> Option<Outcome> {
     match &cli.command {
-        Command::Schema => Some(json_outcome(&schema(), 0)),
+        Command::Schema => Some(json_outcome(&crate::properties::schema(), 0)),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut Cli::command(), "m2mctl", &mut script);

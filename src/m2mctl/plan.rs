@@ -253,7 +253,7 @@ pub async fn compute<S: Services, A: Account>(
         ProviderConfig { endpoints: context.endpoints.clone(), rotation_function: Some(UNKNOWN_FUNCTION.to_owned()) };
     // An owner that nothing belongs to: the stack has no id yet.
     let nobody = Owner { stack_id: String::new(), logical_id: logical_id.clone() };
-    let mut desired = Desired::from_properties(&properties, nobody, &config)?;
+    let mut desired = crate::properties::parse(&properties, nobody, &config)?;
 
     let progress = Progress::default();
     let aws = context.aws(&progress);
@@ -266,7 +266,7 @@ pub async fn compute<S: Services, A: Account>(
         (None, None) => owner_by_name(&aws, &desired.pool).await?,
     };
     if let Some(owner) = &owner {
-        desired = Desired::from_properties(&properties, owner.clone(), &config)?;
+        desired = crate::properties::parse(&properties, owner.clone(), &config)?;
     }
 
     let observed = reconcile::observe(&aws, &desired, &target).await?;

@@ -299,7 +299,7 @@ async fn a_stack_is_read_page_by_page_and_its_template_as_it_was_deployed() {
     let template = json!({
         "Parameters": { "EnvironmentName": { "Type": "String", "Default": "dev" } },
         "Resources": { "Auth": { "Type": "Custom::CognitoM2M", "Properties": {
-            "EnvironmentName": { "Ref": "EnvironmentName" }, "DomainPrefix": "not.valid" } } },
+            "EnvironmentName": { "Ref": "EnvironmentName" }, "DomainPrefix": "not-aws" } } },
     });
     aws.query("GetTemplate", &format!("<TemplateBody>{}</TemplateBody>", template.to_string().replace('"', "&quot;")))
         .await;
@@ -307,7 +307,7 @@ async fn a_stack_is_read_page_by_page_and_its_template_as_it_was_deployed() {
     let printed = aws.run("doctor --stack orders").await;
     assert_eq!(printed.code, 1);
     // The stack's own value of the parameter, in a message of the properties' own rules.
-    assert!(printed.stdout.contains("not.valid-prod"), "{}", printed.stdout);
+    assert!(printed.stdout.contains("not-aws-prod"), "{}", printed.stdout);
     assert!(aws.sent("DescribeStacks").await.len() >= 2, "a throttled call is made again");
     assert!(aws.sent("DescribeStacks").await[0].contains("StackName=orders"));
     assert!(aws.sent("GetTemplate").await[0].contains("TemplateStage=Processed"));
