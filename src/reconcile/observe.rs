@@ -11,8 +11,8 @@ use crate::{
         observed::{Observed, ObservedClient, ObservedPool, ObservedSecret},
     },
     ports::{
-        AWSCURRENT, AwsError, DomainDescription, ErrorKind, OLD_KEY, SecretDescription, SecretDocument, SecretVersion,
-        SecretVersions, Secrets, Services, UserPoolDescription, UserPools, Version, all_pages,
+        AWSCURRENT, AwsError, DomainDescription, OLD_KEY, SecretDocument, SecretVersion, SecretVersions, Secrets,
+        Services, UserPoolDescription, UserPools, Version, all_pages,
     },
     redact::Secret,
     rotation::versions::{labeled, read_listed},
@@ -272,7 +272,7 @@ async fn read_secrets<S: Services>(
         let Some(described) = aws.services.secrets.describe_secret(&name).await? else { return Ok(None) };
         let ownership = Ownership::of(&described.tags, described.scheduled, owner);
         let version = if ownership == Ownership::Ours && !described.scheduled {
-            current_version(aws, &name, &described).await?
+            read_listed(&aws.services.secrets, &name, Version::Stage(AWSCURRENT), aws.services.deadline).await?
         } else {
             None
         };
@@ -301,27 +301,6 @@ async fn read_secrets<S: Services>(
         all.found.insert(name, secret);
     }
     Ok(all)
-}
-
-/// Reads AWSCURRENT. A version that Secrets Manager lists but does not show is not taken for a missing one,
-/// because what takes its place would overwrite it.
-async fn current_version<S: Services>(
-    aws: &Aws<'_, S>,
-    name: &SecretName,
-    described: &SecretDescription,
-) -> Result<Option<SecretVersion>, AwsError> {
-    let (secrets, deadline) = (&aws.services.secrets, aws.services.deadline);
-    let found = read_listed(secrets, name, Version::Stage(AWSCURRENT), deadline).await?;
-    if found.is_none() && labeled(&described.versions, AWSCURRENT).is_some() {
-        return Err(AwsError {
-            operation: "GetSecretValue",
-            subject: format!("secret {name}"),
-            kind: ErrorKind::Changed,
-            code: "VersionMissing".to_owned(),
-            message: "Secrets Manager lists AWSCURRENT, but does not show its value".to_owned(),
-        });
-    }
-    Ok(found)
 }
 
 /// Tells whether a live secret with another owner's tags is one that we may reclaim.

@@ -18,7 +18,7 @@ use crate::{
     },
     rotation::{
         steps::{is_older, replace_current},
-        versions::{labeled, move_label, same_credentials},
+        versions::{labeled, move_label, not_shown, read_written, same_credentials},
     },
 };
 
@@ -161,8 +161,11 @@ impl<S: Services> Applying<'_, S> {
     /// before the old one is deleted. The next rotation must know them, because Cognito still accepts them.
     pub(super) async fn carry_over_previous(&self, name: &SecretName, renamed: &SecretName) -> Result<(), StepError> {
         let secrets = &self.aws.services.secrets;
-        let current = self.read(renamed, Version::Stage(AWSCURRENT)).await?;
-        let Some(current) = current.and_then(|version| version.document) else { return Ok(()) };
+        // This run may have written it just now.
+        let current = Version::Stage(AWSCURRENT);
+        let current = read_written(secrets, renamed, current, self.aws.services.deadline).await?;
+        let current = current.ok_or_else(|| not_shown(renamed, AWSCURRENT))?;
+        let Some(current) = current.document else { return Ok(()) };
         let Some(old) = self.read(name, Version::Stage(AWSCURRENT)).await? else { return Ok(()) };
         // Once the secret with the new name was rotated, Cognito no longer has the others.
         if old.document.as_ref().is_none_or(|old| !same_credentials(old, &current)) {

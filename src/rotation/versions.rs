@@ -9,7 +9,7 @@ use std::{
 use crate::{
     clock::{Deadline, now, poll_until},
     model::SecretName,
-    ports::{AWSCURRENT, AWSPENDING, AwsError, SecretDocument, SecretVersion, SecretVersions, Version},
+    ports::{AWSCURRENT, AWSPENDING, AwsError, ErrorKind, SecretDocument, SecretVersion, SecretVersions, Version},
 };
 
 /// How long a read may miss a version that was just written. Secrets Manager is eventually consistent and
@@ -19,9 +19,11 @@ const VISIBLE_WITHIN: Duration = Duration::from_secs(10);
 const READ_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// Reads a version. If DescribeSecret lists the version and the read misses it, repeats the read for a while.
+/// A version that was selected by its id may have no value; then the result is `None`.
 ///
 /// # Errors
-/// A call failed.
+/// A call failed, or a version has the label and does not show its value. It must not be taken for a missing
+/// one, because what takes its place would overwrite it.
 pub async fn read_listed(
     secrets: &impl SecretVersions,
     name: &SecretName,
@@ -36,7 +38,25 @@ pub async fn read_listed(
         Version::Stage(label) => versions.values().any(|labels| labels.contains(label)),
         Version::Id(id) => versions.contains_key(id),
     };
-    if is_listed { read_written(secrets, name, version, deadline).await } else { Ok(None) }
+    if !is_listed {
+        return Ok(None);
+    }
+    match (read_written(secrets, name, version, deadline).await?, version) {
+        (None, Version::Stage(label)) => Err(not_shown(name, label)),
+        (found, _) => Ok(found),
+    }
+}
+
+/// Returns the error of a version that must exist and does not show its value.
+#[must_use]
+pub fn not_shown(name: &SecretName, label: &str) -> AwsError {
+    AwsError {
+        operation: "GetSecretValue",
+        subject: format!("secret {name}"),
+        kind: ErrorKind::Changed,
+        code: "VersionMissing".to_owned(),
+        message: format!("Secrets Manager does not show the value of {label} yet"),
+    }
 }
 
 /// Reads a version that was written before. Repeats a read that misses it for a while.
