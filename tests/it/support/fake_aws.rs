@@ -34,6 +34,7 @@ const PAGE: usize = 3;
 /// The default is an AWS that shows every change at once. To add an option: add a field here, with
 /// its source, and one `if` in the call that it changes (or in [`FakeAws::answer`] if it changes
 /// every call).
+#[expect(clippy::struct_excessive_bools, reason = "each option is independent of the others")]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Behavior {
     /// How long a deleted domain stays, with the status `DELETING`. Its pool cannot be deleted before.
