@@ -184,6 +184,13 @@ pub const AWSPREVIOUS: &str = "AWSPREVIOUS";
 pub const FORMER: &str = "cognito-m2m-former";
 /// A version that is about to become AWSCURRENT.
 pub const NEXT: &str = "cognito-m2m-next";
+/// The version of a rotation that has given its client secret to Cognito and has not moved AWSCURRENT to it
+/// yet. Unlike AWSPENDING, the label stays if somebody ends the rotation, and then it says which secret
+/// nobody uses.
+pub const UNFINISHED: &str = "cognito-m2m-unfinished";
+/// The version that was AWSCURRENT when a change of key began. The label goes when no version that a later
+/// rotation needs is under the old key.
+pub const OLD_KEY: &str = "cognito-m2m-old-key";
 
 /// Selects one version of a secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

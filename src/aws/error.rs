@@ -126,6 +126,8 @@ fn classify(operation: &str, code: &str, message: &str, status: StatusCode) -> E
         ("CreateSecret" | "PutSecretValue", "ResourceExistsException") => ErrorKind::Changed,
         // The label is no longer on the version that the request named.
         ("UpdateSecretVersionStage", "InvalidParameterException") => ErrorKind::Changed,
+        // "A previous rotation isn't complete. That rotation will be reattempted."
+        ("RotateSecret", "InvalidRequestException") if says(&["previous rotation"]) => ErrorKind::Changed,
         // "…already scheduled for deletion", "…marked for deletion", "…not scheduled for deletion".
         (_, "InvalidRequestException") if says(&["deletion", "deleted"]) => ErrorKind::Changed,
         // The services deny with a code and status 400; a proxy or a firewall has only the status.
@@ -198,6 +200,11 @@ mod tests {
                 "CreateSecret",
                 "InvalidRequestException",
                 "You can't create this secret because a secret with this name is already scheduled for deletion.",
+            ),
+            (
+                "RotateSecret",
+                "InvalidRequestException",
+                "A previous rotation isn't complete. That rotation will be reattempted.",
             ),
             ("UpdateUserPoolClient", "ResourceNotFoundException", ""),
             ("CreateUserPoolClient", "ScopeDoesNotExistException", ""),

@@ -53,6 +53,8 @@ pub struct ObservedSecret {
     pub scheduled: bool,
     pub tags: Tags,
     pub kms_key_id: Option<String>,
+    /// Whether a change of key was cut off, so that versions may still be under the old one.
+    pub key_change_unfinished: bool,
     pub description: String,
     pub rotation: Option<Rotation>,
     /// The document of AWSCURRENT; `None` if there is none that can be read.

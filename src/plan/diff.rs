@@ -56,17 +56,15 @@ pub fn plan(desired: &Desired, observed: &Observed, also_verify: &BTreeSet<Clien
     let domain = plan_domain(&desired.domain, now);
     let clients = plan_clients(desired, observed);
     let verify = plan_verification(desired, &clients, &domain, also_verify);
-    let (mut secrets, mut rotate, mut schedule) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut rotate_renamed, mut secrets, mut rotate, mut schedule) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for client in &desired.clients {
-        let (mark, rotates) = plan_rotation_record(desired, observed, client);
-        let description = mark.describe(&client.name);
-        secrets.extend(plan_secret(desired, observed, client, (!rotates).then(|| description.clone())));
-        if rotates {
-            rotate.push(Step::RotateSecret {
-                name: client.secret_name.clone(),
-                client: client.name.clone(),
-                description,
-            });
+        let (record, rotated) = plan_rotation_record(desired, observed, client);
+        let description = record.describe(&client.name);
+        let keeps_name = rotated.is_some_and(|name| *name == client.secret_name);
+        secrets.extend(plan_secret(desired, observed, client, (!keeps_name).then(|| description.clone())));
+        if let Some(name) = rotated {
+            let step = Step::RotateSecret { name: name.clone(), client: client.name.clone(), description };
+            if keeps_name { &mut rotate } else { &mut rotate_renamed }.push(step);
         }
         schedule.extend(plan_schedule(desired, observed, client));
     }
@@ -92,6 +90,8 @@ pub fn plan(desired: &Desired, observed: &Observed, also_verify: &BTreeSet<Clien
         make_room,
         domain_and_widen,
         clients,
+        // A secret with a new name gets the credentials and the record that the old one has then.
+        rotate_renamed,
         secrets_and_verify,
         rotate,
         // Before anything is deleted: after a failed check, the old state is easy to restore.
@@ -309,17 +309,38 @@ fn client_changes(desired: &Client, observed: &ObservedClient) -> Changes {
     changes
 }
 
-/// Returns what the secret must record about `RotateSecrets`, and whether to rotate it now. A secret
-/// that is new, or that gets new credentials when it is restored, needs no rotation.
-fn plan_rotation_record(desired: &Desired, observed: &Observed, client: &Client) -> (RotationRecord, bool) {
+/// Returns what the client's secret must record about `RotateSecrets`, and the secret to rotate now. A
+/// client that is new needs no rotation.
+///
+/// The record follows the client. If the secret's name changes, the secret with the old name has the record,
+/// and it is the one that is rotated: it also has the versions that a rotation needs.
+fn plan_rotation_record<'o>(
+    desired: &Desired,
+    observed: &'o Observed,
+    client: &Client,
+) -> (RotationRecord, Option<&'o SecretName>) {
     let value = desired.rotate_secrets.as_str();
-    let current = observed.secrets.get(&client.secret_name);
-    let known =
-        current.filter(|secret| secret.ownership == Ownership::Ours && !secret.scheduled && secret.document.is_some());
-    match known.and_then(|secret| RotationRecord::parse(&secret.description)) {
-        Some(mark) => (mark.then(value), mark.asks_to_rotate(value)),
-        None => (RotationRecord::new(value), false),
+    match secret_in_use(observed, client).map(|(name, secret)| (name, RotationRecord::parse(&secret.description))) {
+        Some((name, Some(record))) => (record.then(value), record.asks_to_rotate(value).then_some(name)),
+        _ => (RotationRecord::new(value), None),
     }
+}
+
+/// Returns the live secret with the client's credentials: the one with the desired name, or else the one
+/// whose document names the client.
+fn secret_in_use<'o>(observed: &'o Observed, client: &Client) -> Option<(&'o SecretName, &'o ObservedSecret)> {
+    let is_live =
+        |secret: &ObservedSecret| secret.ownership == Ownership::Ours && !secret.scheduled && secret.document.is_some();
+    if let Some(found) = observed.secrets.get_key_value(&client.secret_name).filter(|(_, secret)| is_live(secret)) {
+        return Some(found);
+    }
+    let id = &observed.client(&client.name, &client.secret_name)?.id;
+    observed.secrets.iter().filter(|(_, secret)| is_live(secret)).find(|(_, secret)| {
+        secret
+            .document
+            .as_ref()
+            .is_some_and(|found| found.client_id == *id && found.metadata.client_name == client.name)
+    })
 }
 
 fn plan_schedule(desired: &Desired, observed: &Observed, client: &Client) -> Option<Step> {
@@ -362,7 +383,8 @@ fn plan_secret(desired: &Desired, observed: &Observed, client: &Client, descript
             .collect();
         update.untag = stale_tags(tags, &current.tags).cloned().collect();
     }
-    if !same_key(kms_key_id.as_deref(), current.kms_key_id.as_deref()) {
+    let changes_key = current.key_change_unfinished || !same_key(kms_key_id.as_deref(), current.kms_key_id.as_deref());
+    if changes_key {
         changes.push("key".to_owned());
         update.kms_key_id = Some(kms_key_id);
     }
@@ -371,7 +393,8 @@ fn plan_secret(desired: &Desired, observed: &Observed, client: &Client, descript
         update.description = Some(description);
     }
     let document_changes = document_changes(desired, observed, client, current.document.as_ref());
-    update.document = !document_changes.is_empty();
+    // UpdateSecret can succeed without encrypting anything again; a new version fails if the key cannot be used.
+    update.document = changes_key || !document_changes.is_empty();
     changes.extend(document_changes);
     (!changes.is_empty()).then(|| Step::UpdateSecret { name, client: client.name.clone(), update, changes })
 }

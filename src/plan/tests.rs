@@ -36,6 +36,7 @@ fn observed(desired: &Desired) -> Observed {
         scheduled: false,
         tags: desired.pool.tags.clone(),
         kms_key_id: desired.secret_kms_key_id.clone(),
+        key_change_unfinished: false,
         description: RotationRecord::new(&desired.rotate_secrets).describe(&client.name),
         rotation: desired.rotation.clone(),
         document: Some(ObservedDocument {
@@ -184,4 +185,35 @@ fn what_belongs_to_somebody_else_is_named() {
         (secret.ownership, secret.scheduled) = (Ownership::NotOwned, true);
     }
     assert_snapshot!(plan(&desired, &taken, &BTreeSet::new()).unwrap_err(), @"The secret machine-to-machine-dev/machine-to-machine-dev-client already exists and belongs to another owner (it is scheduled for deletion and keeps its name until then). Nothing was changed. Choose another SecretNamePrefix, or delete the secret if nobody needs it");
+}
+
+#[test]
+fn a_rotation_with_a_new_name_rotates_the_secret_with_the_old_name_first() {
+    let old = desired(&json!({ "RotateSecrets": "1" }));
+    let new = desired(&json!({ "RotateSecrets": "2", "SecretNamePrefix": "new" }));
+    assert_snapshot!(shown(&new, &observed(&old)), @r"
+    RotateSecret machine-to-machine-dev/machine-to-machine-dev-client: now
+    ---
+    CreateSecret new/machine-to-machine-dev-client
+    ---
+    DeleteSecret machine-to-machine-dev/machine-to-machine-dev-client (recoverable for 7 days)
+    ");
+    let record = RotationRecord::new("1").then("2").describe(&new.clients[0].name);
+    let plan = plan(&new, &observed(&old), &BTreeSet::new()).unwrap();
+    for step in plan.steps() {
+        let (Step::RotateSecret { description, .. } | Step::CreateSecret { description, .. }) = step else { continue };
+        assert_eq!(*description, record);
+    }
+}
+
+#[test]
+fn a_change_of_key_writes_the_secret_anew_until_it_is_finished() {
+    let desired = desired(&json!({ "SecretKmsKeyId": "alias/mine" }));
+    let mut cut_off = observed(&desired);
+    for secret in cut_off.secrets.values_mut() {
+        secret.key_change_unfinished = true;
+    }
+    assert_snapshot!(shown(&desired, &cut_off), @"UpdateSecret machine-to-machine-dev/machine-to-machine-dev-client: key");
+    let plan = plan(&desired, &cut_off, &BTreeSet::new()).unwrap();
+    assert!(plan.steps().all(|step| matches!(step, Step::UpdateSecret { update, .. } if update.document)));
 }

@@ -23,9 +23,10 @@ use crate::{
         Client, ClientId, ClientName, Desired, Domain, PoolId, SecretName, desired::SecretMetadata, observed::Observed,
     },
     plan::{Deletion, Plan, SecretUpdate, Step},
-    ports::{AwsError, ErrorKind, NewSecret, SecretChange, SecretDocument, Secrets, Services, UserPools},
+    ports::{AwsError, ErrorKind, NewSecret, SecretChange, SecretDocument, Secrets, Services, UNFINISHED, UserPools},
     redact::Secret,
     retry::RetryingServices,
+    rotation::versions::move_label,
 };
 
 /// A deleted domain may count as the pool's for this long.
@@ -42,7 +43,7 @@ pub(super) struct Applying<'a, S: Services> {
     /// The ids of the observed AWSCURRENT versions.
     pub(super) versions: HashMap<SecretName, String>,
     /// Maps the old name of each renamed secret to the new one.
-    renamed_secrets: HashMap<SecretName, SecretName>,
+    pub(super) renamed_secrets: HashMap<SecretName, SecretName>,
     /// The secrets that Secrets Manager may rotate at any moment.
     pub(super) scheduled: BTreeSet<SecretName>,
     /// When to give up on an unreachable token endpoint. All clients share it, because they share the
@@ -57,8 +58,6 @@ pub(super) struct State {
     pub(super) clients: BTreeMap<ClientName, ClientId>,
     secret_arns: BTreeMap<ClientName, String>,
     pub(super) credentials: HashMap<ClientId, Secret<String>>,
-    /// The clients whose secrets this run has rotated, so that `credentials` is out of date.
-    pub(super) rotated: BTreeSet<ClientName>,
     pub(super) verified: Vec<Verification>,
 }
 
@@ -159,6 +158,7 @@ impl<S: Services> Applying<'_, S> {
 
             Step::CreateSecret { name, client, kms_key_id, tags, description } => {
                 let document = self.document(name, client)?;
+                self.settle_old_secret(name, &document.metadata).await?;
                 let token = self.version_token(name, &document.metadata);
                 let kms_key_id = kms_key_id.as_deref();
                 let document = Some(&document);
@@ -169,15 +169,14 @@ impl<S: Services> Applying<'_, S> {
             Step::UpdateSecret { name, client, update, changes: _ } => self.update_secret(name, client, update).await?,
             Step::RotateSecret { name, client, description } => {
                 self.wait_for_domain().await?;
-                self.rotate_secret(name, description).await?;
-                self.state().rotated.insert(client.clone());
+                self.rotate_secret(name, client, description).await?;
             }
             Step::ScheduleRotation { name, rotation } => {
                 // Secrets Manager tests a new schedule at once, and the test asks the token endpoint.
                 self.wait_for_domain().await?;
-                secrets.rotate_secret(name, rotation).await?;
+                self.schedule_rotation(name, rotation).await?;
             }
-            Step::CancelRotation { name } => secrets.cancel_rotate_secret(name).await?,
+            Step::CancelRotation { name } => self.cancel_rotation(name).await?,
 
             Step::VerifyToken { client } => self.verify(client).await?,
 
@@ -260,7 +259,12 @@ impl<S: Services> Applying<'_, S> {
         // Made first, so that nothing begins that cannot be written.
         let document = document.then(|| self.document(name, client)).transpose()?;
         if *restore {
+            if let Some(document) = &document {
+                self.settle_old_secret(name, &document.metadata).await?;
+            }
             secrets.restore_secret(name).await?;
+            // What it says of its last rotation is out of date.
+            move_label(secrets, name, UNFINISHED, None).await?;
         }
         if !tag.is_empty() {
             secrets.tag_resource(name, tag).await?;
@@ -268,12 +272,18 @@ impl<S: Services> Applying<'_, S> {
         if !untag.is_empty() {
             secrets.untag_resource(name, untag).await?;
         }
+        if kms_key_id.is_some() {
+            self.begin_key_change(name).await?;
+        }
         if kms_key_id.is_some() || description.is_some() {
             let change = SecretChange { description: description.clone(), kms_key_id: kms_key_id.clone() };
             secrets.update_secret(name, &change).await?;
         }
         if let Some(document) = document {
             self.write_document(name, &document, *restore).await?;
+            if kms_key_id.is_some() {
+                self.end_key_change(name, &document).await?;
+            }
         }
         Ok(())
     }

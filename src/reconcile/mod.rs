@@ -3,7 +3,8 @@
 //! - [`reconcile`] serves a Create and an Update, [`delete`] a Delete; [`observe`] only reads.
 //! - `observe`: reads what AWS holds.
 //! - `apply`: carries out a plan; `phases` runs its steps; `verify` checks tokens; `secret_versions`
-//!   writes the versions of a secret; `new_domain` keeps the first look-up of a new domain waiting.
+//!   writes the versions of a secret; `rotations` starts and ends rotations; `new_domain` keeps the first
+//!   look-up of a new domain waiting.
 //! - `delete`: removes everything; also the Delete that meets a running Create.
 //! - `rounds`: when to observe again. `progress`, `error`: what a run tells others.
 
@@ -14,6 +15,7 @@ mod new_domain;
 mod observe;
 mod phases;
 mod progress;
+mod rotations;
 mod rounds;
 mod secret_versions;
 mod verify;

@@ -11,11 +11,13 @@ use crate::{
         observed::{Observed, ObservedClient, ObservedPool, ObservedSecret},
     },
     ports::{
-        AWSCURRENT, AwsError, DomainDescription, SecretDocument, SecretVersion, SecretVersions, Secrets, Services,
-        UserPoolDescription, UserPools, Version, all_pages,
+        AWSCURRENT, AwsError, DomainDescription, OLD_KEY, SecretDocument, SecretVersion, SecretVersions, Secrets,
+        Services, UserPoolDescription, UserPools, Version, all_pages,
     },
     redact::Secret,
+    rotation::versions::{labeled, read_listed},
 };
+
 /// Secret values that were read on the way, for the steps that must write them again. Kept apart from
 /// Observed, because Observed may be printed.
 #[derive(Debug, Default)]
@@ -270,7 +272,7 @@ async fn read_secrets<S: Services>(
         let Some(described) = aws.services.secrets.describe_secret(&name).await? else { return Ok(None) };
         let ownership = Ownership::of(&described.tags, described.scheduled, owner);
         let version = if ownership == Ownership::Ours && !described.scheduled {
-            aws.services.secrets.get_secret_value(&name, Version::Stage(AWSCURRENT)).await?
+            read_listed(&aws.services.secrets, &name, Version::Stage(AWSCURRENT), aws.services.deadline).await?
         } else {
             None
         };
@@ -291,6 +293,7 @@ async fn read_secrets<S: Services>(
             scheduled: described.scheduled,
             tags: described.tags,
             kms_key_id: described.kms_key_id,
+            key_change_unfinished: labeled(&described.versions, OLD_KEY).is_some(),
             description: described.description,
             rotation: described.rotation,
             document,

@@ -1,11 +1,11 @@
 //! The versions of a client's secret: how AWSCURRENT is written without losing what another writer or
 //! a rotation wrote.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use uuid::Uuid;
 
-use super::{Error, apply::Applying, phases::StepError};
+use super::{apply::Applying, phases::StepError};
 use crate::{
     model::{
         Desired, SecretName,
@@ -13,10 +13,13 @@ use crate::{
         observed::{Observed, ObservedSecret},
     },
     ports::{
-        AWSCURRENT, AWSPENDING, AWSPREVIOUS, AwsError, ErrorKind, FORMER, SecretChange, SecretDocument, SecretVersion,
-        SecretVersions, Secrets, Services, Version,
+        AWSCURRENT, AWSPREVIOUS, AwsError, ErrorKind, FORMER, OLD_KEY, SecretDocument, SecretVersion, SecretVersions,
+        Services, UNFINISHED, Version,
     },
-    rotation::steps::{Rotate, RotateError, is_older, replace_current},
+    rotation::{
+        steps::{is_older, replace_current},
+        versions::{labeled, move_label, not_shown, read_written, same_credentials},
+    },
 };
 
 /// Returns the id of the version that follows `current`.
@@ -60,7 +63,7 @@ impl<S: Services> Applying<'_, S> {
         restored: bool,
     ) -> Result<(), StepError> {
         let secrets = &self.aws.services.secrets;
-        let current = secrets.get_secret_value(name, Version::Stage(AWSCURRENT)).await?;
+        let current = self.read(name, Version::Stage(AWSCURRENT)).await?;
         let written = current.as_ref().and_then(|version| version.document.as_ref());
         let by_another = if restored {
             // Its document could not be read while it was scheduled for deletion. Another delivery of
@@ -80,121 +83,124 @@ impl<S: Services> Applying<'_, S> {
         let Some(current) = current else {
             return Ok(secrets.put_secret_value(name, document, &token, AWSCURRENT).await?);
         };
-        keep_former(secrets, name, &current, document).await?;
+        self.keep_former(name, &current, document).await?;
         // Without a schedule, nobody else moves the label.
         if !self.scheduled.contains(name) {
             return Ok(secrets.put_secret_value(name, document, &token, AWSCURRENT).await?);
         }
         // A new version would end a rotation whose secret Cognito may already have. So finish the
         // rotation first; then there is another secret to write, and this run must observe again.
-        if self.end_rotation_under_way(name, &document.metadata).await? {
+        if self.settle_pending(name, &document.metadata).await? {
             return Err(already_written(name));
         }
         Ok(replace_current(secrets, name, document, &token, &current.id).await?)
     }
 
-    /// Finishes a rotation that Secrets Manager has under way. Tells whether there was one.
-    async fn end_rotation_under_way(&self, name: &SecretName, metadata: &SecretMetadata) -> Result<bool, StepError> {
-        let Some(token) = rotation_under_way(&self.aws.services.secrets, name).await? else { return Ok(false) };
-        // The end of a rotation asks the token endpoint, whose domain this Update may have changed.
-        self.wait_for_domain().await?;
-        let pending = self.aws.services.secrets.get_secret_value(name, Version::Id(&token)).await?;
-        if pending.is_none_or(|pending| pending.document.is_none()) {
-            return Ok(false);
+    /// Labels the version with the former credentials, if AWSPREVIOUS is about to move away from it. Secrets
+    /// Manager moves AWSPREVIOUS along with each new version, but Cognito still accepts the former
+    /// credentials, and the next rotation must find them.
+    async fn keep_former(
+        &self,
+        name: &SecretName,
+        current: &SecretVersion,
+        document: &SecretDocument,
+    ) -> Result<(), AwsError> {
+        let Some(previous) = self.read(name, Version::Stage(AWSPREVIOUS)).await? else { return Ok(()) };
+        // If somebody has moved AWSCURRENT back by hand, AWSPREVIOUS holds the newer credentials.
+        if !previous.document.as_ref().is_some_and(|previous| is_former(previous, document))
+            || !is_older(&previous, current)
+        {
+            return Ok(());
         }
-        match self.rotate(name, &token, Some(metadata)).all().await {
-            Ok(()) => Ok(true),
-            Err(RotateError::Aws(error)) => Err(error.into()),
-            // A rotation that cannot be finished must not block every deployment.
-            Err(error) => {
-                tracing::warn!(secret = %name, %error, "a rotation under way could not be finished and is given up");
-                Ok(false)
+        move_label(&self.aws.services.secrets, name, FORMER, Some(&previous.id)).await
+    }
+
+    /// Returns the old name of a secret that has a new one.
+    pub(super) fn old_name(&self, name: &SecretName) -> Option<&SecretName> {
+        self.renamed_secrets.iter().find(|(_, new)| *new == name).map(|(old, _)| old)
+    }
+
+    /// Ends a rotation of the secret with the old name before its credentials are copied to the new one.
+    pub(super) async fn settle_old_secret(
+        &self,
+        name: &SecretName,
+        metadata: &SecretMetadata,
+    ) -> Result<(), StepError> {
+        match self.old_name(name) {
+            Some(old) if self.settle_pending(old, metadata).await? => Err(already_written(old)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Notes that versions are about to be under an old key, so that a run that is cut off is not the last
+    /// one to know.
+    pub(super) async fn begin_key_change(&self, name: &SecretName) -> Result<(), AwsError> {
+        let secrets = &self.aws.services.secrets;
+        let versions = secrets.describe_secret(name).await?.map(|described| described.versions).unwrap_or_default();
+        if labeled(&versions, OLD_KEY).is_some() {
+            return Ok(());
+        }
+        let Some(current) = labeled(&versions, AWSCURRENT) else { return Ok(()) };
+        secrets.update_secret_version_stage(name, OLD_KEY, None, Some(current)).await
+    }
+
+    /// Writes the versions anew that a later rotation needs and that UpdateSecret does not encrypt again.
+    pub(super) async fn end_key_change(&self, name: &SecretName, current: &SecretDocument) -> Result<(), AwsError> {
+        let secrets = &self.aws.services.secrets;
+        for label in [FORMER, UNFINISHED] {
+            let Some(version) = self.read(name, Version::Stage(label)).await? else { continue };
+            if let Some(document) = version.document.filter(|document| is_former(document, current)) {
+                let token = copy_token(name, label, &version.id);
+                secrets.put_secret_value(name, &document, &token, label).await?;
             }
         }
-    }
-
-    /// Runs the four steps of a rotation at once. If Secrets Manager has a rotation under way, finishes
-    /// that one instead: a client has room for two secrets, not for three.
-    pub(super) async fn rotate_secret(&self, name: &SecretName, description: &str) -> Result<(), StepError> {
-        let (secrets, request_id) = (&self.aws.services.secrets, self.aws.request_id);
-        let own = || Uuid::new_v5(&Uuid::NAMESPACE_URL, format!("{name}\n{request_id}").as_bytes()).to_string();
-        let token = rotation_under_way(secrets, name).await?.unwrap_or_else(own);
-        self.rotate(name, &token, None).all().await.map_err(|error| match error {
-            RotateError::Aws(error) => StepError::Aws(error),
-            source => StepError::Other(Error::Rotation { secret: name.clone(), source: Box::new(source) }),
-        })?;
-        let change = SecretChange { description: Some(description.to_owned()), kms_key_id: None };
-        Ok(secrets.update_secret(name, &change).await?)
-    }
-
-    fn rotate<'r>(
-        &'r self,
-        secret: &'r SecretName,
-        token: &'r str,
-        metadata: Option<&'r SecretMetadata>,
-    ) -> Rotate<'r, S> {
-        Rotate { services: &self.aws.services, secret, token, metadata }
+        move_label(secrets, name, OLD_KEY, None).await
     }
 
     /// Copies the former credentials from the secret with the old name to the one with the new name,
     /// before the old one is deleted. The next rotation must know them, because Cognito still accepts them.
     pub(super) async fn carry_over_previous(&self, name: &SecretName, renamed: &SecretName) -> Result<(), StepError> {
         let secrets = &self.aws.services.secrets;
-        let current = secrets.get_secret_value(renamed, Version::Stage(AWSCURRENT)).await?;
-        let Some(current) = current.and_then(|version| version.document) else { return Ok(()) };
-        let Some(old) = secrets.get_secret_value(name, Version::Stage(AWSCURRENT)).await? else { return Ok(()) };
+        // This run may have written it just now.
+        let current = Version::Stage(AWSCURRENT);
+        let current = read_written(secrets, renamed, current, self.aws.services.deadline).await?;
+        let current = current.ok_or_else(|| not_shown(renamed, AWSCURRENT))?;
+        let Some(current) = current.document else { return Ok(()) };
+        let Some(old) = self.read(name, Version::Stage(AWSCURRENT)).await? else { return Ok(()) };
+        // Once the secret with the new name was rotated, Cognito no longer has the others.
+        if old.document.as_ref().is_none_or(|old| !same_credentials(old, &current)) {
+            return Ok(());
+        }
+        let copy = async |version: &SecretVersion, document: &SecretDocument, label| {
+            secrets.put_secret_value(renamed, document, &copy_token(renamed, label, &version.id), label).await
+        };
         for stage in [AWSPREVIOUS, FORMER] {
-            let Some(version) = secrets.get_secret_value(name, Version::Stage(stage)).await? else { continue };
+            let Some(version) = self.read(name, Version::Stage(stage)).await? else { continue };
             if stage == AWSPREVIOUS && !is_older(&version, &old) {
                 continue;
             }
-            if let Some(former) = version.document.filter(|document| is_former(document, &current)) {
-                let parts = format!("{renamed}\n{FORMER}\n{}", version.id);
-                let token = Uuid::new_v5(&Uuid::NAMESPACE_URL, parts.as_bytes()).to_string();
-                return Ok(secrets.put_secret_value(renamed, &former, &token, FORMER).await?);
+            if let Some(former) = version.document.as_ref().filter(|document| is_former(document, &current)) {
+                copy(&version, former, FORMER).await?;
+                break;
             }
+        }
+        if let Some(version) = self.read(name, Version::Stage(UNFINISHED)).await?
+            && let Some(document) = version.document.as_ref().filter(|document| is_former(document, &current))
+        {
+            copy(&version, document, UNFINISHED).await?;
         }
         Ok(())
     }
 }
 
-/// Labels the version with the former credentials, if AWSPREVIOUS is about to move away from it. Secrets
-/// Manager moves AWSPREVIOUS along with each new version, but Cognito still accepts the former
-/// credentials, and the next rotation must find them.
-async fn keep_former(
-    secrets: &impl Secrets,
-    name: &SecretName,
-    current: &SecretVersion,
-    document: &SecretDocument,
-) -> Result<(), AwsError> {
-    let Some(previous) = secrets.get_secret_value(name, Version::Stage(AWSPREVIOUS)).await? else { return Ok(()) };
-    // If somebody has moved AWSCURRENT back by hand, AWSPREVIOUS holds the newer credentials.
-    if !previous.document.as_ref().is_some_and(|previous| is_former(previous, document))
-        || !is_older(&previous, current)
-    {
-        return Ok(());
-    }
-    let described = secrets.describe_secret(name).await?;
-    let holder = described.and_then(|described| {
-        described.versions.into_iter().find(|(_, labels)| labels.contains(FORMER)).map(|(id, _)| id)
-    });
-    if holder.as_ref() != Some(&previous.id) {
-        secrets.update_secret_version_stage(name, FORMER, holder.as_deref(), Some(&previous.id)).await?;
-    }
-    Ok(())
+/// Returns the id of a copy of a version.
+fn copy_token(name: &SecretName, label: &str, id: &str) -> String {
+    Uuid::new_v5(&Uuid::NAMESPACE_URL, format!("{name}\n{label}\n{id}").as_bytes()).to_string()
 }
 
 /// Tells whether a document holds other credentials of the same client.
 fn is_former(document: &SecretDocument, current: &SecretDocument) -> bool {
     document.client_id == current.client_id && document.client_secret != current.client_secret
-}
-
-/// Returns the id of the version that a rotation has under way.
-async fn rotation_under_way(secrets: &impl SecretVersions, name: &SecretName) -> Result<Option<String>, AwsError> {
-    let described = secrets.describe_secret(name).await?;
-    let pending = |labels: &BTreeSet<String>| labels.contains(AWSPENDING) && !labels.contains(AWSCURRENT);
-    let versions = described.map(|described| described.versions).unwrap_or_default();
-    Ok(versions.into_iter().find(|(_, labels)| pending(labels)).map(|(id, _)| id))
 }
 
 fn already_written(name: &SecretName) -> StepError {

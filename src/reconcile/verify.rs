@@ -8,7 +8,7 @@ use super::{Error, Verification, apply::Applying, phases::StepError};
 use crate::{
     clock::{now, wait},
     model::{Client, ClientId, ClientName},
-    ports::{AWSCURRENT, ExpectedToken, SecretVersions, Services, TokenEndpoint, TokenError, Version},
+    ports::{ExpectedToken, Services, TokenEndpoint, TokenError},
     redact::Secret,
 };
 
@@ -30,7 +30,7 @@ impl<S: Services> Applying<'_, S> {
     pub(super) async fn verify(&self, name: &ClientName) -> Result<(), StepError> {
         let client = self.declared(name)?;
         let pool = self.pool()?;
-        let (client_id, secret) = self.credentials_to_verify(client).await?;
+        let (client_id, secret) = self.credentials_to_verify(client)?;
         let expected = ExpectedToken { client_id, metadata: self.desired.secret_metadata(client, &pool) };
         let result = self.request_token(&expected, &secret).await;
         let verification = match result {
@@ -47,22 +47,11 @@ impl<S: Services> Applying<'_, S> {
         Ok(())
     }
 
-    /// Returns the client's id and its present secret.
-    async fn credentials_to_verify(&self, client: &Client) -> Result<(ClientId, Secret<String>), StepError> {
-        let (id, secret, rotated) = {
-            let state = self.state();
-            let id = state.clients.get(&client.name).cloned();
-            let secret = id.as_ref().and_then(|id| state.credentials.get(id)).cloned();
-            (id, secret, state.rotated.contains(&client.name))
-        };
-        let secret = if rotated {
-            // The secret that was observed is the former one now.
-            let current =
-                self.aws.services.secrets.get_secret_value(&client.secret_name, Version::Stage(AWSCURRENT)).await?;
-            current.and_then(|version| version.document).map(|document| document.client_secret)
-        } else {
-            secret
-        };
+    /// Returns the client's id and its present secret. After a rotation, that is the new one.
+    fn credentials_to_verify(&self, client: &Client) -> Result<(ClientId, Secret<String>), StepError> {
+        let state = self.state();
+        let id = state.clients.get(&client.name).cloned();
+        let secret = id.as_ref().and_then(|id| state.credentials.get(id)).cloned();
         id.zip(secret).ok_or_else(|| {
             StepError::Other(Error::SecretLost { client: client.name.clone(), secret: client.secret_name.clone() })
         })

@@ -119,9 +119,10 @@ async fn run<S: Services>(step_name: &str, rotate: &Rotate<'_, S>) -> Result<(),
     }
     let staged = |label: &str| described.versions.get(token).is_some_and(|labels| labels.contains(label));
     if !staged(AWSPENDING) {
-        // A repeated step has nothing left to do after the end. Secrets Manager may repeat finishSecret
-        // even after the version has lost every label.
-        let known = described.versions.contains_key(token) || step == Step::Finish;
+        // A repeated step has nothing left to do after the end. Secrets Manager may repeat finishSecret even
+        // after the version has lost every label. And it may call testSecret for a copy of AWSCURRENT that a
+        // deployment has taken the label off.
+        let known = described.versions.contains_key(token) || matches!(step, Step::Test | Step::Finish);
         let finished = staged(AWSCURRENT) || (known && has_become_current(&services.secrets, secret, token).await?);
         let not_staged = || RotationError::NotStaged { secret: secret.clone(), version: token.to_owned() };
         return if finished { Ok(()) } else { Err(not_staged()) };
@@ -135,8 +136,8 @@ async fn run<S: Services>(step_name: &str, rotate: &Rotate<'_, S>) -> Result<(),
     result.map_err(|source| RotationError::Step { step: step_name.to_owned(), secret: secret.clone(), source })
 }
 
-/// Tells whether the version's client secret is AWSCURRENT's, in a newer version: a deployment has
-/// written the secret since.
+/// Tells whether the version's client secret is AWSCURRENT's. A deployment has written the secret since, or
+/// the version was a copy to test a schedule with.
 async fn has_become_current(
     secrets: &impl SecretVersions,
     secret: &SecretName,

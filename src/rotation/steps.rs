@@ -12,13 +12,14 @@ use std::{cmp::Ordering, time::Duration};
 use rand::distr::{Alphanumeric, SampleString};
 use uuid::Uuid;
 
+use super::versions::{move_label, read_listed, read_written, same_credentials};
 use crate::{
     clock::{now, wait},
     model::{ClientId, ClientName, PoolId, SecretName, desired::SecretMetadata},
     ports::{
         AWSCURRENT, AWSPENDING, AWSPREVIOUS, AwsError, ClientSecretDescription, ClientSecrets, ErrorKind,
         ExpectedToken, FORMER, NEXT, SecretDocument, SecretVersion, SecretVersions, Services, TokenEndpoint,
-        TokenError, Version, all_pages,
+        TokenError, UNFINISHED, Version, all_pages,
     },
     redact::Secret,
     retry::RetryingServices,
@@ -101,13 +102,15 @@ impl<S: Services> Rotate<'_, S> {
     /// # Errors
     /// Where AWSCURRENT is no client's document, or AWS refuses.
     pub async fn create_secret(&self) -> Result<(), RotateError> {
-        if self.has_value().await? {
+        // A read that misses the value does no harm here: a version's value cannot be overwritten.
+        let version = self.versions().get_secret_value(self.secret, Version::Id(self.token)).await?;
+        if version.is_some_and(|version| version.document.is_some()) {
             return Ok(());
         }
         let pending = SecretDocument { client_secret: random_secret(), ..self.current().await?.1 };
         match self.versions().put_secret_value(self.secret, &pending, self.token, AWSPENDING).await {
             // A lost answer: the version has the value of the first try, which is as good.
-            Err(error) if error.kind == ErrorKind::Changed && self.has_value().await? => Ok(()),
+            Err(error) if error.kind == ErrorKind::Changed && self.value().await?.is_some() => Ok(()),
             result => Ok(result?),
         }
     }
@@ -152,9 +155,10 @@ impl<S: Services> Rotate<'_, S> {
                     wait(ASK_AGAIN_AFTER).await;
                     continue;
                 }
-                let former = self.former_of(&found, &current_version, &current, &pending).await?;
-                self.clients().delete_user_pool_client_secret(pool, client, &former).await?;
+                let surplus = self.surplus_of(&found, &current_version, &current, &pending).await?;
+                self.clients().delete_user_pool_client_secret(pool, client, &surplus).await?;
             }
+            move_label(self.versions(), self.secret, UNFINISHED, Some(self.token)).await?;
             match self.clients().add_user_pool_client_secret(pool, client, &pending.client_secret).await {
                 // It may have been added: the list says whether there are two, the endpoint whether
                 // it is this one.
@@ -169,10 +173,10 @@ impl<S: Services> Rotate<'_, S> {
     /// # Errors
     /// Where there is no good token within a minute or the function's timeout.
     pub async fn test_secret(&self) -> Result<(), RotateError> {
-        // What the version holds that Secrets Manager makes to try a new schedule out is not
-        // documented; without a value of its own it is AWSCURRENT that is tried.
+        // Secrets Manager tests a new schedule with a copy of AWSCURRENT. That is not documented, so a version
+        // without a value tests AWSCURRENT itself.
         let (_, current) = self.current().await?;
-        let tried = self.version(Version::Id(self.token)).await?.and_then(|version| version.document);
+        let tried = self.value().await?;
         let document = tried.unwrap_or_else(|| current.clone());
         let expected = self.expected(&document, &current);
         let within = KNOWN_WITHIN.min(self.services.deadline.left().saturating_sub(ASK_AGAIN_AFTER));
@@ -213,19 +217,24 @@ impl<S: Services> Rotate<'_, S> {
                 replace_current(secrets, self.secret, &fresh, &token.to_string(), from).await?;
             }
         }
-        // A pending version that is not the current one counts as a rotation under way.
+        // AWSPENDING last: as long as a version has it, Secrets Manager repeats this step.
         let versions = secrets.describe_secret(self.secret).await?.map(|found| found.versions).unwrap_or_default();
-        if versions.get(self.token).is_some_and(|labels| labels.contains(AWSPENDING)) {
-            secrets.update_secret_version_stage(self.secret, AWSPENDING, Some(self.token), None).await?;
+        for label in [UNFINISHED, AWSPENDING] {
+            if versions.get(self.token).is_some_and(|labels| labels.contains(label)) {
+                secrets.update_secret_version_stage(self.secret, label, Some(self.token), None).await?;
+            }
         }
         Ok(())
     }
 
-    /// The id of the secret that was AWSCURRENT's before the last rotation.
+    /// Returns the id of the secret that is neither AWSCURRENT's nor the pending one's.
     ///
-    /// Cognito shows ids and dates and never values, so the endpoint is asked. If it takes AWSCURRENT's
-    /// value and the one before, the two secrets are these two, and the older one is the one before.
-    async fn former_of(
+    /// Cognito shows ids and dates and never values. So the token endpoint is asked which values are good. Only
+    /// if it accepts AWSCURRENT's value and one other that a version holds, the two secrets are these two, and
+    /// their ages tell which is which:
+    /// - The other one is the former secret, which is older than AWSCURRENT's.
+    /// - Or it is the secret of a rotation that was given up, which is newer than AWSCURRENT's.
+    async fn surplus_of(
         &self,
         found: &[ClientSecretDescription],
         current_version: &SecretVersion,
@@ -234,30 +243,68 @@ impl<S: Services> Rotate<'_, S> {
     ) -> Result<String, RotateError> {
         let unknown = |why| unknown(current, found, why);
         let [one, two] = found else { return Err(unknown("there are more than two")) };
-        let mut former = None;
-        for stage in [AWSPREVIOUS, FORMER] {
-            let Some(version) = self.version(Version::Stage(stage)).await? else { continue };
-            let Some(document) = &version.document else { continue };
-            let other = document.client_id == current.client_id
-                && document.client_secret != current.client_secret
-                && document.client_secret != pending.client_secret;
-            if other && self.is_accepted(document, current).await? {
-                former = Some((stage, version));
-                break;
-            }
+        let (older, newer) = match age(one).cmp(&age(two)) {
+            Ordering::Less => (one, two),
+            Ordering::Greater => (two, one),
+            Ordering::Equal => return Err(unknown("both are of the same age")),
+        };
+        let former = self.accepted_former(current, pending).await?;
+        let unfinished = self.other_version(UNFINISHED, current, pending).await?;
+        let given_up = match &unfinished {
+            Some((_, document)) => self.is_accepted(document, current).await?,
+            None => false,
+        };
+        if former.is_none() && !given_up {
+            return Err(unknown("no version of this secret holds the other one"));
         }
-        let (stage, former) = former.ok_or_else(|| unknown("no version of this secret holds the other one"))?;
         if !self.is_accepted(current, current).await? {
             return Err(unknown("AWSCURRENT's is not among them"));
         }
-        if stage == AWSPREVIOUS && !is_older(&former, current_version) {
-            return Err(unknown("AWSCURRENT was moved back to an older version by hand"));
+        match (former, unfinished) {
+            (Some(_), Some(_)) if given_up => Err(unknown("the token endpoint still accepts one that was deleted")),
+            (None, _) => Ok(newer.id.clone()),
+            // The newer one may be the one that was given up, and the endpoint may know neither that nor that
+            // the former one is gone.
+            (_, Some((version, _))) if version.created.is_none_or(|made| newer.created.as_secs() >= made.as_secs()) => {
+                Err(unknown("one of them may be of a rotation that was given up, not yet known there"))
+            }
+            (Some((AWSPREVIOUS, former)), _) if !is_older(&former, current_version) => {
+                Err(unknown("AWSCURRENT was moved back to an older version by hand"))
+            }
+            (Some(_), _) => Ok(older.id.clone()),
         }
-        match age(one).cmp(&age(two)) {
-            Ordering::Less => Ok(one.id.clone()),
-            Ordering::Greater => Ok(two.id.clone()),
-            Ordering::Equal => Err(unknown("both are of the same age")),
+    }
+
+    /// Returns the version with the client's former secret, if the token endpoint accepts it, and its label.
+    async fn accepted_former(
+        &self,
+        current: &SecretDocument,
+        pending: &SecretDocument,
+    ) -> Result<Option<(&'static str, SecretVersion)>, RotateError> {
+        for label in [AWSPREVIOUS, FORMER] {
+            let Some((version, document)) = self.other_version(label, current, pending).await? else { continue };
+            if self.is_accepted(&document, current).await? {
+                return Ok(Some((label, version)));
+            }
         }
+        Ok(None)
+    }
+
+    /// Returns the labeled version, if it holds a third secret of the client.
+    async fn other_version(
+        &self,
+        label: &str,
+        current: &SecretDocument,
+        pending: &SecretDocument,
+    ) -> Result<Option<(SecretVersion, SecretDocument)>, RotateError> {
+        let version = self.version(Version::Stage(label)).await?;
+        let document = version.as_ref().and_then(|version| version.document.clone());
+        let other = document.filter(|document| {
+            document.client_id == current.client_id
+                && !same_credentials(document, current)
+                && !same_credentials(document, pending)
+        });
+        Ok(version.zip(other))
     }
 
     async fn client_secrets(
@@ -320,8 +367,9 @@ impl<S: Services> Rotate<'_, S> {
         ExpectedToken { client_id: document.client_id.clone(), metadata: metadata.clone() }
     }
 
-    async fn has_value(&self) -> Result<bool, RotateError> {
-        Ok(self.version(Version::Id(self.token)).await?.is_some_and(|version| version.document.is_some()))
+    /// Returns the value of the version that this rotation makes.
+    async fn value(&self) -> Result<Option<SecretDocument>, RotateError> {
+        Ok(self.version(Version::Id(self.token)).await?.and_then(|version| version.document))
     }
 
     async fn pending(&self) -> Result<(SecretVersion, SecretDocument), RotateError> {
@@ -333,13 +381,13 @@ impl<S: Services> Rotate<'_, S> {
     }
 
     async fn document(&self, version: Version<'_>, name: &str) -> Result<(SecretVersion, SecretDocument), RotateError> {
-        let version = self.version(version).await?;
+        let version = read_written(self.versions(), self.secret, version, self.services.deadline).await?;
         let document = version.as_ref().and_then(|version| version.document.clone());
         version.zip(document).ok_or_else(|| RotateError::NoDocument(name.to_owned()))
     }
 
     async fn version(&self, version: Version<'_>) -> Result<Option<SecretVersion>, RotateError> {
-        Ok(self.versions().get_secret_value(self.secret, version).await?)
+        Ok(read_listed(self.versions(), self.secret, version, self.services.deadline).await?)
     }
 }
 

@@ -18,6 +18,7 @@ mod corpus;
 mod faults;
 mod iam_roles;
 mod layers;
+mod left_over_rotations;
 mod lifecycle;
 mod pace;
 mod package;

@@ -19,39 +19,39 @@ use crate::support::{
     in_another_process, new_stack,
 };
 
-const STEPS: [&str; 4] = ["createSecret", "setSecret", "testSecret", "finishSecret"];
+pub const STEPS: [&str; 4] = ["createSecret", "setSecret", "testSecret", "finishSecret"];
 
 /// A stack whose consumers never stop asking for tokens.
-async fn made(properties: &Value) -> (Stack, String) {
+pub async fn made(properties: &Value) -> (Stack, String) {
     let stack = new_stack();
     stack.world().consumers.at_work = true;
     let created = stack.create(properties).await.good();
     (stack, created.physical_id().to_owned())
 }
 
-fn name(client: &str) -> SecretName {
+pub fn name(client: &str) -> SecretName {
     SecretName(format!("machine-to-machine-prod/{client}"))
 }
 
-fn document(stack: &Stack, client: &str) -> SecretDocument {
+pub fn document(stack: &Stack, client: &str) -> SecretDocument {
     stack.world().document(&name(client)).clone()
 }
 
 /// Makes a version without a value, as Secrets Manager does before it calls the function.
-fn begin(stack: &Stack, client: &str, token: &str) {
+pub fn begin(stack: &Stack, client: &str, token: &str) {
     let mut world = stack.world();
     let secret = world.secrets.get_mut(&name(client)).unwrap();
-    let version = FakeVersion { document: None, stages: [AWSPENDING.to_owned()].into(), created: Duration::ZERO };
+    let version = FakeVersion { stages: [AWSPENDING.to_owned()].into(), ..FakeVersion::default() };
     secret.versions.insert(token.to_owned(), version);
 }
 
-fn step_event(stack: &Stack, client: &str, step: &str, token: &str) -> Value {
+pub fn step_event(stack: &Stack, client: &str, step: &str, token: &str) -> Value {
     let arn = stack.world().secrets[&name(client)].arn.clone();
     json!({ "Step": step, "SecretId": arn, "ClientRequestToken": token, "RotationToken": "r" })
 }
 
 /// Runs one invocation. Returns `None` if a fault kills its process.
-async fn step(
+pub async fn step(
     stack: &Stack,
     session: &Session,
     client: &str,
@@ -63,14 +63,14 @@ async fn step(
 }
 
 /// Runs steps of the rotation of `web` with the token `token`. All of them must succeed.
-async fn good_steps(stack: &Stack, session: &Session, steps: &[&str]) {
+pub async fn good_steps(stack: &Stack, session: &Session, steps: &[&str]) {
     for name in steps {
         step(stack, session, "web", name, "token").await.unwrap().unwrap();
     }
 }
 
 /// Runs one step of the rotation of `web` with the token `token`. Returns the error, which must contain the text.
-async fn failed_step(stack: &Stack, session: &Session, name: &str, text: &str) -> String {
+pub async fn failed_step(stack: &Stack, session: &Session, name: &str, text: &str) -> String {
     let error = step(stack, session, "web", name, "token").await.unwrap().unwrap_err().report();
     assert!(error.contains(text), "{text:?} is not in: {error}");
     error
@@ -106,11 +106,11 @@ async fn rotate_with(
     panic!("the rotation never came to its end");
 }
 
-async fn rotate(stack: &Stack, client: &str, token: &str) {
+pub async fn rotate(stack: &Stack, client: &str, token: &str) {
     rotate_with(stack, client, token, []).await;
 }
 
-fn assert_rotated(stack: &Stack, client: &str, before: &SecretDocument) {
+pub fn assert_rotated(stack: &Stack, client: &str, before: &SecretDocument) {
     let after = document(stack, client);
     assert!(after.client_secret != before.client_secret, "a new value");
     assert_eq!((&after.client_id, &after.metadata), (&before.client_id, &before.metadata), "the other keys are kept");
@@ -202,7 +202,7 @@ async fn every_call_of_every_step_survives_every_fault() {
 }
 
 /// [`large`] with another scope for the client that is rotated, so that its secret's text changes.
-fn large_changed_in_scopes() -> Value {
+pub fn large_changed_in_scopes() -> Value {
     let mut properties = large();
     properties["Clients"][0]["AllowedOAuthScopes"] = json!(["orders/read"]);
     properties

@@ -36,7 +36,9 @@ fn the_provider_rotates_once_for_a_new_value_and_not_for_a_redelivery_or_a_rollb
     assert_eq!(update(&mut case, "r0", "", ""), Vec::<String>::new());
     let rotation = [
         "PutSecretValue",
+        "UpdateSecretVersionStage",
         "AddUserPoolClientSecret",
+        "UpdateSecretVersionStage",
         "UpdateSecretVersionStage",
         "UpdateSecretVersionStage",
         "UpdateSecret",

@@ -54,6 +54,8 @@ pub struct FakeClient {
     pub secrets: Vec<FakeClientSecret>,
     /// When the client was created or updated.
     pub changed_at: Instant,
+    /// The values that were deleted.
+    pub deleted: Vec<Secret<String>>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -357,8 +359,13 @@ impl UserPools for FakeAws {
                 created: Duration::from_secs(number),
                 added_at: Instant::now(),
             };
-            let client =
-                FakeClient { client: client.clone(), m2m_only: true, secrets: vec![first], changed_at: Instant::now() };
+            let client = FakeClient {
+                client: client.clone(),
+                m2m_only: true,
+                secrets: vec![first],
+                deleted: Vec::new(),
+                changed_at: Instant::now(),
+            };
             pool.clients.insert(id.clone(), client);
             Ok((id, value))
         })
@@ -431,7 +438,8 @@ impl ClientSecrets for FakeAws {
             if found.secrets.len() == 1 && found.secrets[0].id == id {
                 return Err(refused("InvalidParameterException", "the last secret stays"));
             }
-            found.secrets.retain(|secret| secret.id != id);
+            let deleted = found.secrets.extract_if(.., |secret| secret.id == id);
+            found.deleted.extend(deleted.map(|secret| secret.value));
             Ok(())
         })
     }

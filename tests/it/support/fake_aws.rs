@@ -8,7 +8,7 @@
 //! <https://docs.aws.amazon.com/secretsmanager/latest/apireference/Welcome.html>
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
@@ -36,6 +36,7 @@ const PAGE: usize = 3;
 /// The default is an AWS that shows every change at once. To add an option: add a field here, with
 /// its source, and one `if` in the call that it changes (or in [`FakeAws::answer`] if it changes
 /// every call).
+#[expect(clippy::struct_excessive_bools, reason = "each option is independent of the others")]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Behavior {
     /// How long a deleted domain stays, with the status `DELETING`. Its pool cannot be deleted before.
@@ -59,11 +60,40 @@ pub struct Behavior {
     /// How long AWS denies an operation, counted from its first call. Seen on live AWS: a role's new
     /// policy, a new function's permission and a key's policy take ten seconds and more to be known.
     pub denied_for: BTreeMap<&'static str, Duration>,
+    /// Whether the token endpoint still accepts a client's secrets that were deleted. Seen on live AWS:
+    /// the token service learns of changes late.
+    pub accepts_deleted_secrets: bool,
+    /// How long a read misses a version after it was written. Seen on live AWS for AWSPENDING in setSecret.
+    /// <https://docs.aws.amazon.com/secretsmanager/latest/userguide/troubleshoot.html>
+    pub versions_lag: Duration,
+    /// Whether the version stays that RotateSecret makes to test a schedule. It is a copy of AWSCURRENT with
+    /// the label AWSPENDING. By default it is gone at once.
+    /// <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_RotateSecret.html>
+    pub trial_stays: bool,
+    /// Keys that nobody can use. Nothing under them can be read or written.
+    pub disabled_keys: BTreeSet<String>,
+    /// Keys with which nothing can be encrypted.
+    /// <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_UpdateSecret.html>
+    pub encrypt_denied: BTreeSet<String>,
 }
 
 /// See [`Behavior::domain_dns`].
 pub const DOMAIN_IS_UNKNOWN_FOR: Duration = Duration::from_secs(20);
 pub const MISSING_IS_CACHED_FOR: Duration = Duration::from_mins(15);
+
+impl Behavior {
+    /// Tells whether the key can decrypt nothing. `None` is the AWS managed key.
+    pub fn is_disabled(&self, key: Option<&str>) -> bool {
+        self.disabled_keys.contains(key.unwrap_or(AWS_MANAGED_KEY))
+    }
+
+    pub fn may_not_encrypt(&self, key: Option<&str>) -> bool {
+        self.is_disabled(key) || self.encrypt_denied.contains(key.unwrap_or(AWS_MANAGED_KEY))
+    }
+}
+
+/// The key of a secret that names none.
+const AWS_MANAGED_KEY: &str = "alias/aws/secretsmanager";
 
 /// What the token endpoint says to a client with the right secret.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -14,7 +14,7 @@ use cognito_m2m::{
 };
 use tokio::time::Instant;
 
-use super::fake_aws::{ACCOUNT, FakeAws, REGION, Refusal, World, changed, not_found, page};
+use super::fake_aws::{ACCOUNT, Behavior, FakeAws, REGION, Refusal, World, changed, not_found, page, refused};
 
 /// How far ListSecrets may be behind.
 /// <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_ListSecrets.html>
@@ -34,12 +34,23 @@ pub struct FakeSecret {
     pub created: Option<Instant>,
 }
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct FakeVersion {
     /// `None` if Secrets Manager made the version to begin a rotation.
     pub document: Option<SecretDocument>,
     pub stages: BTreeSet<String>,
     pub created: Duration,
+    /// The key that encrypts the value; `None` is the AWS managed key.
+    pub kms_key_id: Option<String>,
+    /// When the value was written; `None` if it was there before the test.
+    pub written: Option<Instant>,
+}
+
+impl FakeVersion {
+    /// Tells whether a read may still miss the value.
+    fn lags(&self, behavior: &Behavior) -> bool {
+        self.written.is_some_and(|written| written.elapsed() < behavior.versions_lag)
+    }
 }
 
 impl FakeSecret {
@@ -76,6 +87,21 @@ impl FakeSecret {
         for version in self.versions.values_mut() {
             version.stages.remove(stage);
         }
+    }
+
+    /// Encrypts the versions again that Secrets Manager encrypts again after a change of key.
+    /// <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_UpdateSecret.html>
+    fn encrypt_again(&mut self) {
+        for version in self.versions.values_mut() {
+            if [AWSCURRENT, AWSPENDING, AWSPREVIOUS].iter().any(|stage| version.stages.contains(*stage)) {
+                version.kms_key_id.clone_from(&self.kms_key_id);
+            }
+        }
+    }
+
+    /// The version that a rotation has under way.
+    pub fn under_way(&self) -> Option<(&String, &FakeVersion)> {
+        self.staged(AWSPENDING).filter(|(_, version)| !version.stages.contains(AWSCURRENT))
     }
 
     fn describe(&self) -> SecretDescription {
@@ -131,12 +157,17 @@ impl SecretVersions for FakeAws {
             if world.secret(name).is_none() {
                 return Ok(None);
             }
+            let behavior = world.behavior.clone();
             let secret = world.live_secret(name)?;
             let found = match version {
                 Version::Stage(stage) => secret.staged(stage),
                 Version::Id(id) => secret.versions.get_key_value(id),
             };
-            Ok(found.filter(|(_, version)| version.document.is_some()).map(|(id, version)| SecretVersion {
+            let found = found.filter(|(_, version)| version.document.is_some() && !version.lags(&behavior));
+            if found.is_some_and(|(_, version)| behavior.is_disabled(version.kms_key_id.as_deref())) {
+                return Err(refused("DecryptionFailure", "Secrets Manager can't decrypt the secret value"));
+            }
+            Ok(found.map(|(id, version)| SecretVersion {
                 id: id.clone(),
                 created: Some(version.created),
                 document: version.document.clone(),
@@ -153,6 +184,7 @@ impl SecretVersions for FakeAws {
     ) -> Result<()> {
         self.answer("PutSecretValue", |world| {
             let created = Duration::from_secs(world.next_number());
+            let behavior = world.behavior.clone();
             let secret = world.live_secret(name)?;
             match secret.versions.get(token).and_then(|version| version.document.as_ref()) {
                 // AWS ignores the request: the version keeps its labels.
@@ -162,7 +194,14 @@ impl SecretVersions for FakeAws {
                 }
                 None => {}
             }
-            let version = FakeVersion { document: Some(document.clone()), stages: BTreeSet::new(), created };
+            let kms_key_id = secret.kms_key_id.clone();
+            if behavior.may_not_encrypt(kms_key_id.as_deref()) {
+                return Err(refused("EncryptionFailure", "Secrets Manager can't encrypt the secret text"));
+            }
+            // Secrets Manager may have made the version to begin a rotation; then it has a label.
+            let stages = secret.versions.remove(token).map(|version| version.stages).unwrap_or_default();
+            let written = Some(Instant::now());
+            let version = FakeVersion { document: Some(document.clone()), stages, created, kms_key_id, written };
             secret.versions.insert(token.to_owned(), version);
             secret.label(stage, token);
             // A version that is made in the middle of a rotation ends it; CloudTrail calls this
@@ -229,7 +268,9 @@ impl Secrets for FakeAws {
             if let Some(document) = document {
                 let stages = [AWSCURRENT.to_owned()].into();
                 let created = Duration::from_secs(number);
-                let first = FakeVersion { document: Some((*document).clone()), stages, created };
+                let (kms_key_id, written) = (new.kms_key_id.clone(), Some(Instant::now()));
+                let document = Some((*document).clone());
+                let first = FakeVersion { document, stages, created, kms_key_id, written };
                 new.versions.insert((*token).to_owned(), first);
             }
             world.secrets.insert((*name).clone(), new);
@@ -240,12 +281,17 @@ impl Secrets for FakeAws {
     async fn update_secret(&self, name: &SecretName, change: &SecretChange) -> Result<()> {
         self.answer("UpdateSecret", |world| {
             let SecretChange { description, kms_key_id } = change;
+            let behavior = world.behavior.clone();
             let secret = world.live_secret(name)?;
             if let Some(description) = description {
                 secret.description.clone_from(description);
             }
             if let Some(key) = kms_key_id {
                 secret.kms_key_id.clone_from(key);
+                // Without kms:Encrypt the call succeeds, and the versions keep the old key.
+                if !behavior.may_not_encrypt(key.as_deref()) {
+                    secret.encrypt_again();
+                }
             }
             Ok(())
         })
@@ -253,8 +299,20 @@ impl Secrets for FakeAws {
 
     async fn rotate_secret(&self, name: &SecretName, rotation: &Rotation) -> Result<()> {
         self.answer("RotateSecret", |world| {
+            let created = Duration::from_secs(world.next_number());
+            let trial_stays = world.behavior.trial_stays;
             let secret = world.live_secret(name)?;
+            // Seen on live AWS.
+            if secret.under_way().is_some() {
+                let message = "A previous rotation isn't complete. That rotation will be reattempted.";
+                return Err(changed("InvalidRequestException", message));
+            }
             secret.rotation = Some(rotation.clone());
+            if trial_stays && let Some((_, current)) = secret.staged(AWSCURRENT) {
+                let stages = [AWSPENDING.to_owned()].into();
+                let trial = FakeVersion { stages, created, ..current.clone() };
+                secret.versions.insert(format!("trial-{}", created.as_secs()), trial);
+            }
             // Secrets Manager tests a new schedule at once: the function looks the token endpoint up.
             // <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_RotateSecret.html>
             let current = secret.staged(AWSCURRENT).and_then(|(_, version)| version.document.as_ref());
@@ -267,6 +325,7 @@ impl Secrets for FakeAws {
 
     async fn cancel_rotate_secret(&self, name: &SecretName) -> Result<()> {
         self.answer("CancelRotateSecret", |world| {
+            // AWSPENDING keeps its label. Seen on live AWS.
             world.live_secret(name)?.rotation = None;
             Ok(())
         })
@@ -382,6 +441,47 @@ mod tests {
         assert_eq!(staged(&aws, AWSPENDING).as_deref(), Some("second"), "nobody took it away");
         aws.put_secret_value(&name, &document("c"), "third", AWSCURRENT).await.unwrap();
         assert_eq!(staged(&aws, AWSPENDING), None, "a new current value ends the rotation");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_left_over_rotation_blocks_a_schedule_and_outlives_its_end() {
+        let (aws, name) = one_secret().await;
+        let rotation = Rotation { function_arn: "arn".to_owned(), days: 30 };
+        aws.world().behavior.trial_stays = true;
+        aws.rotate_secret(&name, &rotation).await.unwrap();
+        let error = aws.rotate_secret(&name, &rotation).await.unwrap_err();
+        assert!(error.message.contains("A previous rotation isn't complete"), "{error}");
+        let trial = staged(&aws, AWSPENDING).unwrap();
+        let value = aws.get_secret_value(&name, Version::Id(&trial)).await.unwrap().unwrap();
+        assert_eq!(value.document, Some(document("a")), "a copy of AWSCURRENT");
+        aws.cancel_rotate_secret(&name).await.unwrap();
+        assert_eq!(staged(&aws, AWSPENDING), Some(trial));
+    }
+
+    #[tokio::test]
+    async fn each_version_has_a_key() {
+        let (aws, name) = one_secret().await;
+        aws.put_secret_value(&name, &document("b"), "second", AWSCURRENT).await.unwrap();
+        aws.put_secret_value(&name, &document("c"), "third", AWSCURRENT).await.unwrap();
+        let change = |key: &str| SecretChange { description: None, kms_key_id: Some(Some(key.to_owned())) };
+        aws.world().behavior.encrypt_denied.insert("denied".to_owned());
+        aws.update_secret(&name, &change("denied")).await.unwrap();
+        assert!(aws.put_secret_value(&name, &document("d"), "fourth", AWSCURRENT).await.is_err());
+        aws.update_secret(&name, &change("new")).await.unwrap();
+        aws.world().behavior.disabled_keys.insert("alias/aws/secretsmanager".to_owned());
+        for (id, readable) in [("first", false), ("second", true), ("third", true)] {
+            assert_eq!(aws.get_secret_value(&name, Version::Id(id)).await.is_ok(), readable, "{id}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_read_misses_a_version_that_lags() {
+        let (aws, name) = one_secret().await;
+        aws.world().behavior.versions_lag = Duration::from_secs(3);
+        assert_eq!(aws.get_secret_value(&name, Version::Stage(AWSCURRENT)).await.unwrap(), None);
+        assert!(!aws.describe_secret(&name).await.unwrap().unwrap().versions.is_empty());
+        tokio::time::advance(Duration::from_secs(3)).await;
+        assert!(aws.get_secret_value(&name, Version::Stage(AWSCURRENT)).await.unwrap().is_some());
     }
 
     #[tokio::test(start_paused = true)]

@@ -86,8 +86,10 @@ impl World {
         {
             return Err(unreachable());
         }
-        let found = self.expected_client(expected).and_then(|(_, client)| client.secret(secret));
-        Ok(found.is_some_and(|secret| !self.lags_behind(secret.added_at)))
+        let stale = self.behavior.accepts_deleted_secrets;
+        let Some((_, client)) = self.expected_client(expected) else { return Ok(false) };
+        let known = client.secret(secret).is_some_and(|secret| !self.lags_behind(secret.added_at));
+        Ok(known || (stale && client.deleted.contains(secret)))
     }
 }
 

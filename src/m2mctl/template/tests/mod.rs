@@ -120,6 +120,7 @@ fn this_project_s_template_comes_to_its_defaults() {
         "SecretRecoveryWindowInDays": "7",
         "RotationDays": "0",
         "RotateSecrets": "",
+        "Tags": [""],
         "VerifyToken": "true",
     });
     assert_eq!(properties, Ok(expected));
