@@ -132,6 +132,12 @@ impl Desired {
         declared_scopes(&self.resource_servers)
     }
 
+    /// The names of all clients' secrets.
+    #[must_use]
+    pub fn secret_names(&self) -> BTreeSet<SecretName> {
+        self.clients.iter().map(|client| client.secret_name.clone()).collect()
+    }
+
     /// What the client's secret should say, once the pool is known.
     #[must_use]
     pub fn secret_metadata(&self, client: &Client, pool: &PoolId) -> SecretMetadata {

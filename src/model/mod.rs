@@ -1,5 +1,6 @@
 //! The vocabulary: what a template declares, what AWS holds. Pure data and pure checks.
 
+pub mod applied;
 pub mod desired;
 pub mod endpoints;
 pub mod ids;
@@ -9,6 +10,7 @@ pub mod properties;
 pub mod rotation_record;
 pub mod schema;
 
+pub use applied::{APPLIED_TAG, Applied, Digest, EventStamp};
 pub use desired::{Client, Desired, Domain, ProviderConfig, ResourceServer, Rotation, Scope, Tier, UserPool};
 pub use endpoints::Endpoints;
 pub use ids::{ClientId, ClientName, PoolId, SecretName};

@@ -48,6 +48,7 @@ fn observed(desired: &Desired) -> Observed {
             id: id.clone(),
             arn: "arn:pool".into(),
             state: desired.pool.clone(),
+            applied: None,
             m2m_only: true,
             domain: Some(desired.domain.clone()),
             resource_servers: desired.resource_servers.clone(),
