@@ -78,9 +78,7 @@ pub async fn handle<S: Services>(
         let provider = provider().await;
         let aws = Aws::new(&provider.services, deadline, &progress, request_id);
         let times = Times::of(started_at, url.signed_at());
-        perform(&aws, &provider.config, &envelope, request, &times)
-            .await
-            .map_err(|error| error.report())
+        perform(&aws, &provider.config, &envelope, request, &times).await.map_err(|error| error.report())
     };
     let outcome = match tokio::time::timeout_at(deadline.for_work(), AssertUnwindSafe(work).catch_unwind()).await {
         Ok(Ok(outcome)) => outcome,
@@ -309,4 +307,37 @@ fn attributes(desired: &Desired, outcome: &Outcome) -> Data {
         // Only huge stacks get here. A response without these attributes is better than none.
         .may_leave_out(["Scopes".to_owned()])
         .may_leave_out(["ClientIds".to_owned()])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_id_of_a_failed_create_is_read_again_and_no_other_is() {
+        let request = Digest::of_request(&Owner { stack_id: "arn:stack".into(), logical_id: "m2m".into() }, "r");
+        for pool in [None, Some(PoolId::from("us-east-1_AbC123"))] {
+            let id = FailedId { request: request.clone(), pool };
+            let printed = id.print("m2m");
+            assert_eq!(FailedId::parse(&printed, "m2m"), Some(id), "{printed}");
+            assert_eq!(FailedId::parse(&printed, "other"), None, "{printed}");
+        }
+        for other in ["", "us-east-1_AbC123", "cognito-m2m-failed-m2m-0", "stack-m2m-1A2B3C4D5E6F"] {
+            assert_eq!(FailedId::parse(other, "m2m"), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn an_event_is_dated_by_its_url_unless_the_date_lies_in_the_future() {
+        let now = Duration::from_secs(1_000_000);
+        let hour = Duration::from_hours(1);
+        let of = |signed_at| {
+            let Times { sent_by, stamp, is_dated } = Times::of(now, signed_at);
+            (sent_by, stamp, is_dated)
+        };
+        assert_eq!(of(None), (now, now, false));
+        assert_eq!(of(Some(now - hour)), (now - hour + Duration::from_secs(1), now - hour, true));
+        assert_eq!(of(Some(now - 3 * hour)), (now, now - 3 * hour, true), "the URL has expired, the date has not");
+        assert_eq!(of(Some(now + hour)), (now, now, false));
+    }
 }

@@ -263,9 +263,11 @@ mod tests {
     #[test]
     fn a_response_url_never_prints_its_query() {
         let url = ResponseUrl::parse(URL).unwrap();
-        for printed in
-            [format!("{url}"), format!("{url:?}"), format!("{:?}", Envelope::of(&Event::from(&json!({ "ResponseURL": URL }))))]
-        {
+        for printed in [
+            format!("{url}"),
+            format!("{url:?}"),
+            format!("{:?}", Envelope::of(&Event::from(&json!({ "ResponseURL": URL })))),
+        ] {
             assert!(!printed.contains("canary") && !printed.contains("X-Amz"), "{printed}");
         }
     }

@@ -172,13 +172,7 @@ impl Applied {
         Self::next(Some(former), event, state, before, returned)
     }
 
-    fn next(
-        former: Option<&Self>,
-        event: &EventStamp,
-        state: &Digest,
-        before: Option<Digest>,
-        returned: bool,
-    ) -> Self {
+    fn next(former: Option<&Self>, event: &EventStamp, state: &Digest, before: Option<Digest>, returned: bool) -> Self {
         let older = former.into_iter().flat_map(|former| &former.requests).filter(|request| **request != event.request);
         let requests = std::iter::once(&event.request).chain(older).take(MAX_REQUESTS).cloned().collect();
         Self { at: event.at, requests, state: state.clone(), before, returned }

@@ -195,8 +195,8 @@ pub(super) const SCOPE_PROPERTIES: [&str; 2] = ["ScopeName", "ScopeDescription"]
 pub(super) const CLIENT_PROPERTIES: [&str; 3] = ["ClientName", "AllowedOAuthScopes", "AccessTokenValidityMinutes"];
 
 pub(super) const MAX_TAGS: usize = 50;
-/// The owner's three, `Environment` and `Project`.
-pub(super) const OUR_TAGS: usize = 5;
+/// The owner's three, `Environment`, `Project`, and the note on the pool.
+pub(super) const OUR_TAGS: usize = 6;
 pub const MAX_SERVERS: usize = 25;
 pub const MAX_SCOPES_PER_SERVER: usize = 100;
 pub(super) const MAX_SCOPES_PER_CLIENT: usize = 50;
@@ -457,7 +457,7 @@ fn read_tags(
     tags.insert("Project".to_owned(), project);
     debug_assert!(tags.keys().all(|key| is_our_tag_key(key)) && tags.contains_key(MANAGED_BY.0));
 
-    debug_assert_eq!(tags.len(), OUR_TAGS);
+    debug_assert_eq!(tags.len() + 1, OUR_TAGS);
     let Some(given) = given else { return tags };
     let Some(map) = given.as_object() else {
         reader.refuse("Tags", "must be a map of strings");

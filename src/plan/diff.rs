@@ -171,16 +171,11 @@ fn before_protection(desired: &UserPool, observed: Option<&ObservedPool>) -> Use
 /// If `is_due` and no step would write it early, adds a step to the first phase. It delays nothing,
 /// because it runs beside the steps of that phase.
 #[must_use]
-pub fn add_note(
-    plan: Plan,
-    desired: &UserPool,
-    observed: Option<&ObservedPool>,
-    note: &Applied,
-    is_due: bool,
-) -> Plan {
+pub fn add_note(plan: Plan, desired: &UserPool, observed: Option<&ObservedPool>, note: &Applied, is_due: bool) -> Plan {
     let Plan { mut phases } = plan;
-    let writes_pool =
-        |phase: &Vec<Step>| phase.iter().any(|step| matches!(step, Step::CreateUserPool { .. } | Step::UpdateUserPool { .. }));
+    let writes_pool = |phase: &Vec<Step>| {
+        phase.iter().any(|step| matches!(step, Step::CreateUserPool { .. } | Step::UpdateUserPool { .. }))
+    };
     let is_noted = match phases.as_slice() {
         [only] => writes_pool(only),
         // The last phase may turn the protection on: too late for the note.

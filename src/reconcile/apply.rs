@@ -96,8 +96,7 @@ pub(super) async fn apply<S: Services>(
     let state = applying.state.into_inner().unwrap_or_else(PoisonError::into_inner);
     let (pool, pool_arn) = state.pool.ok_or(NO_POOL)?;
     let worst = [Verification::Failed, Verification::Unreachable, Verification::Verified];
-    let verification =
-        worst.into_iter().find(|worst| state.verified.contains(worst)).unwrap_or(Verification::Skipped);
+    let verification = worst.into_iter().find(|worst| state.verified.contains(worst)).unwrap_or(Verification::Skipped);
     Ok(Reconciled { pool, pool_arn, client_ids: state.clients, secret_arns: state.secret_arns, verification })
 }
 

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{
     Aws, Error,
-    observe::{created_pools, is_orphan, our_pools, secrets_of, with_holder_of_prefix},
+    observe::{created_pools, is_orphan, look_again, our_pools, secrets_of, with_holder_of_prefix},
     phases::{self, MAX_CONCURRENT},
     rounds::{FIRST_PAUSE, MAX_ROUNDS, Rounds},
 };
@@ -77,9 +77,7 @@ pub async fn delete<S: Services>(aws: &Aws<'_, S>, target: &DeleteTarget<'_>) ->
     loop {
         match delete_once(aws, target).await {
             Ok(()) => return Ok(()),
-            Err(Error::Refusal(Refusal::DeletionProtected { .. }))
-                if matches!(target.scope, DeleteScope::SentAt(_)) && now() + LOOK_AGAIN_AFTER < give_up_at =>
-            {
+            Err(error) if may_meet_a_create(target, &error) && now() + LOOK_AGAIN_AFTER < give_up_at => {
                 aws.progress.during("waiting for a Create that may still run", wait(LOOK_AGAIN_AFTER)).await;
             }
             // Cognito may still be deleting a domain, or a Create may still run.
@@ -87,6 +85,16 @@ pub async fn delete<S: Services>(aws: &Aws<'_, S>, target: &DeleteTarget<'_>) ->
             Err(error) => return Err(error),
         }
     }
+}
+
+/// Tells whether a Create that still runs may have caused the error: it has just protected the pool.
+fn may_meet_a_create(target: &DeleteTarget<'_>, error: &Error) -> bool {
+    let is_protected = match error {
+        Error::Refusal(Refusal::DeletionProtected { .. }) => true,
+        Error::Step { source, .. } => source.operation == "DeleteUserPool" && source.kind == ErrorKind::Refused,
+        _ => false,
+    };
+    is_protected && matches!(target.scope, DeleteScope::SentAt(_))
 }
 
 async fn delete_once<S: Services>(aws: &Aws<'_, S>, target: &DeleteTarget<'_>) -> Result<(), Error> {
@@ -202,9 +210,13 @@ async fn pools_by_tags<S: Services>(
         pools.clone()
     };
     if let DeleteScope::FailedCreate { pool: Some(id), .. } = scope {
-        // It may be too new to be listed.
-        let pool = aws.services.pools.describe_user_pool(id).await?;
-        add(pool.into_iter().filter(|pool| owner.owns(&pool.state.tags)).collect());
+        // It may be too new to be listed, or to show its tags.
+        let pool = look_again(aws, async || {
+            let pool = aws.services.pools.describe_user_pool(id).await?;
+            let is_settled = pool.as_ref().is_none_or(|pool| owner.owns(&pool.state.tags));
+            Ok(is_settled.then_some(pool))
+        });
+        add(pool.await?.flatten().into_iter().collect());
     }
     let Some(PoolNames { pool: name, prefix }) = names else { return Ok(add(our_pools(aws, owner, None).await?)) };
     let prefix = aws.services.pools.describe_user_pool_domain(prefix);

@@ -86,7 +86,10 @@ pub struct Deployment<'a> {
 pub enum Outcome {
     Done(Reconciled),
     /// A newer event was applied before, so this one changed nothing. `present` is what is there.
-    Late { present: Box<Desired>, reconciled: Reconciled },
+    Late {
+        present: Box<Desired>,
+        reconciled: Reconciled,
+    },
 }
 
 /// The result of a Create or an Update, for its response.
@@ -132,10 +135,7 @@ impl Verification {
 ///
 /// # Errors
 /// What failed and on what. The finished work stays, and a later run goes on from there.
-pub async fn reconcile<S: Services>(
-    aws: &Aws<'_, S>,
-    deployment: &Deployment<'_>,
-) -> Result<Outcome, Error> {
+pub async fn reconcile<S: Services>(aws: &Aws<'_, S>, deployment: &Deployment<'_>) -> Result<Outcome, Error> {
     let Deployment { desired, target, sent_by, .. } = deployment;
     let mut verify: BTreeSet<ClientName> = match target {
         Target::Create => desired.clients.iter().map(|client| client.name.clone()).collect(),
@@ -241,7 +241,8 @@ fn late(desired: &Desired, observed: &Observed, pool: &ObservedPool) -> Outcome 
     let mut clients = Vec::new();
     for client in &pool.clients {
         let mut secrets = observed.secrets.iter().filter(|(_, secret)| secret.ownership == Ownership::Ours);
-        let secret = secrets.find(|(_, secret)| secret.document.as_ref().is_some_and(|document| document.client_id == client.id));
+        let secret = secrets
+            .find(|(_, secret)| secret.document.as_ref().is_some_and(|document| document.client_id == client.id));
         reconciled.client_ids.insert(client.name.clone(), client.id.clone());
         reconciled.secret_arns.extend(secret.map(|(_, secret)| (client.name.clone(), secret.arn.clone())));
         clients.push(Client {

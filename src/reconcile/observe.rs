@@ -171,7 +171,7 @@ pub(super) async fn created_pools<S: Services>(aws: &Aws<'_, S>) -> Result<Vec<U
 }
 
 /// Repeats a read that finds nothing until it finds something. Returns `None` if it never does.
-async fn look_again<S: Services, T>(
+pub(super) async fn look_again<S: Services, T>(
     aws: &Aws<'_, S>,
     read: impl AsyncFn() -> Result<Option<T>, AwsError>,
 ) -> Result<Option<T>, AwsError> {
