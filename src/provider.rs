@@ -1,18 +1,19 @@
 //! Use case 1: one CloudFormation event in, exactly one delivered response out.
 
-use std::{collections::BTreeSet, panic::AssertUnwindSafe, time::Duration};
+use std::{panic::AssertUnwindSafe, time::Duration};
 
 use futures::FutureExt;
 use serde_json::Value;
 
 use crate::{
-    cfn::{Data, Deliver, DeliveryError, Envelope, Request, Response, ResponseUrl, deliver::deliver},
+    cfn::{Data, Deliver, DeliveryError, Envelope, Event, Request, Response, ResponseUrl, deliver::deliver},
     clock::{Deadline, millis, now, wall_clock},
-    model::{Client, Desired, Owner, PoolId, ProviderConfig, SecretName, is_aws_host},
+    model::{Client, Desired, Digest, EventStamp, Owner, PoolId, ProviderConfig, is_aws_host},
     ports::{Services, report},
     properties,
     reconcile::{
-        Aws, DeleteTarget, Error, Progress, Reconciled, Target, delete, deleted_while_creating, note_delete, reconcile,
+        Aws, DeleteScope, DeleteTarget, Deployment, Error, Outcome, PoolNames, Progress, Reconciled, Target, delete,
+        deleted_while_creating, note_delete, reconcile,
     },
     redact,
 };
@@ -53,26 +54,26 @@ impl HandlerError {
 /// Only if the response could not be delivered. Lambda then runs the event again, and that run goes on
 /// from where this one stopped.
 pub async fn handle<S: Services>(
-    event: &Value,
+    event: impl Into<Event>,
     deadline: Deadline,
     provider: impl AsyncFn() -> Provider<S>,
     answer: &impl Deliver,
 ) -> Result<(), HandlerError> {
     let started_at = wall_clock();
     let started = now();
-    let envelope = Envelope::of(event);
+    let event = event.into();
+    let envelope = Envelope::of(&event);
     let Envelope { request_type, request_id, stack_id, logical_resource_id, physical_resource_id, .. } = &envelope;
     tracing::info!(request_type, stack_id, logical_resource_id, request_id, physical_resource_id, "event received");
     let url = trusted_url(&envelope, &provider).await?;
 
     let progress = Progress::default();
     let work = async {
-        let request = Request::parse(event, &envelope).map_err(|error| error.to_string())?;
+        let request = Request::parse(&event, &envelope).map_err(|error| error.to_string())?;
         let provider = provider().await;
         let aws = Aws::new(&provider.services, deadline, &progress, request_id);
-        perform(&aws, &provider.config, &envelope, request, sent_at(started_at, url.signed_at()))
-            .await
-            .map_err(|error| error.report())
+        let stamp = stamp(request_digest(&envelope), started_at, url.signed_at());
+        perform(&aws, &provider.config, &envelope, request, &stamp).await.map_err(|error| error.report())
     };
     let outcome = match tokio::time::timeout_at(deadline.for_work(), AssertUnwindSafe(work).catch_unwind()).await {
         Ok(Ok(outcome)) => outcome,
@@ -84,12 +85,11 @@ pub async fn handle<S: Services>(
         Err(_elapsed) => Err(Error::OutOfTime { steps: progress.in_flight() }.report()),
     };
 
-    let physical_resource_id = match (&progress.pool(), request_type.as_str()) {
+    let physical_resource_id = match (&outcome, progress.pool()) {
         // An update or delete must echo the id it was given; a different id means replacement.
-        (_, "Update" | "Delete") if !physical_resource_id.is_empty() => physical_resource_id.clone(),
-        (Some(pool), _) => pool.to_string(),
-        (None, _) if !physical_resource_id.is_empty() => physical_resource_id.clone(),
-        (None, _) => id_without_pool(&envelope),
+        _ if !physical_resource_id.is_empty() => physical_resource_id.clone(),
+        (Ok(_), Some(pool)) => pool.to_string(),
+        (_, pool) => FailedId { request: request_digest(&envelope), pool }.print(logical_resource_id),
     };
     let outcome = outcome.map_err(|reason| redact::sanitize(&reason));
     let duration_ms = millis(started.elapsed());
@@ -134,101 +134,134 @@ async fn trusted_url<'a, S>(
     Err(DeliveryError::BadUrl("ResponseURL must be on a host of AWS, because no custom endpoint is configured").into())
 }
 
-/// Returns when the event was sent: when its ResponseURL was signed, if that is credible, else when this
-/// run began.
-fn sent_at(started_at: Duration, signed_at: Option<Duration>) -> Duration {
-    /// CloudFormation's presigned URLs are valid for this long.
-    const VALID_FOR: Duration = Duration::from_hours(2);
-    /// The signature's date has whole seconds.
-    const SECOND: Duration = Duration::from_secs(1);
-    let signed_at =
-        signed_at.filter(|signed_at| started_at.checked_sub(*signed_at).is_some_and(|age| age <= VALID_FOR));
-    signed_at.map_or(started_at, |signed_at| started_at.min(signed_at + SECOND))
+/// Tells when an event was sent: when its ResponseURL was signed, by CloudFormation's clock. Without a credible
+/// date it is when this run began.
+fn stamp(request: Digest, started_at: Duration, signed_at: Option<Duration>) -> EventStamp {
+    /// AWS refuses a signature that is further in the future.
+    const MAX_CLOCK_SKEW: Duration = Duration::from_mins(15);
+    let dated = signed_at.filter(|signed_at| *signed_at <= started_at + MAX_CLOCK_SKEW);
+    EventStamp { request, at: dated.unwrap_or(started_at), is_dated: dated.is_some() }
 }
 
-/// Returns the id for a Create that failed before it had a pool. The Delete that follows finds by the
-/// ownership tags what there is.
-fn id_without_pool(envelope: &Envelope) -> String {
-    let owner = owner(envelope);
-    format!("{WITHOUT_POOL}{}-{}", owner.logical_id, owner.fingerprint().simple())
+/// The id of a Create that failed. The Delete that follows finds by the ownership tags what there is, and
+/// removes it only if this Create made it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct FailedId {
+    request: Digest,
+    /// A new pool may not be listed yet.
+    pool: Option<PoolId>,
+}
+
+const FAILED_ID: &str = "cognito-m2m-failed-";
+
+impl FailedId {
+    fn print(&self, logical_id: &str) -> String {
+        let Self { request, pool } = self;
+        let pool = pool.as_ref().map(|pool| format!("-{pool}")).unwrap_or_default();
+        format!("{FAILED_ID}{logical_id}-{request}{pool}")
+    }
+
+    /// Returns `None` for another id, and for one that an older version printed.
+    fn parse(physical_id: &str, logical_id: &str) -> Option<Self> {
+        let rest = physical_id.strip_prefix(FAILED_ID)?.strip_prefix(logical_id)?.strip_prefix('-')?;
+        let (request, pool) = match rest.split_once('-') {
+            Some((request, pool)) => (request, Some(PoolId::parse(pool)?)),
+            None => (rest, None),
+        };
+        Some(Self { request: Digest::parse(request)?, pool })
+    }
 }
 
 fn owner(envelope: &Envelope) -> Owner {
     Owner { stack_id: envelope.stack_id.clone(), logical_id: envelope.logical_resource_id.clone() }
 }
 
-const WITHOUT_POOL: &str = "cognito-m2m-failed-";
+fn request_digest(envelope: &Envelope) -> Digest {
+    Digest::of_request(&owner(envelope), &envelope.request_id)
+}
 
 async fn perform<S: Services>(
     aws: &Aws<'_, S>,
     config: &ProviderConfig,
     envelope: &Envelope,
     request: Request,
-    sent_at: Duration,
+    stamp: &EventStamp,
 ) -> Result<Data, Error> {
     let owner = owner(envelope);
     let parse = |properties: &Value| properties::parse(properties, owner.clone(), config);
-    let physical_id = envelope.physical_resource_id.as_str();
     match request {
         Request::Create { properties } => {
             let desired = parse(&properties)?;
-            let created =
-                DeleteTarget { lift_protection: true, ..target(&owner, "", Some(&desired), &properties, sent_at) };
-            let result = reconcile(aws, &desired, &Target::Create, &BTreeSet::new(), Some(&created)).await;
+            let deployment = Deployment { desired: &desired, target: &Target::Create, stamp, former: None };
+            let result = reconcile(aws, &deployment).await;
+            if let Ok(outcome @ Outcome::Late { .. }) = &result {
+                return Ok(attributes(&desired, outcome));
+            }
             // Check after the last write, so that either this Create or a concurrent Delete sees every
             // resource.
-            if matches!(result, Err(Error::DeletedMeanwhile)) || deleted_while_creating(aws, &created).await {
-                let pool = aws.progress.pool();
-                delete(aws, &DeleteTarget { physical_id: pool.as_ref().map_or("", PoolId::as_str), ..created }).await?;
+            if matches!(result, Err(Error::DeletedMeanwhile)) || deleted_while_creating(aws, &owner, stamp.at).await {
+                let scope = DeleteScope::FailedCreate { request: stamp.request.clone(), pool: aws.progress.pool() };
+                let target = target(&owner, scope, Some(&desired), &properties);
+                delete(aws, &DeleteTarget { lift_protection: true, ..target }).await?;
                 return Err(Error::DeletedMeanwhile);
             }
             Ok(attributes(&desired, &result?))
         }
         Request::Update { properties, old_properties } => {
             let desired = parse(&properties)?;
+            let physical_id = envelope.physical_resource_id.as_str();
             let Some(pool) = PoolId::parse(physical_id) else { return Err(Error::PoolLost(PoolId::from(physical_id))) };
-            let former = parse(&old_properties).ok().map(|old| secret_names(&old)).unwrap_or_default();
-            let reconciled = reconcile(aws, &desired, &Target::Update(pool), &former, None).await?;
-            Ok(attributes(&desired, &reconciled))
+            let former = parse(&old_properties).ok();
+            let target = Target::Update(pool);
+            let deployment = Deployment { desired: &desired, target: &target, stamp, former: former.as_ref() };
+            Ok(attributes(&desired, &reconcile(aws, &deployment).await?))
         }
         Request::Delete { properties } => {
-            let desired = parse(&properties).ok();
-            let target = target(&owner, physical_id, desired.as_ref(), &properties, sent_at);
-            // Neither a pool's id nor one of ours: CloudFormation invented it, because no Create has
-            // answered. A Create may still run.
-            if PoolId::parse(physical_id).is_none() && !physical_id.starts_with(WITHOUT_POOL) {
-                note_delete(aws, &owner).await;
+            let scope = delete_scope(envelope, stamp.at);
+            // No Create has answered, so one may still run.
+            if matches!(scope, DeleteScope::SentAt(_)) {
+                note_delete(aws, &owner, stamp.at).await;
             }
-            delete(aws, &target).await?;
+            delete(aws, &target(&owner, scope, parse(&properties).ok().as_ref(), &properties)).await?;
             Ok(Data::default())
         }
     }
 }
 
+/// Decides by the PhysicalResourceId what a Delete means.
+fn delete_scope(envelope: &Envelope, sent_at: Duration) -> DeleteScope {
+    let Envelope { physical_resource_id: id, logical_resource_id, .. } = envelope;
+    if let Some(FailedId { request, pool }) = FailedId::parse(id, logical_resource_id) {
+        DeleteScope::FailedCreate { request, pool }
+    } else if let Some(pool) = PoolId::parse(id) {
+        DeleteScope::Pool(pool)
+    } else {
+        DeleteScope::SentAt(sent_at)
+    }
+}
+
 fn target<'a>(
     owner: &'a Owner,
-    physical_id: &'a str,
+    scope: DeleteScope,
     desired: Option<&'a Desired>,
     properties: &Value,
-    sent_at: Duration,
 ) -> DeleteTarget<'a> {
     DeleteTarget {
         owner,
-        physical_id,
-        pool_name: desired.map(|desired| desired.pool.name.as_str()),
-        secrets: desired.map(secret_names).unwrap_or_default(),
+        scope,
+        names: desired.map(|desired| PoolNames { pool: &desired.pool.name, prefix: &desired.domain.prefix }),
+        secrets: desired.map(Desired::secret_names).unwrap_or_default(),
         recovery_window_in_days: properties::secret_recovery_window_in_days(properties),
-        sent_at,
         lift_protection: false,
     }
 }
 
-fn secret_names(desired: &Desired) -> BTreeSet<SecretName> {
-    desired.clients.iter().map(|client| client.secret_name.clone()).collect()
-}
-
 /// Returns the attributes for `Fn::GetAtt`.
-fn attributes(desired: &Desired, reconciled: &Reconciled) -> Data {
+fn attributes(desired: &Desired, outcome: &Outcome) -> Data {
+    let (desired, reconciled) = match outcome {
+        Outcome::Done(reconciled) => (desired, reconciled),
+        Outcome::Late { present, reconciled } => (&**present, reconciled),
+    };
     let Reconciled { pool, pool_arn, client_ids, secret_arns, verification } = reconciled;
     let Desired { endpoints, domain, clients, .. } = desired;
     let id = |client: &Client| client_ids.get(&client.name).map(ToString::to_string).unwrap_or_default();
@@ -264,4 +297,37 @@ fn attributes(desired: &Desired, reconciled: &Reconciled) -> Data {
         // Only huge stacks get here. A response without these attributes is better than none.
         .may_leave_out(["Scopes".to_owned()])
         .may_leave_out(["ClientIds".to_owned()])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_id_of_a_failed_create_is_read_again_and_no_other_is() {
+        let request = Digest::of_request(&Owner { stack_id: "arn:stack".into(), logical_id: "m2m".into() }, "r");
+        for pool in [None, Some(PoolId::from("us-east-1_AbC123"))] {
+            let id = FailedId { request: request.clone(), pool };
+            let printed = id.print("m2m");
+            assert_eq!(FailedId::parse(&printed, "m2m"), Some(id), "{printed}");
+            assert_eq!(FailedId::parse(&printed, "other"), None, "{printed}");
+        }
+        for other in ["", "us-east-1_AbC123", "cognito-m2m-failed-m2m-0", "stack-m2m-1A2B3C4D5E6F"] {
+            assert_eq!(FailedId::parse(other, "m2m"), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn an_event_is_dated_by_its_url_unless_the_date_lies_in_the_future() {
+        let now = Duration::from_secs(1_000_000);
+        let hour = Duration::from_hours(1);
+        let of = |signed_at| {
+            let owner = Owner { stack_id: "arn:stack".into(), logical_id: "M2M".into() };
+            let EventStamp { request: _, at, is_dated } = stamp(Digest::of_request(&owner, "r"), now, signed_at);
+            (at, is_dated)
+        };
+        assert_eq!(of(None), (now, false));
+        assert_eq!(of(Some(now - 3 * hour)), (now - 3 * hour, true), "the URL has expired, the date has not");
+        assert_eq!(of(Some(now + hour)), (now, false));
+    }
 }

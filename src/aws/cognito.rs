@@ -5,9 +5,10 @@ use aws_sdk_cognitoidentityprovider::{
     Client as Sdk,
     types::{
         AccountRecoverySettingType, AdminCreateUserConfigType, DeletionProtectionType, DomainDescriptionType,
-        DomainStatusType, ExplicitAuthFlowsType, OAuthFlowType, PreventUserExistenceErrorTypes, RecoveryOptionNameType,
-        RecoveryOptionType, ResourceServerScopeType, ResourceServerType, TimeUnitsType, TokenValidityUnitsType,
-        UserPoolClientType, UserPoolMfaType, UserPoolTierType, UserPoolType,
+        DomainStatusType, ExplicitAuthFlowsType, IssuerConfigurationType, IssuerType, OAuthFlowType,
+        PreventUserExistenceErrorTypes, RecoveryOptionNameType, RecoveryOptionType, ResourceServerScopeType,
+        ResourceServerType, TimeUnitsType, TokenValidityUnitsType, UserPoolClientType, UserPoolMfaType,
+        UserPoolTierType, UserPoolType,
     },
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
@@ -79,7 +80,8 @@ impl UserPools for Cognito {
             .deletion_protection(protection_type(*deletion_protection))
             .admin_create_user_config(admin_only())
             .mfa_configuration(UserPoolMfaType::Off)
-            .account_recovery_setting(recovery_by_admin());
+            .account_recovery_setting(recovery_by_admin())
+            .issuer_configuration(original_issuer());
         let subject = || format!("user pool {name}");
         let request = request.customize().mutate_request(without_unused_account_validity);
         let answer = request.send().await.map_err(|error| failed("CreateUserPool", subject(), &error))?;
@@ -103,6 +105,7 @@ impl UserPools for Cognito {
             .admin_create_user_config(admin_only())
             .mfa_configuration(UserPoolMfaType::Off)
             .account_recovery_setting(recovery_by_admin())
+            .issuer_configuration(original_issuer())
             // Cognito resets what is left out. A local AWS may merge instead, so the empty lists are sent.
             .set_auto_verified_attributes(Some(Vec::new()));
         let request = request.customize().mutate_request(without_unused_account_validity);
@@ -362,7 +365,12 @@ fn described_pool(id: &PoolId, pool: UserPoolType) -> UserPoolDescription {
     let m2m_only = pool.admin_create_user_config.as_ref().is_some_and(|config| config.allow_admin_create_user_only)
         && matches!(pool.mfa_configuration, None | Some(UserPoolMfaType::Off))
         && pool.account_recovery_setting.as_ref() == Some(&recovery_by_admin())
-        && pool.auto_verified_attributes.as_ref().is_none_or(Vec::is_empty);
+        && pool.auto_verified_attributes.as_ref().is_none_or(Vec::is_empty)
+        // A cloud that does not know the setting has the original issuer.
+        && pool
+            .issuer_configuration
+            .and_then(|issuer| issuer.r#type)
+            .is_none_or(|issuer| issuer == IssuerType::Original);
     UserPoolDescription {
         id: id.clone(),
         arn: pool.arn.unwrap_or_default(),
@@ -463,6 +471,11 @@ fn without_unused_account_validity(request: &mut HttpRequest) {
 
 fn admin_only() -> AdminCreateUserConfigType {
     AdminCreateUserConfigType::builder().allow_admin_create_user_only(true).build()
+}
+
+/// The issuer that the attribute `Issuer` names. The other type has another host.
+fn original_issuer() -> IssuerConfigurationType {
+    IssuerConfigurationType::builder().r#type(IssuerType::Original).build()
 }
 
 fn recovery_by_admin() -> AccountRecoverySettingType {

@@ -2,13 +2,13 @@
 
 use cognito_m2m::{
     aws::{self, AwsServices, Http, ResponseUrlClient},
+    cfn::Event,
     clock::Deadline,
     model::ProviderConfig,
     provider::{Provider, handle},
     telemetry,
 };
 use lambda_runtime::{Error, LambdaEvent, service_fn};
-use serde_json::Value;
 use tokio::sync::OnceCell;
 
 #[tokio::main(flavor = "current_thread")]
@@ -32,9 +32,9 @@ async fn main() -> Result<(), Error> {
             config: ProviderConfig { endpoints: aws::endpoints(config), rotation_function: rotation_function.clone() },
         }
     };
-    lambda_runtime::run(service_fn(async |event: LambdaEvent<Value>| {
+    lambda_runtime::run(service_fn(async |event: LambdaEvent<Event>| {
         let deadline = Deadline::at_epoch_ms(event.context.deadline);
-        handle(&event.payload, deadline, &provider, &response_url).await.map_err(|error| Error::from(error.report()))
+        handle(event.payload, deadline, &provider, &response_url).await.map_err(|error| Error::from(error.report()))
     }))
     .await
 }

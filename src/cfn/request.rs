@@ -1,12 +1,17 @@
 //! What CloudFormation sends: the envelope first, leniently, so that whatever else is wrong can be
 //! answered; then the request.
 
-use std::{fmt, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    time::Duration,
+};
 
 use aws_lambda_events::cloudformation::{
     CloudFormationCustomResourceRequest, CreateRequest, DeleteRequest, UpdateRequest,
 };
-use serde_json::{Map, Value};
+use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value, value::RawValue};
 use time::{PrimitiveDateTime, format_description::BorrowedFormatItem, macros::format_description};
 
 /// The presigned URL that takes the answer. Its query is a credential, so nothing prints it.
@@ -71,6 +76,46 @@ fn parse_basic_date(text: &str) -> Option<Duration> {
     u64::try_from(seconds).ok().map(Duration::from_secs)
 }
 
+/// An event, as it came. It is read one member at a time, so that a member that cannot be read spoils
+/// no other: properties may be nested deeper than the parser goes.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Event {
+    members: Map<String, Value>,
+    /// The names of the members that are nested too deep.
+    unreadable: BTreeSet<String>,
+}
+
+impl Event {
+    /// Reads any JSON. What is not an object has no members.
+    #[must_use]
+    pub fn from_json(text: &str) -> Self {
+        let mut event = Self::default();
+        for (name, raw) in serde_json::from_str::<BTreeMap<String, Box<RawValue>>>(text).unwrap_or_default() {
+            match serde_json::from_str(raw.get()) {
+                Ok(value) => {
+                    event.members.insert(name, value);
+                }
+                Err(_too_deep) => {
+                    event.unreadable.insert(name);
+                }
+            }
+        }
+        event
+    }
+}
+
+impl From<&Value> for Event {
+    fn from(event: &Value) -> Self {
+        Self { members: event.as_object().cloned().unwrap_or_default(), unreadable: BTreeSet::new() }
+    }
+}
+
+impl<'de> Deserialize<'de> for Event {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Self::from_json(Box::<RawValue>::deserialize(deserializer)?.get()))
+    }
+}
+
 /// The parts of an event that its answer needs, taken from whatever JSON came.
 #[derive(Clone, Debug)]
 pub struct Envelope {
@@ -86,9 +131,10 @@ pub struct Envelope {
 
 impl Envelope {
     #[must_use]
-    pub fn of(event: &Value) -> Self {
-        let text = |name: &str| event.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-        let response_url = event.get("ResponseURL").map(|url| match url.as_str() {
+    pub fn of(event: &Event) -> Self {
+        let members = &event.members;
+        let text = |name: &str| members.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let response_url = members.get("ResponseURL").map(|url| match url.as_str() {
             Some(url) => ResponseUrl::parse(url),
             None => Err("ResponseURL is not a string"),
         });
@@ -126,6 +172,8 @@ pub enum RequestError {
     UnknownType(String),
     #[error("The event lacks {0}, which CloudFormation always sends")]
     Lacks(&'static str),
+    #[error("{0} is nested too deep to be read. No property of this resource needs more than four levels")]
+    TooDeep(&'static str),
     #[error("The event is not a custom resource request: {0}")]
     Shape(String),
 }
@@ -133,7 +181,7 @@ pub enum RequestError {
 impl Request {
     /// # Errors
     /// What is wrong with the event.
-    pub fn parse(event: &Value, envelope: &Envelope) -> Result<Self, RequestError> {
+    pub fn parse(event: &Event, envelope: &Envelope) -> Result<Self, RequestError> {
         if !matches!(envelope.request_type.as_str(), "Create" | "Update" | "Delete") {
             return Err(RequestError::UnknownType(envelope.request_type.chars().take(64).collect()));
         }
@@ -148,21 +196,23 @@ impl Request {
                 return Err(RequestError::Lacks(name));
             }
         }
-        if envelope.request_type != "Create" && envelope.physical_resource_id.is_empty() {
+        if envelope.request_type == "Update" && envelope.physical_resource_id.is_empty() {
             return Err(RequestError::Lacks("PhysicalResourceId"));
         }
+        const PROPERTIES: &str = "ResourceProperties";
+        let Event { members, unreadable } = event;
+        let mut event = members.clone();
         // What a Create or an Update cannot do without, a Delete can.
-        let mut event = event.as_object().cloned().unwrap_or_default();
         if is_delete {
-            event.insert(
-                "ResourceProperties".to_owned(),
-                event.get("ResourceProperties").cloned().unwrap_or_else(|| Value::Object(Map::new())),
-            );
+            event.entry(PROPERTIES).or_insert_with(|| Value::Object(Map::new()));
+            event.insert("PhysicalResourceId".to_owned(), envelope.physical_resource_id.clone().into());
         }
         event.entry("ResourceType").or_insert_with(|| Value::String(String::new()));
+        // An update must be able to get rid of properties that cannot be read.
         event.entry("OldResourceProperties").or_insert_with(|| Value::Object(Map::new()));
-        if !event.contains_key("ResourceProperties") {
-            return Err(RequestError::Lacks("ResourceProperties"));
+        if !event.contains_key(PROPERTIES) {
+            let is_too_deep = unreadable.contains(PROPERTIES);
+            return Err(if is_too_deep { RequestError::TooDeep(PROPERTIES) } else { RequestError::Lacks(PROPERTIES) });
         }
         event.retain(|name, _| name != "ServiceToken");
         match serde_json::from_value(Value::Object(event)).map_err(|error| RequestError::Shape(error.to_string()))? {
@@ -218,9 +268,11 @@ mod tests {
     #[test]
     fn a_response_url_never_prints_its_query() {
         let url = ResponseUrl::parse(URL).unwrap();
-        for printed in
-            [format!("{url}"), format!("{url:?}"), format!("{:?}", Envelope::of(&json!({ "ResponseURL": URL })))]
-        {
+        for printed in [
+            format!("{url}"),
+            format!("{url:?}"),
+            format!("{:?}", Envelope::of(&Event::from(&json!({ "ResponseURL": URL })))),
+        ] {
             assert!(!printed.contains("canary") && !printed.contains("X-Amz"), "{printed}");
         }
     }
@@ -239,6 +291,10 @@ mod tests {
     }
 
     fn parse(event: &Value) -> Result<Request, RequestError> {
+        parse_event(&Event::from(event))
+    }
+
+    fn parse_event(event: &Event) -> Result<Request, RequestError> {
         Request::parse(event, &Envelope::of(event))
     }
 
@@ -274,6 +330,43 @@ mod tests {
             let error = parse(&without(other)).unwrap_err().to_string();
             assert!(error.contains("ResourceProperties"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_delete_needs_no_id_and_an_update_does() {
+        let without_id = |request_type: &str| {
+            let mut event = event(request_type);
+            event.as_object_mut().unwrap().remove("PhysicalResourceId");
+            parse(&event)
+        };
+        assert_eq!(without_id("Delete").unwrap(), Request::Delete { properties: json!({ "a": "b" }) });
+        assert!(without_id("Update").unwrap_err().to_string().contains("PhysicalResourceId"));
+    }
+
+    /// The event as text, with a member whose value is an array this many levels deep.
+    fn nested(request_type: &str, member: &str, levels: usize) -> Event {
+        let mut event = event(request_type);
+        event[member] = json!("here");
+        let deep = format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+        serde_json::from_str(&event.to_string().replace("\"here\"", &deep)).unwrap()
+    }
+
+    #[test]
+    fn properties_that_are_nested_too_deep_spoil_no_other_member() {
+        for levels in [200, 100_000] {
+            for request_type in ["Create", "Update"] {
+                let event = nested(request_type, "ResourceProperties", levels);
+                assert_eq!(Envelope::of(&event).request_id, "r");
+                let error = parse_event(&event).unwrap_err().to_string();
+                assert!(error.contains("ResourceProperties is nested too deep"), "{error}");
+            }
+            let delete = parse_event(&nested("Delete", "ResourceProperties", levels)).unwrap();
+            assert_eq!(delete, Request::Delete { properties: json!({}) });
+            let update = parse_event(&nested("Update", "OldResourceProperties", levels)).unwrap();
+            assert_eq!(update, Request::Update { properties: json!({ "a": "b" }), old_properties: json!({}) });
+        }
+        let shallow = nested("Delete", "ResourceProperties", 2);
+        assert_eq!(parse_event(&shallow).unwrap(), Request::Delete { properties: json!([[]]) });
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What a template declares, parsed and valid. [`properties`](crate::properties) makes it.
 
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
 
 use super::{ClientName, Endpoints, Owner, PoolId, SecretName, Tags};
 
@@ -128,6 +128,12 @@ impl Desired {
     /// Returns every declared scope as `identifier/scope`, in the template's order.
     pub fn scopes(&self) -> impl Iterator<Item = String> + '_ {
         declared_scopes(&self.resource_servers)
+    }
+
+    /// Returns the names of all clients' secrets.
+    #[must_use]
+    pub fn secret_names(&self) -> BTreeSet<SecretName> {
+        self.clients.iter().map(|client| client.secret_name.clone()).collect()
     }
 
     /// Returns what the client's secret should contain, once the pool is known.

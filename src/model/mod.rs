@@ -1,5 +1,6 @@
 //! The vocabulary: what a template declares, what AWS holds. Pure data and pure checks.
 
+pub mod applied;
 pub mod desired;
 pub mod endpoints;
 pub mod ids;
@@ -8,6 +9,7 @@ pub mod ownership;
 pub mod rotation_record;
 pub mod violations;
 
+pub use applied::{APPLIED_TAG, Applied, Digest, EventStamp};
 pub use desired::{Client, Desired, Domain, ProviderConfig, ResourceServer, Rotation, Scope, Tier, UserPool};
 pub use endpoints::{Endpoints, is_aws_host};
 pub use ids::{ClientId, ClientName, PoolId, SecretName};

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use super::{
-    ClientId, ClientName, Domain, Ownership, PoolId, ResourceServer, Rotation, SecretName, Tags, UserPool,
+    Applied, ClientId, ClientName, Domain, Ownership, PoolId, ResourceServer, Rotation, SecretName, Tags, UserPool,
     desired::SecretMetadata,
 };
 
@@ -24,7 +24,10 @@ pub struct Observed {
 pub struct ObservedPool {
     pub id: PoolId,
     pub arn: String,
+    /// Without the note among its tags.
     pub state: UserPool,
+    /// What was applied to it; `None` if an older version made it.
+    pub applied: Option<Applied>,
     /// Whether the settings that the template does not name are still machine-to-machine only.
     pub m2m_only: bool,
     /// Since the Unix epoch.

@@ -7,6 +7,10 @@ use uuid::Uuid;
 /// Tags of a pool or a secret, in the order of their keys.
 pub type Tags = BTreeMap<String, String>;
 
+/// The most tags that AWS allows on a user pool or a secret.
+/// <https://docs.aws.amazon.com/cognito/latest/developerguide/cognito-user-pools-tagging.html>
+pub const MAX_TAGS: usize = 50;
+
 /// The tag that names the program that created a thing.
 pub const MANAGED_BY: (&str, &str) = ("ManagedBy", "cognito-m2m");
 const STACK_ID: &str = "cognito-m2m:stack-id";

@@ -4,10 +4,12 @@ use std::collections::BTreeSet;
 
 use super::{Changes, Deletion, Plan, SecretUpdate, Step};
 use crate::model::{
-    Client, ClientId, ClientName, Desired, Domain, Ownership, PoolId, ResourceServer, RotationRecord, SecretName, Tags,
-    UserPool,
+    APPLIED_TAG, Applied, Client, ClientId, ClientName, Desired, Domain, Ownership, PoolId, ResourceServer,
+    RotationRecord, SecretName, Tags, UserPool,
     desired::{MAX_SCOPES_PER_SERVER, MAX_SERVERS, SecretMetadata},
+    ids::short_key_id,
     observed::{DeleteObservation, Observed, ObservedClient, ObservedDocument, ObservedPool, ObservedSecret},
+    ownership::MAX_TAGS,
 };
 
 /// Why there is no plan. Nothing was changed.
@@ -142,8 +144,8 @@ pub fn plan_delete(observation: &DeleteObservation, recovery_window_in_days: u8)
 
 /// Returns the pool's own step, and the one that turns its protection on at the very end.
 fn plan_pool(desired: &UserPool, observed: Option<&ObservedPool>) -> (Vec<Step>, Vec<Step>) {
-    let was_protected = observed.is_some_and(|pool| pool.state.deletion_protection);
-    let first = UserPool { deletion_protection: desired.deletion_protection && was_protected, ..desired.clone() };
+    let first = before_protection(desired, observed);
+    let is_protected_last = desired.deletion_protection && !first.deletion_protection;
     let step = match observed {
         None => vec![Step::CreateUserPool { pool: first }],
         Some(observed) => match pool_changes(&first, observed) {
@@ -151,12 +153,54 @@ fn plan_pool(desired: &UserPool, observed: Option<&ObservedPool>) -> (Vec<Step>,
             changes => vec![Step::UpdateUserPool { pool: first, changes }],
         },
     };
-    let protect = if desired.deletion_protection && !was_protected {
+    let protect = if is_protected_last {
         vec![Step::UpdateUserPool { pool: desired.clone(), changes: vec!["deletion protection on".to_owned()] }]
     } else {
         Vec::new()
     };
     (step, protect)
+}
+
+/// Returns the desired pool without a protection that it does not have yet.
+fn before_protection(desired: &UserPool, observed: Option<&ObservedPool>) -> UserPool {
+    let was_protected = observed.is_some_and(|pool| pool.state.deletion_protection);
+    UserPool { deletion_protection: desired.deletion_protection && was_protected, ..desired.clone() }
+}
+
+/// Adds a note to every step that writes the pool: Cognito drops the tags that an update leaves out.
+///
+/// If `is_due` and no step would write it early, adds a step to the first phase. It delays nothing,
+/// because it runs beside the steps of that phase. A pool with as many tags as AWS allows has no room for
+/// a note; late events are then not recognized.
+#[must_use]
+pub fn add_note(plan: Plan, desired: &UserPool, observed: Option<&ObservedPool>, note: &Applied, is_due: bool) -> Plan {
+    if desired.tags.len() >= MAX_TAGS {
+        return plan;
+    }
+    let Plan { mut phases } = plan;
+    let writes_pool = |phase: &Vec<Step>| {
+        phase.iter().any(|step| matches!(step, Step::CreateUserPool { .. } | Step::UpdateUserPool { .. }))
+    };
+    let is_noted = match phases.as_slice() {
+        [only] => writes_pool(only),
+        // The last phase may turn the protection on: too late for the note.
+        [early @ .., _] => early.iter().any(writes_pool),
+        [] => false,
+    };
+    if is_due && !is_noted {
+        let pool = before_protection(desired, observed);
+        let step = Step::UpdateUserPool { pool, changes: vec!["note of this event".to_owned()] };
+        match phases.first_mut() {
+            Some(first) => first.insert(0, step),
+            None => phases.push(vec![step]),
+        }
+    }
+    for step in phases.iter_mut().flatten() {
+        if let Step::CreateUserPool { pool } | Step::UpdateUserPool { pool, .. } = step {
+            pool.tags.insert(APPLIED_TAG.to_owned(), note.to_string());
+        }
+    }
+    Plan { phases }
 }
 
 fn pool_changes(desired: &UserPool, observed: &ObservedPool) -> Changes {
@@ -431,12 +475,7 @@ fn document_changes(
 /// Tells whether two spellings name the same key. DescribeSecret may show an ARN for a key that was
 /// given as an id or an alias. For the AWS managed key it shows nothing or the alias.
 pub(super) fn same_key(desired: Option<&str>, observed: Option<&str>) -> bool {
-    let short = |key: Option<&str>| -> String {
-        let key = key.unwrap_or("alias/aws/secretsmanager");
-        let resource = if key.starts_with("arn:") { key.splitn(6, ':').last().unwrap_or(key) } else { key };
-        resource.strip_prefix("key/").unwrap_or(resource).to_owned()
-    };
-    short(desired) == short(observed)
+    short_key_id(desired) == short_key_id(observed)
 }
 
 fn plan_verification(desired: &Desired, clients: &[Step], domain: &[Step], also: &BTreeSet<ClientName>) -> Vec<Step> {

@@ -14,5 +14,5 @@ pub mod step;
 #[cfg(test)]
 mod tests;
 
-pub use diff::{NOTE_KEPT_FOR_DAYS, Refusal, plan, plan_delete};
+pub use diff::{NOTE_KEPT_FOR_DAYS, Refusal, add_note, plan, plan_delete};
 pub use step::{Action, Changes, Deletion, Plan, SecretUpdate, Step};

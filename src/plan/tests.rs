@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{diff::same_key, *};
 use crate::model::{
-    Client, ClientId, Desired, Endpoints, Owner, Ownership, PoolId, ProviderConfig, RotationRecord,
+    Client, ClientId, Desired, Digest, Endpoints, Owner, Ownership, PoolId, ProviderConfig, RotationRecord,
     observed::{
         DeleteObservation, Observed, ObservedClient, ObservedDocument, ObservedPool, ObservedSecret, RemainingPool,
     },
@@ -49,6 +49,7 @@ fn observed(desired: &Desired) -> Observed {
             id: id.clone(),
             arn: "arn:pool".into(),
             state: desired.pool.clone(),
+            applied: None,
             m2m_only: true,
             created: std::time::Duration::ZERO,
             domain: Some(desired.domain.clone()),
@@ -216,4 +217,36 @@ fn a_change_of_key_writes_the_secret_anew_until_it_is_finished() {
     assert_snapshot!(shown(&desired, &cut_off), @"UpdateSecret machine-to-machine-dev/machine-to-machine-dev-client: key");
     let plan = plan(&desired, &cut_off, &BTreeSet::new()).unwrap();
     assert!(plan.steps().all(|step| matches!(step, Step::UpdateSecret { update, .. } if update.document)));
+}
+
+#[test]
+fn a_digest_covers_what_aws_stores_in_any_order() {
+    let digest = |properties: &Value| Digest::of_desired(&desired(properties));
+    let plain = digest(&json!({}));
+    for same in [
+        json!({ "VerifyToken": "false" }),
+        json!({ "SecretRecoveryWindowInDays": 30 }),
+        json!({ "SecretKmsKeyId": "alias/aws/secretsmanager" }),
+    ] {
+        assert_eq!(digest(&same), plain, "{same}");
+    }
+    for other in [
+        json!({ "EnvironmentName": "b" }),
+        json!({ "DomainPrefix": "b" }),
+        json!({ "UserPoolTier": "PLUS" }),
+        json!({ "DeletionProtection": "ACTIVE" }),
+        json!({ "Tags": { "a": "b" } }),
+        json!({ "SecretKmsKeyId": "alias/b" }),
+        json!({ "RotationDays": 30 }),
+        json!({ "RotateSecrets": "1" }),
+        json!({ "Clients": [{ "ClientName": "a" }] }),
+    ] {
+        assert_ne!(digest(&other), plain, "{other}");
+    }
+    let two = |a: &str, b: &str| {
+        let servers = [a, b].map(|name| json!({ "Identifier": name, "Scopes": [{ "ScopeName": "x" }] }));
+        let clients = [a, b].map(|name| json!({ "ClientName": name, "AllowedOAuthScopes": ["a/x"] }));
+        json!({ "ResourceServers": servers, "Clients": clients })
+    };
+    assert_eq!(digest(&two("a", "b")), digest(&two("b", "a")));
 }

@@ -10,13 +10,11 @@ use super::{
 };
 use crate::model::{
     Tags,
-    ownership::{OUR_TAG_KEYS, OUR_TAG_PREFIX, is_our_tag_key},
+    ownership::{MAX_TAGS, OUR_TAG_KEYS, OUR_TAG_PREFIX, is_our_tag_key},
 };
 
-/// The most tags that AWS allows on a user pool or a secret.
-/// <https://docs.aws.amazon.com/cognito/latest/developerguide/cognito-user-pools-tagging.html>
-const MAX_TAGS: usize = 50;
-/// The tags that the resource sets itself: the owner's three, `Environment` and `Project`. Count each further tag here.
+/// The tags that the resource sets itself: the owner's three, `Environment` and `Project`. The note on a pool
+/// is not among them: it is left out if there is no room.
 pub(super) const OUR_TAGS: usize = 5;
 pub(super) const MAX_USER_TAGS: usize = MAX_TAGS - OUR_TAGS;
 

@@ -49,6 +49,8 @@ pub(super) struct Applying<'a, S: Services> {
     /// When to give up on an unreachable token endpoint. All clients share it, because they share the
     /// endpoint.
     pub(super) verify_until: OnceLock<Instant>,
+    /// Whether a refused token is no failure.
+    pub(super) tolerates_refusal: bool,
     state: Mutex<State>,
 }
 
@@ -61,14 +63,21 @@ pub(super) struct State {
     pub(super) verified: Vec<Verification>,
 }
 
-/// Carries out the plan that was made from `observed`.
+/// One round: a plan and what it was made from.
+pub(super) struct Round<'a> {
+    pub(super) desired: &'a Desired,
+    pub(super) observed: &'a Observed,
+    pub(super) plan: &'a Plan,
+    pub(super) tolerates_refusal: bool,
+}
+
+/// Carries out the plan of one round.
 pub(super) async fn apply<S: Services>(
     aws: &Aws<'_, S>,
-    desired: &Desired,
-    observed: &Observed,
+    round: &Round<'_>,
     credentials: Credentials,
-    plan: &Plan,
 ) -> Result<Reconciled, Error> {
+    let Round { desired, observed, plan, tolerates_refusal } = *round;
     if desired.endpoints.are_under_the_domain() && may_be_new(desired, observed) {
         aws.first_look_up.domain_may_be_new();
     }
@@ -83,6 +92,7 @@ pub(super) async fn apply<S: Services>(
             .map(|(name, _)| name.clone())
             .collect(),
         verify_until: OnceLock::new(),
+        tolerates_refusal,
         state: Mutex::new(State::new(desired, observed, &credentials)),
         versions: credentials.versions,
     };
@@ -90,11 +100,8 @@ pub(super) async fn apply<S: Services>(
 
     let state = applying.state.into_inner().unwrap_or_else(PoisonError::into_inner);
     let (pool, pool_arn) = state.pool.ok_or(NO_POOL)?;
-    let verification = if state.verified.contains(&Verification::Unreachable) {
-        Verification::Unreachable
-    } else {
-        state.verified.first().copied().unwrap_or(Verification::Skipped)
-    };
+    let worst = [Verification::Failed, Verification::Unreachable, Verification::Verified];
+    let verification = worst.into_iter().find(|worst| state.verified.contains(worst)).unwrap_or(Verification::Skipped);
     Ok(Reconciled { pool, pool_arn, client_ids: state.clients, secret_arns: state.secret_arns, verification })
 }
 
@@ -123,8 +130,12 @@ impl<S: Services> Applying<'_, S> {
         let RetryingServices { pools, secrets, .. } = &self.aws.services;
         match step {
             Step::CreateUserPool { pool } => {
-                let (id, arn) = pools.create_user_pool(pool).await?;
-                self.aws.progress.found_pool(&id);
+                let (id, arn) = pools.create_user_pool(pool).await.inspect_err(|error| {
+                    if error.kind == ErrorKind::Lost {
+                        self.aws.progress.lost_created_pool();
+                    }
+                })?;
+                self.aws.progress.created_pool(&id);
                 self.state().pool = Some((id, arn));
             }
             Step::UpdateUserPool { pool, changes: _ } => pools.update_user_pool(&self.pool()?, pool).await?,

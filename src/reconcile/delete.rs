@@ -7,17 +7,17 @@ use uuid::Uuid;
 
 use super::{
     Aws, Error,
-    observe::{is_orphan, our_pools, secrets_of},
+    observe::{created_pools, is_orphan, look_again, our_pools, secrets_of, with_holder_of_prefix},
     phases::{self, MAX_CONCURRENT},
     rounds::{FIRST_PAUSE, MAX_ROUNDS, Rounds},
 };
 use crate::{
-    clock::{wait, wall_clock},
+    clock::{now, wait},
     model::{
-        ClientName, Owner, Ownership, PoolId, SecretName, Tags, UserPool,
+        Applied, ClientName, Digest, Owner, Ownership, PoolId, SecretName, Tags, UserPool,
         observed::{DeleteObservation, RemainingPool},
     },
-    plan::{Deletion, NOTE_KEPT_FOR_DAYS, plan_delete},
+    plan::{Deletion, NOTE_KEPT_FOR_DAYS, Refusal, plan_delete},
     ports::{
         AwsError, ErrorKind, NewSecret, SecretDescription, SecretVersions, Secrets, Services, UserPoolDescription,
         UserPools, all_pages,
@@ -28,22 +28,44 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct DeleteTarget<'a> {
     pub owner: &'a Owner,
-    /// The PhysicalResourceId: a pool's id, or anything else.
-    pub physical_id: &'a str,
-    /// `None` if the properties do not parse. Then every pool of the account is a candidate.
-    pub pool_name: Option<&'a str>,
+    pub scope: DeleteScope,
+    /// The pool's name and its domain prefix; `None` if the properties do not parse.
+    pub names: Option<PoolNames<'a>>,
     /// The names that the properties declare. Their tags decide.
     pub secrets: BTreeSet<SecretName>,
     pub recovery_window_in_days: u8,
-    /// When the event was sent, since the Unix epoch.
-    pub sent_at: Duration,
     /// Whether this run may turn deletion protection off, because it turned it on itself.
     pub lift_protection: bool,
 }
 
+/// What the properties say about the pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PoolNames<'a> {
+    pub pool: &'a str,
+    pub prefix: &'a str,
+}
+
+/// Which of the owner's pools a Delete means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DeleteScope {
+    /// The pool with this id.
+    Pool(PoolId),
+    /// What one Create made that has failed. `pool` is the pool that it had when it failed.
+    FailedCreate { request: Digest, pool: Option<PoolId> },
+    /// What there was at this time, since the Unix epoch: CloudFormation invented the id, because no
+    /// Create has answered.
+    SentAt(Duration),
+}
+
+/// A Create that turned deletion protection on sees the note of a Delete within this time, and removes
+/// everything itself.
+const CREATE_ENDS_WITHIN: Duration = Duration::from_secs(30);
+const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(2);
+
 /// Deletes everything with the owner's tags.
 ///
 /// # Guarantees
+/// - It deletes nothing that a newer event than the target's has made.
 /// - It deletes nothing while deletion protection is active on the pool.
 /// - It succeeds if everything is gone already, or if nothing was ever created.
 ///
@@ -51,14 +73,28 @@ pub struct DeleteTarget<'a> {
 /// What could not be deleted. A later run goes on from there.
 pub async fn delete<S: Services>(aws: &Aws<'_, S>, target: &DeleteTarget<'_>) -> Result<(), Error> {
     let mut rounds = Rounds::default();
+    let give_up_at = now() + CREATE_ENDS_WITHIN.min(aws.time_left());
     loop {
         match delete_once(aws, target).await {
             Ok(()) => return Ok(()),
+            Err(error) if may_meet_a_create(target, &error) && now() + LOOK_AGAIN_AFTER < give_up_at => {
+                aws.progress.during("waiting for a Create that may still run", wait(LOOK_AGAIN_AFTER)).await;
+            }
             // Cognito may still be deleting a domain, or a Create may still run.
             Err(error) if rounds.another(aws, &error).await => {}
             Err(error) => return Err(error),
         }
     }
+}
+
+/// Tells whether a Create that still runs may have caused the error: it has just protected the pool.
+fn may_meet_a_create(target: &DeleteTarget<'_>, error: &Error) -> bool {
+    let is_protected = match error {
+        Error::Refusal(Refusal::DeletionProtected { .. }) => true,
+        Error::Step { source, .. } => source.operation == "DeleteUserPool" && source.kind == ErrorKind::Refused,
+        _ => false,
+    };
+    is_protected && matches!(target.scope, DeleteScope::SentAt(_))
 }
 
 async fn delete_once<S: Services>(aws: &Aws<'_, S>, target: &DeleteTarget<'_>) -> Result<(), Error> {
@@ -85,7 +121,11 @@ pub(super) async fn perform_deletion<S: Services>(aws: &Aws<'_, S>, deletion: &D
             aws.services.secrets.delete_secret(name, *recovery_window_in_days).await
         }
         Deletion::UserPoolDomain { pool, prefix } => aws.services.pools.delete_user_pool_domain(pool, prefix).await,
-        Deletion::UserPool { id } => aws.services.pools.delete_user_pool(id).await,
+        Deletion::UserPool { id } => {
+            aws.services.pools.delete_user_pool(id).await?;
+            aws.progress.pool_is_gone(id);
+            Ok(())
+        }
     }
 }
 
@@ -120,25 +160,73 @@ async fn pools_to_delete<S: Services>(
     aws: &Aws<'_, S>,
     target: &DeleteTarget<'_>,
 ) -> Result<Option<Vec<UserPoolDescription>>, AwsError> {
-    let DeleteTarget { owner, physical_id, pool_name, .. } = target;
-    let mut pools = our_pools(aws, owner, *pool_name).await?;
-    if let Some(id) = PoolId::parse(physical_id)
-        && !pools.iter().any(|pool| pool.id == id)
-    {
-        match aws.services.pools.describe_user_pool(&id).await? {
-            Some(pool) if owner.owns(&pool.state.tags) => pools.push(pool),
-            // Another owner's pool. Only the tags decide.
-            Some(_) => {}
-            // This pool is gone, and the resource has a newer one. So the event is a late second
-            // delivery, and does not mean what is there now.
-            None if !pools.is_empty() => {
-                tracing::warn!(pool = %id, "the pool is gone and the resource has another one; nothing to do");
-                return Ok(None);
-            }
-            None => {}
+    let is_newer = |pool: &UserPoolDescription| {
+        let Some(note) = Applied::of(&pool.state.tags) else { return false };
+        match &target.scope {
+            DeleteScope::Pool(_) => false,
+            DeleteScope::FailedCreate { request, .. } => note.latest() != Some(request),
+            DeleteScope::SentAt(sent_at) => sent_at.as_millis() < note.at.as_millis(),
         }
+    };
+    let pools = match &target.scope {
+        DeleteScope::Pool(id) => match aws.services.pools.describe_user_pool(id).await? {
+            Some(pool) if target.owner.owns(&pool.state.tags) => vec![pool],
+            // Another owner's pool. Only the tags decide.
+            Some(_) => pools_by_tags(aws, target).await?,
+            None => {
+                let pools = pools_by_tags(aws, target).await?;
+                if !pools.is_empty() {
+                    // This pool is gone, and the resource has a newer one. So the event is a late second
+                    // delivery, and does not mean what is there now.
+                    tracing::warn!(pool = %id, "the pool is gone and the resource has another one; nothing to do");
+                    return Ok(None);
+                }
+                pools
+            }
+        },
+        DeleteScope::FailedCreate { .. } | DeleteScope::SentAt(_) => pools_by_tags(aws, target).await?,
+    };
+    if let Some(pool) = pools.iter().find(|pool| is_newer(pool)) {
+        tracing::warn!(pool = %pool.id, "a newer event was applied to the resource's pool; nothing to do");
+        return Ok(None);
     }
     Ok(Some(pools))
+}
+
+/// Finds the pools with the owner's tags: first those of the declared name, because an account may have
+/// a thousand pools, then those of any name.
+async fn pools_by_tags<S: Services>(
+    aws: &Aws<'_, S>,
+    target: &DeleteTarget<'_>,
+) -> Result<Vec<UserPoolDescription>, AwsError> {
+    let DeleteTarget { owner, scope, names, .. } = target;
+    let mut pools = created_pools(aws).await?;
+    let mut add = |found: Vec<UserPoolDescription>| {
+        for pool in found {
+            if !pools.iter().any(|known| known.id == pool.id) {
+                pools.push(pool);
+            }
+        }
+        pools.clone()
+    };
+    if let DeleteScope::FailedCreate { pool: Some(id), .. } = scope {
+        // It may be too new to be listed, or to show its tags.
+        let pool = look_again(aws, async || {
+            let pool = aws.services.pools.describe_user_pool(id).await?;
+            let is_settled = pool.as_ref().is_none_or(|pool| owner.owns(&pool.state.tags));
+            Ok(is_settled.then_some(pool))
+        });
+        add(pool.await?.flatten().into_iter().collect());
+    }
+    let Some(PoolNames { pool: name, prefix }) = names else { return Ok(add(our_pools(aws, owner, None).await?)) };
+    let prefix = aws.services.pools.describe_user_pool_domain(prefix);
+    let (named, prefix) = future::try_join(our_pools(aws, owner, Some(name)), prefix).await?;
+    let found = add(with_holder_of_prefix(aws, owner, named, prefix.as_ref()).await?);
+    // A Create that has failed used this name.
+    if !found.is_empty() || matches!(scope, DeleteScope::FailedCreate { .. }) {
+        return Ok(found);
+    }
+    our_pools(aws, owner, None).await
 }
 
 /// Reads the secrets that the properties name and those that the listing shows.
@@ -178,22 +266,23 @@ async fn is_our_orphan<S: Services>(
     Ok(false)
 }
 
+/// When the Delete was sent, in microseconds since the Unix epoch.
 const DELETED_AT: &str = "cognito-m2m:deleted-at";
 
 fn note_name(owner: &Owner) -> SecretName {
     SecretName(format!("cognito-m2m/deleted/{}", owner.fingerprint()))
 }
 
-/// Leaves a note for a Create that may still run.
+/// Leaves a note for a Create that may still run: when this Delete was sent.
 ///
 /// CloudFormation sends such a Delete with an id that it invented, because no Create has answered. The
 /// Delete first writes the note and then deletes what it sees. The Create looks for the note after its
 /// last write. So one of the two sees everything that was created. The note is an empty secret that is
 /// scheduled for deletion at once: it costs nothing, nobody can read it, and it vanishes in a week.
-pub async fn note_delete<S: Services>(aws: &Aws<'_, S>, owner: &Owner) {
+pub async fn note_delete<S: Services>(aws: &Aws<'_, S>, owner: &Owner, sent_at: Duration) {
     let name = note_name(owner);
     let mut tags = owner.tags();
-    tags.insert(DELETED_AT.to_owned(), wall_clock().as_millis().to_string());
+    tags.insert(DELETED_AT.to_owned(), sent_at.as_micros().to_string());
     let write = async {
         // The note may appear or vanish between two calls: by a lost answer, by another delivery, or at
         // the end of its week.
@@ -230,10 +319,10 @@ async fn write_note<S: Services>(aws: &Aws<'_, S>, name: &SecretName, tags: &Tag
     secrets.delete_secret(name, NOTE_KEPT_FOR_DAYS).await
 }
 
-/// Tells whether a Delete was sent after this Create. If that cannot be found out, the Create goes on as
-/// if there were none.
-pub async fn deleted_while_creating<S: Services>(aws: &Aws<'_, S>, created: &DeleteTarget<'_>) -> bool {
-    let name = note_name(created.owner);
+/// Tells whether a Delete was sent after a Create. If that cannot be found out, the Create goes on as if
+/// there were none.
+pub async fn deleted_while_creating<S: Services>(aws: &Aws<'_, S>, owner: &Owner, created_at: Duration) -> bool {
+    let name = note_name(owner);
     let note = match aws.progress.during("looking for a Delete", aws.services.secrets.describe_secret(&name)).await {
         Ok(note) => note,
         Err(error) => {
@@ -241,6 +330,6 @@ pub async fn deleted_while_creating<S: Services>(aws: &Aws<'_, S>, created: &Del
             return false;
         }
     };
-    let deleted_at_ms = note.and_then(|note| note.tags.get(DELETED_AT)?.parse::<u128>().ok());
-    deleted_at_ms.is_some_and(|deleted_at_ms| deleted_at_ms >= created.sent_at.as_millis())
+    let deleted_at = note.and_then(|note| note.tags.get(DELETED_AT)?.parse::<u128>().ok());
+    deleted_at.is_some_and(|deleted_at| deleted_at >= created_at.as_micros())
 }

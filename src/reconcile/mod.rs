@@ -25,7 +25,7 @@ use std::{
     time::Duration,
 };
 
-pub use delete::{DeleteTarget, delete, deleted_while_creating, note_delete};
+pub use delete::{DeleteScope, DeleteTarget, PoolNames, delete, deleted_while_creating, note_delete};
 pub use error::Error;
 pub use observe::{pools_of_name, secrets_of};
 pub use progress::Progress;
@@ -33,8 +33,11 @@ pub use progress::Progress;
 use self::{new_domain::FirstLookUp, rounds::Rounds};
 use crate::{
     clock::{Deadline, millis, now},
-    model::{ClientId, ClientName, Desired, PoolId, SecretName, observed::Observed},
-    plan::{Plan, Step, plan},
+    model::{
+        Applied, Client, ClientId, ClientName, Desired, Digest, EventStamp, Ownership, PoolId, SecretName,
+        observed::{Observed, ObservedPool},
+    },
+    plan::{Plan, Step, add_note, plan},
     ports::Services,
     retry::RetryingServices,
 };
@@ -72,6 +75,27 @@ pub enum Target {
     Update(PoolId),
 }
 
+/// A Create or an Update.
+#[derive(Clone, Copy, Debug)]
+pub struct Deployment<'a> {
+    pub desired: &'a Desired,
+    pub target: &'a Target,
+    pub stamp: &'a EventStamp,
+    /// What the previous properties declare, if there are any and they can be read.
+    pub former: Option<&'a Desired>,
+}
+
+/// How a Create or an Update ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Done(Reconciled),
+    /// A newer event was applied before, so this one changed nothing. `present` is what is there.
+    Late {
+        present: Box<Desired>,
+        reconciled: Reconciled,
+    },
+}
+
 /// The result of a Create or an Update, for its response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reconciled {
@@ -87,6 +111,8 @@ pub enum Verification {
     Verified,
     Unreachable,
     Skipped,
+    /// The endpoint refused, in a rollback.
+    Failed,
 }
 
 impl Verification {
@@ -96,6 +122,7 @@ impl Verification {
             Self::Verified => "verified",
             Self::Unreachable => "unreachable",
             Self::Skipped => "skipped",
+            Self::Failed => "failed",
         }
     }
 }
@@ -108,32 +135,26 @@ impl Verification {
 ///   same thing, a unique name (the domain's, or the secret version's) decides which one stays. The
 ///   other one is deleted.
 /// - It touches only what it owns.
+/// - It changes nothing if a newer event was applied to the pool.
 ///
 /// # Errors
 /// What failed and on what. The finished work stays, and a later run goes on from there.
-pub async fn reconcile<S: Services>(
-    aws: &Aws<'_, S>,
-    desired: &Desired,
-    target: &Target,
-    former_secrets: &BTreeSet<SecretName>,
-    created: Option<&DeleteTarget<'_>>,
-) -> Result<Reconciled, Error> {
+pub async fn reconcile<S: Services>(aws: &Aws<'_, S>, deployment: &Deployment<'_>) -> Result<Outcome, Error> {
+    let Deployment { desired, target, stamp, .. } = deployment;
     let mut verify: BTreeSet<ClientName> = match target {
         Target::Create => desired.clients.iter().map(|client| client.name.clone()).collect(),
         Target::Update(_) => BTreeSet::new(),
     };
     let mut rounds = Rounds::waiting_for_permissions();
     loop {
-        let error = match reconcile_once(aws, desired, target, former_secrets, &mut verify).await {
-            Ok(reconciled) => return Ok(reconciled),
+        let error = match reconcile_once(aws, deployment, &mut verify).await {
+            Ok(outcome) => return Ok(outcome),
             Err(error) => error,
         };
         if !rounds.another(aws, &error).await {
             return Err(error);
         }
-        if let Some(created) = created
-            && deleted_while_creating(aws, created).await
-        {
+        if **target == Target::Create && deleted_while_creating(aws, &desired.owner, stamp.at).await {
             return Err(Error::DeletedMeanwhile);
         }
     }
@@ -150,15 +171,15 @@ pub async fn observe<S: Services>(aws: &Aws<'_, S>, desired: &Desired, target: &
 
 async fn reconcile_once<S: Services>(
     aws: &Aws<'_, S>,
-    desired: &Desired,
-    target: &Target,
-    former_secrets: &BTreeSet<SecretName>,
+    deployment: &Deployment<'_>,
     verify: &mut BTreeSet<ClientName>,
-) -> Result<Reconciled, Error> {
+) -> Result<Outcome, Error> {
+    let Deployment { desired, target, stamp, former } = deployment;
     let started = now();
+    let former_secrets = former.map(Desired::secret_names).unwrap_or_default();
     let (observed, credentials) = aws
         .progress
-        .during("reading the present state", Box::pin(observe::observe(aws, desired, target, former_secrets)))
+        .during("reading the present state", Box::pin(observe::observe(aws, desired, target, &former_secrets)))
         .await?;
     match &observed.pool {
         Some(pool) => aws.progress.found_pool(&pool.id),
@@ -166,14 +187,85 @@ async fn reconcile_once<S: Services>(
         None if aws.progress.pool().is_some() => return Err(Error::DeletedMeanwhile),
         None => {}
     }
+    let applied = observed.pool.as_ref().and_then(|pool| pool.applied.as_ref());
+    if let Some(pool) = &observed.pool
+        && applied.is_some_and(|applied| stamp.is_late(applied))
+    {
+        tracing::warn!(pool = %pool.id, "a newer event was applied; nothing to do");
+        return Ok(late(desired, &observed, pool));
+    }
     let plan = plan(desired, &observed, verify)?;
+    let (note, is_due) = note(deployment, applied, &plan);
+    let plan = add_note(plan, &desired.pool, observed.pool.as_ref(), &note, is_due);
     log_plan(&plan, started.elapsed());
     // A second round must still verify what the first one changed.
     verify.extend(plan.steps().filter_map(|step| match step {
         Step::VerifyToken { client } => Some(client.clone()),
         _ => None,
     }));
-    apply::apply(aws, desired, &observed, credentials, &plan).await
+    // A rollback must restore the old state even if a client was broken before.
+    let tolerates_refusal = note.returned;
+    let round = apply::Round { desired, observed: &observed, plan: &plan, tolerates_refusal };
+    apply::apply(aws, &round, credentials).await.map(Outcome::Done)
+}
+
+/// Returns the note that this event leaves on the pool, and whether it must be written.
+fn note(deployment: &Deployment<'_>, applied: Option<&Applied>, plan: &Plan) -> (Applied, bool) {
+    let Deployment { desired, target, stamp, former } = deployment;
+    let state = Digest::of_desired(desired);
+    match target {
+        Target::Create => {
+            let note = Applied::by_create(applied, stamp, &state);
+            let is_due = applied != Some(&note);
+            (note, is_due)
+        }
+        Target::Update(_) => {
+            let old = former.map(Digest::of_desired);
+            let note = Applied::by_update(applied, stamp, &state, old.as_ref());
+            // An update that changes nothing writes nothing, unless the note says something else: an
+            // update that failed may have written its note and nothing more.
+            let is_due = match applied {
+                applied if !plan.is_empty() => applied != Some(&note),
+                applied => applied.is_some_and(|applied| applied.state != state),
+            };
+            (note, is_due)
+        }
+    }
+}
+
+/// Returns what is there, in the order of the late event as far as it knows the clients.
+fn late(desired: &Desired, observed: &Observed, pool: &ObservedPool) -> Outcome {
+    let mut reconciled = Reconciled {
+        pool: pool.id.clone(),
+        pool_arn: pool.arn.clone(),
+        client_ids: BTreeMap::new(),
+        secret_arns: BTreeMap::new(),
+        verification: Verification::Skipped,
+    };
+    let mut clients = Vec::new();
+    for client in &pool.clients {
+        let mut secrets = observed.secrets.iter().filter(|(_, secret)| secret.ownership == Ownership::Ours);
+        let secret = secrets
+            .find(|(_, secret)| secret.document.as_ref().is_some_and(|document| document.client_id == client.id));
+        reconciled.client_ids.insert(client.name.clone(), client.id.clone());
+        reconciled.secret_arns.extend(secret.map(|(_, secret)| (client.name.clone(), secret.arn.clone())));
+        clients.push(Client {
+            name: client.name.clone(),
+            scopes: client.scopes.clone(),
+            access_token_validity_minutes: client.access_token_validity_minutes,
+            secret_name: secret.map_or_else(|| SecretName::from(""), |(name, _)| name.clone()),
+        });
+    }
+    let place = |name: &ClientName| desired.clients.iter().position(|client| client.name == *name);
+    clients.sort_by_key(|client| (place(&client.name).unwrap_or(usize::MAX), client.name.clone()));
+    let present = Desired {
+        pool: pool.state.clone(),
+        domain: pool.domain.clone().unwrap_or_else(|| desired.domain.clone()),
+        resource_servers: pool.resource_servers.clone(),
+        clients,
+        ..desired.clone()
+    };
+    Outcome::Late { present: Box::new(present), reconciled }
 }
 
 fn log_plan<St: std::fmt::Display>(plan: &Plan<St>, observed_in: Duration) {

@@ -1,13 +1,18 @@
 //! Reads what AWS holds.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    ops::ControlFlow,
+    time::Duration,
+};
 
 use futures::{StreamExt, TryStreamExt, future, stream};
 
 use super::{Aws, Error, Target, phases::MAX_CONCURRENT};
 use crate::{
+    clock::{now, poll_until},
     model::{
-        ClientId, ClientName, Desired, Domain, Owner, Ownership, PoolId, ResourceServer, SecretName, Tags,
+        Applied, ClientId, ClientName, Desired, Domain, Owner, Ownership, PoolId, ResourceServer, SecretName, Tags,
         observed::{Observed, ObservedClient, ObservedPool, ObservedSecret},
     },
     ports::{
@@ -17,6 +22,10 @@ use crate::{
     redact::Secret,
     rotation::versions::{labeled, read_listed},
 };
+
+/// What a run has created shows up within seconds.
+const VISIBLE_WITHIN: Duration = Duration::from_secs(15);
+const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// Secret values that were read on the way, for the steps that must write them again. Kept apart from
 /// Observed, because Observed may be printed.
@@ -52,7 +61,7 @@ pub(super) async fn observe<S: Services>(
         match target {
             Target::Create => {
                 let (pools, prefix, secrets) =
-                    future::try_join3(our_pools(aws, &desired.owner, Some(&desired.pool.name)), prefix, secrets)
+                    future::try_join3(pools_of_create(aws, &desired.owner, &desired.pool.name), prefix, secrets)
                         .await?;
                 let pools = with_holder_of_prefix(aws, &desired.owner, pools, prefix.as_ref()).await?;
                 let (chosen, surplus) = choose_pool(pools, prefix.as_ref());
@@ -117,11 +126,67 @@ pub(super) async fn observe<S: Services>(
                     secret.ownership = Ownership::Reclaimable;
                 }
             }
-            let UserPoolDescription { id, arn, state, m2m_only, domain: _, created } = pool;
-            Some(ObservedPool { id, arn, state, m2m_only, created, domain, resource_servers, clients })
+            let UserPoolDescription { id, arn, mut state, m2m_only, domain: _, created } = pool;
+            let applied = Applied::take(&mut state.tags);
+            Some(ObservedPool { id, arn, state, applied, m2m_only, created, domain, resource_servers, clients })
         }
     };
     Ok((Observed { pool, surplus_pools, prefix_taken_by, secrets: secrets.found }, credentials))
+}
+
+/// Finds the pools of a Create: those with the owner's tags, and those that this run created.
+///
+/// AWS may not list a new pool, describe it, or show its tags at once. A run that took its own pool for
+/// deleted would stop, or create a second one.
+async fn pools_of_create<S: Services>(
+    aws: &Aws<'_, S>,
+    owner: &Owner,
+    name: &str,
+) -> Result<Vec<UserPoolDescription>, AwsError> {
+    let created = created_pools(aws).await?;
+    let listed = if created.is_empty() && aws.progress.may_have_created_pool() {
+        // The answer to CreateUserPool was lost.
+        look_again(aws, async || {
+            let pools = our_pools(aws, owner, Some(name)).await?;
+            Ok((!pools.is_empty()).then_some(pools))
+        })
+        .await?
+        .unwrap_or_default()
+    } else {
+        our_pools(aws, owner, Some(name)).await?
+    };
+    let others = listed.into_iter().filter(|pool| !created.iter().any(|created| created.id == pool.id)).collect();
+    Ok([created, others].concat())
+}
+
+/// Describes the pools that this run created, by their ids.
+pub(super) async fn created_pools<S: Services>(aws: &Aws<'_, S>) -> Result<Vec<UserPoolDescription>, AwsError> {
+    let mut pools = Vec::new();
+    for id in aws.progress.created_pools() {
+        match look_again(aws, async || aws.services.pools.describe_user_pool(&id).await).await? {
+            Some(pool) => pools.push(pool),
+            None => aws.progress.pool_is_gone(&id),
+        }
+    }
+    Ok(pools)
+}
+
+/// Repeats a read that finds nothing until it finds something. Returns `None` if it never does.
+pub(super) async fn look_again<S: Services, T>(
+    aws: &Aws<'_, S>,
+    read: impl AsyncFn() -> Result<Option<T>, AwsError>,
+) -> Result<Option<T>, AwsError> {
+    let end = (now() + VISIBLE_WITHIN).min(aws.services.deadline.for_work());
+    let found = poll_until(end, LOOK_AGAIN_AFTER, async || match read().await {
+        Ok(Some(found)) => ControlFlow::Break(Ok(found)),
+        Ok(None) => ControlFlow::Continue(None),
+        Err(error) => ControlFlow::Break(Err(Some(error))),
+    });
+    match found.await {
+        Ok(found) => Ok(Some(found)),
+        Err(None) => Ok(None),
+        Err(Some(error)) => Err(error),
+    }
 }
 
 /// Finds the pools with the owner's tags, among the pools of one name or among all.
@@ -155,7 +220,7 @@ async fn pools_named<S: Services>(aws: &Aws<'_, S>, name: Option<&str>) -> Resul
 
 /// Adds the pool that holds the prefix, if it is ours and not listed yet: a second delivery of the event
 /// may have created it meanwhile.
-async fn with_holder_of_prefix<S: Services>(
+pub(super) async fn with_holder_of_prefix<S: Services>(
     aws: &Aws<'_, S>,
     owner: &Owner,
     mut pools: Vec<UserPoolDescription>,

@@ -10,6 +10,10 @@ pub struct Progress(Mutex<State>);
 #[derive(Debug, Default)]
 struct State {
     pool: Option<PoolId>,
+    /// The pools that this run created. AWS may not list them, or show their tags, at once.
+    created_pools: Vec<PoolId>,
+    /// Whether the answer to a CreateUserPool was lost.
+    may_have_created_pool: bool,
     in_flight: Vec<String>,
 }
 
@@ -28,6 +32,28 @@ impl Progress {
 
     pub(super) fn found_pool(&self, pool: &PoolId) {
         self.state().pool = Some(pool.clone());
+    }
+
+    pub(super) fn created_pool(&self, pool: &PoolId) {
+        self.found_pool(pool);
+        self.state().created_pools.push(pool.clone());
+    }
+
+    pub(super) fn lost_created_pool(&self) {
+        self.state().may_have_created_pool = true;
+    }
+
+    pub(super) fn created_pools(&self) -> Vec<PoolId> {
+        self.state().created_pools.clone()
+    }
+
+    pub(super) fn may_have_created_pool(&self) -> bool {
+        self.state().may_have_created_pool
+    }
+
+    /// Notes that a pool is gone, so that nobody waits for it again.
+    pub(super) fn pool_is_gone(&self, pool: &PoolId) {
+        self.state().created_pools.retain(|created| created != pool);
     }
 
     /// Runs one piece of work under its name.

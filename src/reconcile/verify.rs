@@ -35,6 +35,10 @@ impl<S: Services> Applying<'_, S> {
         let result = self.request_token(&expected, &secret).await;
         let verification = match result {
             Ok(verification) => verification,
+            Err(TokenError::Refused(reason)) if self.tolerates_refusal => {
+                tracing::warn!(client = %name, reason, "the token is not valid; a rollback goes on all the same");
+                Verification::Failed
+            }
             Err(TokenError::Refused(reason)) => {
                 return Err(StepError::Other(Error::Token { client: name.clone(), reason }));
             }

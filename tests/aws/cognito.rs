@@ -38,6 +38,7 @@ async fn create_user_pool_sends_a_strictly_machine_to_machine_pool_with_its_owne
             "AdminCreateUserConfig": admin_only(),
             "MfaConfiguration": "OFF",
             "AccountRecoverySetting": { "RecoveryMechanisms": [{ "Priority": 1, "Name": "admin_only" }] },
+            "IssuerConfiguration": { "Type": "ORIGINAL" },
         }),
     )
     .await;
@@ -59,6 +60,7 @@ async fn update_user_pool_sends_the_whole_pool_because_cognito_resets_what_is_le
             "AdminCreateUserConfig": admin_only(),
             "MfaConfiguration": "OFF",
             "AccountRecoverySetting": { "RecoveryMechanisms": [{ "Priority": 1, "Name": "admin_only" }] },
+            "IssuerConfiguration": { "Type": "ORIGINAL" },
             "AutoVerifiedAttributes": [],
         }),
     )
@@ -241,6 +243,9 @@ async fn a_pool_that_has_drifted_from_machine_to_machine_is_not_strict() {
         ),
         (json!({ "AutoVerifiedAttributes": ["email"] }), false),
         (json!({ "AutoVerifiedAttributes": [] }), true),
+        (json!({ "IssuerConfiguration": { "Type": "ORIGINAL" } }), true),
+        (json!({ "IssuerConfiguration": { "Type": "UPDATED" } }), false),
+        (json!({ "IssuerConfiguration": {} }), true),
     ] {
         aws.answers(200, &json!({ "UserPool": with(described_pool(), &drift) })).await;
         let pool = aws.pools.describe_user_pool(&pool_id()).await.unwrap().unwrap();

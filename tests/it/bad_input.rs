@@ -362,7 +362,6 @@ fn events() -> Vec<(Value, &'static str)> {
         (with("StackId", json!(["a"])), "StackId"),
         (with("ResourceProperties", json!([1])), "ResourceProperties"),
         (with("RequestType", json!("Update")), "PhysicalResourceId"),
-        (with("RequestType", json!("Delete")), "PhysicalResourceId"),
     ]
 }
 

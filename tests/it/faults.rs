@@ -5,11 +5,13 @@
 
 use std::{fmt, panic::AssertUnwindSafe, pin::Pin, time::Duration};
 
+use cognito_m2m::{model::PoolId, redact::Secret};
 use futures::FutureExt;
 use serde_json::{Value, json};
 
 use crate::support::{
     CfnResponse, Fault, Session, Stack, assert_is, assert_no_complaints, assert_nothing_left,
+    cloudformation::assert_pool_is,
     fixtures::{INVENTED_ID, add_foreign_things, foreign_things, large, large_changed, with},
     new_stack,
 };
@@ -54,7 +56,14 @@ enum Request {
     Create,
     Update,
     Delete,
+    /// An Update that was carried out once, and was followed by another.
+    LateUpdate,
+    /// The Update after one that failed because a client's secret no longer works.
+    Rollback,
 }
+
+/// The RequestId of the event that [`late_update`] has sent before.
+const LATE: &str = "late";
 
 /// An account, and the id of the stack's resource if it has one.
 type SetUp = Pin<Box<dyn Future<Output = (Stack, Option<String>)>>>;
@@ -78,7 +87,8 @@ impl Scenario {
         let id = id.unwrap_or_default();
         match self.request {
             Request::Create => stack.create_event(&self.properties),
-            Request::Update => stack.update_event(id, &self.properties, &self.old),
+            Request::Update | Request::Rollback => stack.update_event(id, &self.properties, &self.old),
+            Request::LateUpdate => with(stack.update_event(id, &self.properties, &self.old), "RequestId", LATE),
             Request::Delete => stack.delete_event(id, &self.properties),
         }
     }
@@ -132,7 +142,49 @@ fn scenarios() -> Vec<Scenario> {
             Request::Delete,
             large(),
         ),
+        Scenario::new("a late Update", late_update, Request::LateUpdate, large_changed()),
+        Scenario {
+            old: large_changed(),
+            ..Scenario::new("a rollback over a broken client", broken_client, Request::Rollback, large())
+        },
+        Scenario::new("a Create while lists and tags lag", lagging_account, Request::Create, large()),
     ]
+}
+
+/// A stack that an Update has changed and another one has changed back. The first comes again.
+fn late_update() -> SetUp {
+    Box::pin(async {
+        let (stack, id) = large_stack().await;
+        let pool = id.clone().unwrap();
+        let update = stack.update_event(&pool, &large_changed(), &large());
+        stack.send(&with(update, "RequestId", LATE)).await.good();
+        stack.update(&pool, &large(), &large_changed()).await.good();
+        stack.world().calls.clear();
+        (stack, id)
+    })
+}
+
+/// A stack whose Update has failed, because Cognito does not know the secret that is recorded for a client.
+fn broken_client() -> SetUp {
+    Box::pin(async {
+        let stack = new_stack();
+        let id = stack.create(&large()).await.good().physical_id().to_owned();
+        for pool in stack.world().pools.values_mut() {
+            let web = pool.clients.values_mut().find(|client| client.client.name.as_str() == "web").unwrap();
+            web.secrets[0].value = Secret::new("what-nobody-has-recorded".to_owned());
+        }
+        stack.update(&id, &large_changed(), &large()).await.failed("web");
+        (stack, Some(id))
+    })
+}
+
+fn lagging_account() -> SetUp {
+    Box::pin(async {
+        let stack = new_stack();
+        stack.world().behavior.pool_listing_lags = Duration::from_secs(5);
+        stack.world().behavior.tags_lag = Duration::from_secs(5);
+        (stack, None)
+    })
 }
 
 fn empty_account() -> SetUp {
@@ -198,8 +250,23 @@ async fn aftermath(stack: &Stack, scenario: &Scenario, id: Option<&str>, respons
     let Scenario { properties, old, .. } = scenario;
     let own_id = response.physical_id();
     match (scenario.request, response.succeeded()) {
+        (Request::LateUpdate, _) => {
+            assert_eq!(Some(own_id), id, "the id that it was given");
+            assert_eq!(stack.world().writes(), Vec::<&str>::new(), "a late event changes nothing");
+            assert_is(stack, old);
+        }
+        (Request::Rollback, succeeded) => {
+            if !succeeded {
+                // The user continues the rollback.
+                stack.update(own_id, properties, old).await.good_at("the second rollback");
+            }
+            let world = stack.world();
+            assert_pool_is(&world.pools[&PoolId::from(own_id)], &stack.desired(properties));
+        }
         (Request::Create | Request::Update, true) => {
             assert_is(stack, properties);
+            let tags_lag = stack.world().behavior.tags_lag;
+            tokio::time::sleep(tags_lag).await;
             stack.update(own_id, properties, properties).await.good_at("the same once more");
         }
         (Request::Create, false) => {
@@ -219,7 +286,7 @@ async fn aftermath(stack: &Stack, scenario: &Scenario, id: Option<&str>, respons
             assert_nothing_left(stack);
         }
     }
-    if !matches!(scenario.request, Request::Delete) {
+    if !matches!(scenario.request, Request::Delete | Request::Rollback) {
         assert_no_complaints(stack);
     }
 }

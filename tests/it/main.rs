@@ -17,6 +17,7 @@ mod convergence;
 mod corpus;
 mod faults;
 mod iam_roles;
+mod late;
 mod layers;
 mod left_over_rotations;
 mod lifecycle;

@@ -186,8 +186,10 @@ async fn a_hang_before_the_first_call_is_answered_too() {
 async fn an_id_without_a_pool_is_the_same_every_time_and_says_nothing_of_a_pool() {
     let stack = new_stack();
     let bad = json!({ "EnvironmentName": "UP" });
-    let (one, two) = (stack.create(&bad).await, stack.create(&bad).await);
+    let event = stack.create_event(&bad);
+    let (one, two) = (stack.send(&event).await, stack.send(&event).await);
     assert_eq!(one.physical_id(), two.physical_id());
+    assert_ne!(one.physical_id(), stack.create(&bad).await.physical_id(), "another Create");
     assert!(one.physical_id().contains("M2M") && !one.physical_id().contains('_'), "{}", one.physical_id());
     let other = Stack::new(&stack.aws, "other").create(&bad).await;
     assert_ne!(one.physical_id(), other.physical_id());

@@ -228,9 +228,14 @@ impl Case {
 
     /// Runs an event that must fail and change nothing; returns the error.
     pub fn fails(&mut self, event: &Value) -> String {
+        self.fails_within(event, SHORT_TIMEOUT)
+    }
+
+    /// Does the same as [`Self::fails`] with another timeout of the function.
+    pub fn fails_within(&mut self, event: &Value, timeout: Duration) -> String {
         let before = self.cloud.snapshot();
         self.cloud.take_calls();
-        let error = self.invoke(event.clone(), SHORT_TIMEOUT).expect_err(&event.to_string());
+        let error = self.invoke(event.clone(), timeout).expect_err(&event.to_string());
         assert_eq!(self.cloud.take_writes(), Vec::<String>::new(), "{event}: {error}");
         assert!(self.cloud.snapshot() == before, "{event} has changed something");
         error

@@ -35,6 +35,7 @@ fn the_provider_rotates_once_for_a_new_value_and_not_for_a_redelivery_or_a_rollb
 
     assert_eq!(update(&mut case, "r0", "", ""), Vec::<String>::new());
     let rotation = [
+        "UpdateUserPool",
         "PutSecretValue",
         "UpdateSecretVersionStage",
         "AddUserPoolClientSecret",
@@ -49,8 +50,8 @@ fn the_provider_rotates_once_for_a_new_value_and_not_for_a_redelivery_or_a_rollb
     assert!(cloud.values() == [FIRST_VALUE.to_owned(), cloud.value(&current)], "Cognito holds other secrets");
 
     assert_eq!(update(&mut case, "r1", "2026-06", ""), Vec::<String>::new(), "a redelivery");
-    // What the secret remembers changes, and nothing else.
-    assert_eq!(update(&mut case, "r2", "", "2026-06"), ["UpdateSecret"], "a rollback");
+    // Only the notes change: the pool's and the secret's.
+    assert_eq!(update(&mut case, "r2", "", "2026-06"), ["UpdateUserPool", "UpdateSecret"], "a rollback");
     assert_eq!(cloud.holder(AWSCURRENT), Some(current));
     case.ends();
 }

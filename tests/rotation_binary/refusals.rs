@@ -8,7 +8,9 @@ use cognito_m2m::{
 };
 use serde_json::json;
 
-use crate::case::{CLIENT, CLIENT_ID, Case, FIRST_VALUE, FIRST_VERSION, POOL, SECRET_ARN, STEPS, rotation_event};
+use crate::case::{
+    CLIENT, CLIENT_ID, Case, FIRST_VALUE, FIRST_VERSION, POOL, SECRET_ARN, STEPS, TIMEOUT, rotation_event,
+};
 
 #[test]
 fn a_version_that_is_not_staged_is_an_error_and_nothing_is_written() {
@@ -94,7 +96,8 @@ fn a_second_client_secret_of_somebody_elses_is_named_and_not_deleted() {
     case.does("createSecret", &token);
     // It is older than ours or younger: its age is not enough to take it for the former one.
     for _ in 0..2 {
-        let error = case.fails(&rotation_event("setSecret", &token));
+        // A refusal is asked again before it decides, which a shorter timeout would not allow.
+        let error = case.fails_within(&rotation_event("setSecret", &token), TIMEOUT);
         assert!(error.contains(&foreign) && error.contains(CLIENT_ID) && error.contains(POOL), "{error}");
         assert!(error.contains("delete-user-pool-client-secret"), "{error}");
         cloud.client(|client| client.secrets[0].created += Duration::from_hours(2000 * 24));
@@ -112,7 +115,7 @@ fn a_second_client_secret_of_somebody_elses_is_named_and_not_deleted() {
     let foreign = cloud.add_foreign();
     let token = cloud.begin_rotation();
     case.does("createSecret", &token);
-    let error = case.fails(&rotation_event("setSecret", &token));
+    let error = case.fails_within(&rotation_event("setSecret", &token), TIMEOUT);
     assert!(error.contains(&foreign) && !error.contains(&former.id), "{error}");
     case.ends();
 }

@@ -11,7 +11,9 @@ use std::{
 use cognito_m2m::{
     cfn::{Deliver, ResponseUrl},
     clock::Deadline,
-    model::{Client, ClientId, Desired, Endpoints, Owner, ProviderConfig, RotationRecord},
+    model::{
+        Applied, Client, ClientId, Desired, Endpoints, Owner, ProviderConfig, RotationRecord, ownership::MAX_TAGS,
+    },
     provider::{Provider, handle},
 };
 use serde_json::{Value, json};
@@ -26,6 +28,10 @@ use super::{
 pub const RESPONSE_URL: &str = "https://bucket.s3.amazonaws.com/answer?X-Amz-Signature=canary-signature";
 
 pub const ROTATION_FUNCTION: &str = "arn:aws:lambda:us-east-1:111122223333:function:rotation";
+
+/// Lambda runs an event whose function died again after this time.
+/// <https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html>
+const LAMBDA_WAITS: Duration = Duration::from_mins(1);
 
 /// One response, as CloudFormation receives it.
 #[derive(Clone, Debug)]
@@ -189,6 +195,11 @@ impl Stack {
         })
     }
 
+    /// The properties that this stack's resource declares.
+    pub fn desired(&self, properties: &Value) -> Desired {
+        cognito_m2m::properties::parse(properties, self.owner(), &config()).unwrap()
+    }
+
     /// Runs one invocation for the event. Returns `None` if a fault kills its process.
     pub async fn invoke(&self, session: &Session, event: &Value) -> Option<CfnResponse> {
         let bucket = Bucket::default();
@@ -222,7 +233,10 @@ impl Stack {
     pub async fn send_with(&self, event: &Value, faults: impl IntoIterator<Item = (usize, Fault)>) -> CfnResponse {
         match self.invoke(&Session::with_faults(&self.aws, faults), event).await {
             Some(response) => response,
-            None => self.run(&Session::new(&self.aws), event).await,
+            None => {
+                tokio::time::sleep(LAMBDA_WAITS).await;
+                self.run(&Session::new(&self.aws), event).await
+            }
         }
     }
 
@@ -271,8 +285,11 @@ pub fn assert_is(stack: &Stack, properties: &Value) {
 }
 
 #[track_caller]
-fn assert_pool_is(pool: &FakePool, desired: &Desired) {
-    assert_eq!(pool.state, desired.pool);
+pub fn assert_pool_is(pool: &FakePool, desired: &Desired) {
+    let mut state = pool.state.clone();
+    let has_room = desired.pool.tags.len() < MAX_TAGS;
+    assert_eq!(Applied::take(&mut state.tags).is_some(), has_room, "a note says what was applied");
+    assert_eq!(state, desired.pool);
     assert!(pool.m2m_only, "machine-to-machine and nothing else");
     assert_eq!(pool.domain.as_ref().map(|held| &held.domain), Some(&desired.domain));
     let servers: Vec<_> = pool.servers.values().cloned().collect();

@@ -7,7 +7,9 @@ use std::{
 
 use cognito_m2m::{
     clock::wall_clock,
-    model::{Client, ClientId, ClientName, Domain, PoolId, ResourceServer, Tier, UserPool, observed::ObservedClient},
+    model::{
+        Client, ClientId, ClientName, Domain, PoolId, ResourceServer, Tags, Tier, UserPool, observed::ObservedClient,
+    },
     ports::{
         ClientDescription, ClientSecretDescription, ClientSecrets, DomainDescription, Page, Result,
         UserPoolDescription, UserPools,
@@ -172,7 +174,9 @@ fn check_server(server: &ResourceServer) -> Result<(), Refusal> {
 impl UserPools for FakeAws {
     async fn list_user_pools(&self, next: Option<&str>) -> Result<Page<(PoolId, String)>> {
         self.answer("ListUserPools", |world| {
-            Ok(page(world.pools.iter().map(|(id, pool)| (id.clone(), pool.state.name.clone())), next))
+            let lags = world.behavior.pool_listing_lags;
+            let listed = world.pools.iter().filter(|(_, pool)| pool.created_at.elapsed() >= lags);
+            Ok(page(listed.map(|(id, pool)| (id.clone(), pool.state.name.clone())), next))
         })
     }
 
@@ -180,10 +184,18 @@ impl UserPools for FakeAws {
         self.answer("DescribeUserPool", |world| {
             world.drop_gone_domains();
             let dated = world.behavior.domain_dns;
+            let shown = |pool: &FakePool| {
+                let tags = if pool.created_at.elapsed() < world.behavior.tags_lag {
+                    Tags::new()
+                } else {
+                    pool.state.tags.clone()
+                };
+                UserPool { tags, ..pool.state.clone() }
+            };
             Ok(world.pools.get(id).map(|pool| UserPoolDescription {
                 id: id.clone(),
                 arn: pool_arn(id),
-                state: pool.state.clone(),
+                state: shown(pool),
                 m2m_only: pool.m2m_only,
                 domain: pool.domain.as_ref().map(|held| held.domain.prefix.clone()),
                 created: if dated { pool.creation_date() } else { pool.created },
@@ -478,6 +490,20 @@ mod tests {
         tokio::time::advance(Duration::from_secs(20)).await;
         assert_eq!(aws.describe_user_pool_domain("one").await.unwrap(), None);
         aws.create_user_pool_domain(&two, &domain("one")).await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_new_pool_may_be_missing_in_the_listing_and_its_tags_in_its_description() {
+        let aws = FakeAws::default();
+        aws.world().behavior.pool_listing_lags = Duration::from_secs(2);
+        aws.world().behavior.tags_lag = Duration::from_secs(4);
+        let tagged = UserPool { tags: Tags::from([("a".to_owned(), "b".to_owned())]), ..user_pool("a") };
+        let (id, _) = aws.create_user_pool(&tagged).await.unwrap();
+        for (listed, tags) in [(0, 0), (1, 0), (1, 1)] {
+            assert_eq!(aws.list_user_pools(None).await.unwrap().items.len(), listed);
+            assert_eq!(aws.describe_user_pool(&id).await.unwrap().unwrap().state.tags.len(), tags);
+            tokio::time::advance(Duration::from_secs(2)).await;
+        }
     }
 
     #[tokio::test]

@@ -48,6 +48,13 @@ pub struct Behavior {
     /// Whether DescribeUserPoolClient shows no secret of a client that has two. By default it shows
     /// the oldest. Sources disagree; seen on live AWS: it shows none once the first secret is deleted.
     pub describe_hides_secrets: bool,
+    /// How long ListUserPools misses a new pool. No page of Cognito's promises that a listing shows at
+    /// once what another call has made; Secrets Manager's page says that its own does not:
+    /// <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_ListSecrets.html>
+    pub pool_listing_lags: Duration,
+    /// How long DescribeUserPool shows a new pool without its tags. No page promises that they are seen
+    /// at once.
+    pub tags_lag: Duration,
     pub token_endpoint: TokenEndpointState,
     /// How long the token service does not know a new client, a changed client or a new client secret,
     /// and refuses it. Seen on live AWS: it learns of them seconds late.
