@@ -178,6 +178,8 @@ pub enum RequestError {
     Shape(String),
 }
 
+const PROPERTIES: &str = "ResourceProperties";
+
 impl Request {
     /// # Errors
     /// What is wrong with the event.
@@ -199,7 +201,6 @@ impl Request {
         if envelope.request_type == "Update" && envelope.physical_resource_id.is_empty() {
             return Err(RequestError::Lacks("PhysicalResourceId"));
         }
-        const PROPERTIES: &str = "ResourceProperties";
         let Event { members, unreadable } = event;
         let mut event = members.clone();
         // What a Create or an Update cannot do without, a Delete can.

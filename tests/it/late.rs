@@ -175,7 +175,7 @@ async fn a_create_whose_pool_shows_up_late_goes_on_with_it() {
 #[tokio::test(start_paused = true)]
 async fn a_failed_create_whose_pool_shows_up_late_is_cleaned_up() {
     let stack = new_stack();
-    stack.world().behavior.pool_listing_lags = Duration::from_secs(600);
+    stack.world().behavior.pool_listing_lags = Duration::from_mins(10);
     stack.world().behavior.tags_lag = Duration::from_secs(5);
     let failed = stack.send_with(&stack.create_event(&large()), [(6, Fault::Before)]).await;
     assert!(!failed.succeeded());
@@ -243,7 +243,7 @@ async fn a_delete_that_meets_a_protected_create_waits_for_it_to_remove_everythin
         }
     }
     println!("{met} meetings of a Delete with a protected Create");
-    assert!((20..80).contains(&met), "{met}");
+    assert!((10..80).contains(&met), "{met}");
 }
 
 /// Sends the event with properties that are nested this deep.

@@ -78,6 +78,6 @@ async fn calls_that_do_not_need_each_other_run_side_by_side() {
     stack.create(&large()).await.good();
     let calls = stack.world().calls.len();
     // From the creation of the domain on, the first look-up waits.
-    let took = started.elapsed() - Duration::from_secs(20);
+    let took = started.elapsed().saturating_sub(Duration::from_secs(20));
     assert!(took <= Duration::from_millis(90), "{calls} calls took {took:?}");
 }

@@ -78,7 +78,7 @@ async fn a_refusal_after_a_minute_without_an_answer_is_still_asked_again() {
     let changes = async move {
         tokio::time::sleep(lost).await;
         aws.world().behavior.token_endpoint = TokenEndpointState::Refuses;
-        tokio::time::sleep(found - lost).await;
+        tokio::time::sleep(found.saturating_sub(lost)).await;
         aws.world().behavior.token_endpoint = TokenEndpointState::Works;
     };
     let wider = json!({ "Clients": [{ "ClientName": "new" }] });

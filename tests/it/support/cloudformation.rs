@@ -231,13 +231,11 @@ impl Stack {
 
     /// Delivers an event. If a fault kills the process, delivers it again without faults, as Lambda does.
     pub async fn send_with(&self, event: &Value, faults: impl IntoIterator<Item = (usize, Fault)>) -> CfnResponse {
-        match self.invoke(&Session::with_faults(&self.aws, faults), event).await {
-            Some(response) => response,
-            None => {
-                tokio::time::sleep(LAMBDA_WAITS).await;
-                self.run(&Session::new(&self.aws), event).await
-            }
+        if let Some(response) = self.invoke(&Session::with_faults(&self.aws, faults), event).await {
+            return response;
         }
+        tokio::time::sleep(LAMBDA_WAITS).await;
+        self.run(&Session::new(&self.aws), event).await
     }
 
     pub async fn send(&self, event: &Value) -> CfnResponse {
