@@ -350,7 +350,7 @@ pub enum Turn {
     Answer(&'static str),
 }
 
-/// Takes one turn with each connection and stops to listen after the last.
+/// Takes one turn with each connection and stops listening after the last.
 pub struct Scripted {
     pub uri: String,
     pub seen: Arc<Mutex<Vec<String>>>,
