@@ -19,6 +19,7 @@
 //! | [`reconcile`] | observe, apply, delete: the only place that runs steps |
 //! | [`plan`] | the difference between desired and observed, as steps; pure, and the only place that makes choices |
 //! | [`model`] | the vocabulary: ids, ownership, desired state, observed state; pure |
+//! | [`properties`] | one table of properties for the parser, the JSON Schema and the reference; pure |
 //! | [`ports`] | what the use cases need from AWS, as traits |
 //! | [`retry`] | rate limits and retries around those traits |
 //! | [`aws`] | the traits over the AWS SDK and HTTP: the only place that names either |
@@ -36,6 +37,7 @@ pub mod m2mctl;
 pub mod model;
 pub mod plan;
 pub mod ports;
+pub mod properties;
 pub mod provider;
 pub mod reconcile;
 pub mod redact;

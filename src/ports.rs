@@ -442,6 +442,14 @@ impl AwsError {
             ErrorKind::Quota => {
                 "Remove what you do not need, or request a higher quota in Service Quotas. Then deploy again."
             }
+            ErrorKind::Denied if self.message.contains("cannot invoke the specified Lambda function") => {
+                "Allow secretsmanager.amazonaws.com to invoke the rotation function (AWS::Lambda::Permission in the \
+                 provider's template). Then deploy again."
+            }
+            ErrorKind::Denied if self.message.contains("KMS") || self.message.contains("kms:") => {
+                "Allow the role of the provider or of the rotation function to use the key: in the key's policy, \
+                 or in the provider's parameter SecretKmsKeyArns. Then deploy again."
+            }
             ErrorKind::Denied => {
                 "Allow the action in the provider's role (or in the key's or the organization's policy). Then deploy again."
             }

@@ -6,15 +6,17 @@ use futures::FutureExt;
 use serde_json::Value;
 
 use crate::{
-    cfn::{Data, Deliver, DeliveryError, Envelope, Request, Response, deliver::deliver},
+    cfn::{Data, Deliver, DeliveryError, Envelope, Request, Response, ResponseUrl, deliver::deliver},
     clock::{Deadline, millis, now, wall_clock},
-    model::{Client, Desired, Owner, PoolId, ProviderConfig, SecretName, desired::secret_recovery_window_in_days},
+    model::{Client, Desired, Owner, PoolId, ProviderConfig, SecretName, is_aws_host},
     ports::{Services, report},
+    properties,
     reconcile::{
         Aws, DeleteTarget, Error, Progress, Reconciled, Target, delete, deleted_while_creating, note_delete, reconcile,
     },
     redact,
 };
+
 /// What the provider works with. The first event creates it.
 pub struct Provider<S> {
     pub services: S,
@@ -41,10 +43,11 @@ impl HandlerError {
 /// Handles one event.
 ///
 /// # Guarantees
-/// - It answers an event with a ResponseURL exactly once, before the deadline, even after an error, a
+/// - It answers an event with a trusted ResponseURL exactly once, before the deadline, even after an error, a
 ///   panic or a hang.
 /// - It returns `Ok` once CloudFormation has the response, even if that says FAILED: an error would make
 ///   Lambda run the event again. (The rotation function does the opposite.)
+/// - It sends the response only to a host of AWS, unless a custom endpoint is configured.
 ///
 /// # Errors
 /// Only if the response could not be delivered. Lambda then runs the event again, and that run goes on
@@ -52,20 +55,15 @@ impl HandlerError {
 pub async fn handle<S: Services>(
     event: &Value,
     deadline: Deadline,
-    provider: impl AsyncFnOnce() -> Provider<S>,
+    provider: impl AsyncFn() -> Provider<S>,
     answer: &impl Deliver,
 ) -> Result<(), HandlerError> {
     let started_at = wall_clock();
     let started = now();
     let envelope = Envelope::of(event);
-    let Envelope { request_type, request_id, stack_id, logical_resource_id, physical_resource_id, response_url } =
-        &envelope;
+    let Envelope { request_type, request_id, stack_id, logical_resource_id, physical_resource_id, .. } = &envelope;
     tracing::info!(request_type, stack_id, logical_resource_id, request_id, physical_resource_id, "event received");
-    let url = match response_url {
-        Some(Ok(url)) => url,
-        Some(Err(wrong)) => return Err(DeliveryError::BadUrl(wrong).into()),
-        None => return Err(HandlerError::NoResponseUrl),
-    };
+    let url = trusted_url(&envelope, &provider).await?;
 
     let progress = Progress::default();
     let work = async {
@@ -118,6 +116,24 @@ pub async fn handle<S: Services>(
     }
 }
 
+/// Returns the ResponseURL if the response may go there. Whoever can call the function chooses the URL, and must
+/// not be able to make the function send requests to other places.
+async fn trusted_url<'a, S>(
+    envelope: &'a Envelope,
+    provider: &impl AsyncFn() -> Provider<S>,
+) -> Result<&'a ResponseUrl, HandlerError> {
+    let url = match &envelope.response_url {
+        Some(Ok(url)) => url,
+        Some(Err(wrong)) => return Err(DeliveryError::BadUrl(wrong).into()),
+        None => return Err(HandlerError::NoResponseUrl),
+    };
+    // CloudFormation's own URLs need no look at the settings, which are read later, inside the guarded work.
+    if is_aws_host(url.host()) || provider().await.config.endpoints.is_custom() {
+        return Ok(url);
+    }
+    Err(DeliveryError::BadUrl("ResponseURL must be on a host of AWS, because no custom endpoint is configured").into())
+}
+
 /// Returns when the event was sent: when its ResponseURL was signed, if that is credible, else when this
 /// run began.
 fn sent_at(started_at: Duration, signed_at: Option<Duration>) -> Duration {
@@ -151,7 +167,7 @@ async fn perform<S: Services>(
     sent_at: Duration,
 ) -> Result<Data, Error> {
     let owner = owner(envelope);
-    let parse = |properties: &Value| Desired::from_properties(properties, owner.clone(), config);
+    let parse = |properties: &Value| properties::parse(properties, owner.clone(), config);
     let physical_id = envelope.physical_resource_id.as_str();
     match request {
         Request::Create { properties } => {
@@ -201,7 +217,7 @@ fn target<'a>(
         physical_id,
         pool_name: desired.map(|desired| desired.pool.name.as_str()),
         secrets: desired.map(secret_names).unwrap_or_default(),
-        recovery_window_in_days: secret_recovery_window_in_days(properties),
+        recovery_window_in_days: properties::secret_recovery_window_in_days(properties),
         sent_at,
         lift_protection: false,
     }
@@ -224,6 +240,7 @@ fn attributes(desired: &Desired, reconciled: &Reconciled) -> Data {
         ("UserPoolName", desired.pool.name.clone()),
         ("Issuer", endpoints.issuer(pool)),
         ("JwksUri", endpoints.jwks_uri(pool)),
+        ("DiscoveryUrl", endpoints.discovery_url(pool)),
         ("Domain", endpoints.host(domain)),
         ("TokenEndpoint", endpoints.token_endpoint(domain)),
         ("ClientId", first.map(id).unwrap_or_default()),

@@ -9,6 +9,7 @@ import base64
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -19,6 +20,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from pathlib import Path
+from typing import NamedTuple
 
 import boto3
 from botocore.exceptions import ClientError
@@ -33,6 +35,10 @@ REGION = "us-east-1"
 # those of the provider's role, has to sign its requests and to hold the permissions.
 ROOT_KEY = "test"
 POLL_SECONDS = 0.1  # short, because everything is on this machine
+COMMAND_SECONDS = 300  # more than the slowest command takes, a deployment by sam
+# What a failed command may not show: tokens (JWTs), and client secrets in JSON.
+TOKEN = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]+")
+CLIENT_SECRET = re.compile(r"(client_?secret\W+)[\w+]{24,}", re.IGNORECASE)
 
 
 class CloudError(Exception):
@@ -59,6 +65,14 @@ def wait_for(condition, what, seconds):
         if time.monotonic() > deadline:
             raise CloudError(f"waited {seconds} s for {what}")
         time.sleep(POLL_SECONDS)
+
+
+class Output(NamedTuple):
+    """How a command ended, and what it printed."""
+
+    code: int
+    out: str
+    err: str
 
 
 class Cloud:
@@ -169,6 +183,21 @@ class Cloud:
             "SAM_CLI_POLL_DELAY": str(POLL_SECONDS),
         }
 
+    def run(self, *command, folder=ROOT, stdin="", seconds=COMMAND_SECONDS, **environment):
+        """Runs a command in this cloud. A variable of None is taken out of its environment."""
+        variables = {name: value for name, value in {**self.environment, **environment}.items() if value is not None}
+        result = subprocess.run(
+            command, cwd=folder, env=variables, input=stdin, capture_output=True, text=True, timeout=seconds
+        )
+        return Output(result.returncode, result.stdout, result.stderr)
+
+    def must_run(self, *command, **options):
+        """Runs a command that has to succeed, with the options of `run`. Returns what it printed to stdout."""
+        code, out, err = self.run(*command, **options)
+        if code != 0:
+            raise CloudError(without_secrets(f"{' '.join(map(str, command))} failed with {code}:\n{out}{err}"))
+        return out
+
     def sam_deploy(self, stack, *arguments, parameters=None):
         """Deploys what `sam build` has built with the real `sam deploy`. Returns the stack."""
         command = [TOOLS / "sam" / "bin" / "sam", "deploy", "--config-env", "local", "--stack-name", stack, *arguments]
@@ -176,18 +205,7 @@ class Cloud:
             # They take the place of those in samconfig.toml, this one included.
             overrides = {"LocalCloud": "true", **parameters}
             command += ["--parameter-overrides", *(f"{name}={value}" for name, value in overrides.items())]
-        result = subprocess.run(
-            command,
-            cwd=ROOT,
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=300,
-        )
-        if result.returncode != 0:
-            raise CloudError(f"sam deploy failed:\n{result.stdout}")
+        self.must_run(*command)
         return Stack(self, stack)
 
     def client(self, service):
@@ -295,6 +313,11 @@ class Stack:
             for event in reversed(events)
             if event["LogicalResourceId"] == logical_id and event["ResourceStatus"].endswith("_FAILED")
         ]
+
+
+def without_secrets(text):
+    """The text without tokens and client secrets."""
+    return CLIENT_SECRET.sub(r"\1***", TOKEN.sub("***", text))
 
 
 def http(method, url, data=None, headers=None):

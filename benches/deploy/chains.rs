@@ -1,9 +1,9 @@
-//! The longest chains of calls that need each other: the floor of what each event can take.
-//! docs/performance.md says the same with the calls beside them.
+//! The longest chains of calls in which each call needs the one before: the least time that each event
+//! can take. docs/performance.md shows the same chains with the calls that run beside them.
 
 use std::time::Duration;
 
-use crate::cloud::{ANSWER, CALLS_AT_A_PACE, PACE};
+use crate::world::{ANSWER, CALLS_AT_A_PACE, PACE};
 
 /// A call, and why it cannot begin before the one above it has been answered.
 pub type Chain = &'static [(&'static str, &'static str)];
@@ -33,13 +33,13 @@ pub const DELETE: Chain = &[
     (ANSWER, "says what became of all the others"),
 ];
 
-/// What the chain takes at least, with so many things of one kind in one of its places.
+/// Returns the least time that the chain takes, with so many things of one kind in one of its places.
 pub fn floor(chain: Chain, things: usize, latency: Duration) -> Duration {
     let calls = u32::try_from(chain.len()).unwrap_or(u32::MAX);
     latency * calls + pace(things)
 }
 
-/// How long Cognito's quota keeps the last of so many calls of one operation waiting for the first.
+/// Returns how long after the first of so many calls of one operation Cognito's quota allows the last.
 pub fn pace(things: usize) -> Duration {
     let waits = things.saturating_sub(1) / CALLS_AT_A_PACE;
     PACE * u32::try_from(waits).unwrap_or(u32::MAX)

@@ -128,9 +128,9 @@ class CognitoM2M(Construct):
         :param user_pool_name_prefix: The pool's name is `<user_pool_name_prefix>-<environment_name>`: 1 to 128 letters,
             digits, white space and `_+=,.@-`. Default: `machine-to-machine`.
         :param domain_prefix: The domain is `<domain_prefix>-<environment_name>`: 1 to 63 lower-case letters, digits and
-            hyphens, with no hyphen at either end and without the words `aws`, `amazon` and `cognito`. Domains are
-            unique in a region over all AWS accounts, so choose your own. While the domain changes, nobody gets a
-            token. Default: `m2m-rubicon`.
+            hyphens, with no hyphen at either end. None of the words between its hyphens may be `aws`, `amazon` or
+            `cognito`. Domains are unique in a region over all AWS accounts, so choose your own. While the domain
+            changes, nobody gets a token. Default: `m2m-rubicon`.
         :param project_tag: The value of the tag `Project`: at most 256 letters, digits, spaces and `_.:/=+-@`.
             Default: `m2m-auth`.
         :param tags: At most 45 more tags for the pool and its secrets. `Tags.of(...)` does not reach them, because
@@ -268,6 +268,11 @@ class CognitoM2M(Construct):
     def jwks_uri(self) -> str:
         """Where the keys are that the tokens are signed with."""
         return self._attribute("JwksUri")
+
+    @property
+    def discovery_url(self) -> str:
+        """The OpenID Connect discovery document, which Amazon Bedrock AgentCore and other JWT authorizers ask for."""
+        return self._attribute("DiscoveryUrl")
 
     @property
     def domain(self) -> str:

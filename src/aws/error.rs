@@ -116,6 +116,9 @@ fn classify(operation: &str, code: &str, message: &str, status: StatusCode) -> E
         // A hard quota of Cognito. The SDK would call it throttling.
         (_, "LimitExceededException") => ErrorKind::Quota,
         (_, code) if DENIED.contains(&code) => ErrorKind::Denied,
+        // Secrets Manager reports what KMS denied it under codes of its own.
+        _ if says(&["access to kms is not allowed"]) => ErrorKind::Denied,
+        _ if says(&["kms"]) && says(&["accessdenied", "not authorized"]) => ErrorKind::Denied,
         (_, "ResourceNotFoundException" | "ScopeDoesNotExistException") => ErrorKind::Changed,
         ("CreateUserPoolDomain", "InvalidParameterException") if says(&["already"]) => ErrorKind::Changed,
         ("CreateResourceServer", "InvalidParameterException") if says(&["exist"]) => ErrorKind::Changed,
@@ -158,6 +161,17 @@ mod tests {
     #[test]
     fn a_quota_is_not_throttling() {
         assert_eq!(kind("CreateUserPool", "LimitExceededException", "quota", 400), ErrorKind::Quota);
+    }
+
+    #[test]
+    fn a_denial_of_kms_inside_another_error_is_a_denial() {
+        let inside = "User is not authorized to perform: kms:GenerateDataKey (Service: AWSKMS; Error Code: AccessDeniedException)";
+        for message in ["Access to KMS is not allowed", inside] {
+            for code in ["AccessDeniedException", "InvalidRequestException", "EncryptionFailure"] {
+                assert_eq!(kind("CreateSecret", code, message, 400), ErrorKind::Denied, "{code}: {message}");
+            }
+        }
+        assert_eq!(kind("CreateSecret", "EncryptionFailure", "The KMS key is disabled", 400), ErrorKind::Refused);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The operator's command line: composes the parts, runs a command, prints what it says.
+//! The operator's command line: composes the parts, runs a command, and prints its result.
 
 use std::{
     io::{ErrorKind, Write as _},
@@ -8,7 +8,7 @@ use std::{
 use clap::Parser as _;
 use cognito_m2m::{
     aws::{self, AwsAccount, AwsServices, Http},
-    m2mctl::{Cli, FAILURE, Outcome, error_line, explain, plan::Context, run, run_alone},
+    m2mctl::{Cli, Context, FAILURE, Outcome, error_line, run, run_offline},
 };
 
 #[tokio::main(flavor = "current_thread")]
@@ -17,7 +17,7 @@ async fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => {
             let _ = error.print();
-            // Help and version come this way too. 2, clap's own code for a wrong line, means changes here.
+            // Help and version are errors to clap too. clap's exit code for a wrong line, 2, means changes here.
             return ExitCode::from(if error.use_stderr() { FAILURE } else { 0 });
         }
     };
@@ -27,10 +27,10 @@ async fn main() -> ExitCode {
         clap::ColorChoice::Auto => anstream::ColorChoice::Auto,
     }
     .write_global();
-    match work(&cli).await {
+    match run_command(&cli).await {
         Ok(Outcome { text, exit_code }) => match anstream::stdout().write_all(text.as_bytes()) {
             Ok(()) => ExitCode::from(exit_code),
-            // A reader that has seen enough, such as `head`.
+            // The reader needs no more, such as `head`.
             Err(error) if error.kind() == ErrorKind::BrokenPipe => ExitCode::from(exit_code),
             Err(_) => ExitCode::from(FAILURE),
         },
@@ -41,8 +41,8 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn work(cli: &Cli) -> Result<Outcome, String> {
-    if let Some(outcome) = run_alone(cli) {
+async fn run_command(cli: &Cli) -> Result<Outcome, String> {
+    if let Some(outcome) = run_offline(&cli.command) {
         return Ok(outcome);
     }
     #[expect(clippy::disallowed_methods, reason = "a binary may read its environment")]
@@ -57,5 +57,5 @@ async fn work(cli: &Cli) -> Result<Outcome, String> {
         endpoints: aws::endpoints(&config),
         region,
     };
-    run(cli, &context).await.map_err(|error| explain(&error))
+    run(cli, &context).await.map_err(|error| error.report())
 }

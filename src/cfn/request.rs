@@ -21,7 +21,7 @@ impl ResponseUrl {
         match url.scheme() {
             "https" => Ok(Self(url)),
             "http" if is_loopback(&url) => Ok(Self(url)),
-            "http" => Err("ResponseURL must be https (http is accepted for a loopback host alone)"),
+            "http" => Err("ResponseURL must be https (http is accepted only for a loopback host)"),
             _ => Err("ResponseURL must be https"),
         }
     }
@@ -30,6 +30,11 @@ impl ResponseUrl {
     #[must_use]
     pub fn expose(&self) -> &url::Url {
         &self.0
+    }
+
+    #[must_use]
+    pub fn host(&self) -> &str {
+        self.0.host_str().unwrap_or_default()
     }
 
     /// When CloudFormation signed it, since the Unix epoch: that is when the event was sent,
@@ -50,7 +55,7 @@ impl fmt::Debug for ResponseUrl {
 
 impl fmt::Display for ResponseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}://{}/***", self.0.scheme(), self.0.host_str().unwrap_or_default())
+        write!(f, "{}://{}/***", self.0.scheme(), self.host())
     }
 }
 

@@ -17,7 +17,7 @@ impl Endpoints {
     #[must_use]
     pub fn new(region: &str, cognito_endpoint: Option<&str>) -> Self {
         let custom = cognito_endpoint
-            .filter(|endpoint| !is_aws_host(endpoint))
+            .filter(|endpoint| !url::Url::parse(endpoint).is_ok_and(|url| url.host_str().is_some_and(is_aws_host)))
             .map(|endpoint| endpoint.trim_end_matches('/').to_owned());
         Self { region: region.to_owned(), custom }
     }
@@ -31,11 +31,27 @@ impl Endpoints {
 
     #[must_use]
     pub fn jwks_uri(&self, pool: &PoolId) -> String {
+        self.well_known(pool, "jwks.json")
+    }
+
+    /// Returns the URL of the pool's OpenID Connect discovery document.
+    #[must_use]
+    pub fn discovery_url(&self, pool: &PoolId) -> String {
+        self.well_known(pool, "openid-configuration")
+    }
+
+    fn well_known(&self, pool: &PoolId, document: &str) -> String {
         let base = match &self.custom {
             Some(endpoint) => format!("{endpoint}/{pool}"),
             None => self.issuer(pool),
         };
-        format!("{base}/.well-known/jwks.json")
+        format!("{base}/.well-known/{document}")
+    }
+
+    /// Whether a custom endpoint outside AWS's own domains is configured.
+    #[must_use]
+    pub fn is_custom(&self) -> bool {
+        self.custom.is_some()
     }
 
     /// The domain's host. GovCloud serves FIPS endpoints alone.
@@ -54,18 +70,43 @@ impl Endpoints {
         }
     }
 
+    /// Tells whether tokens come from the domain's own host, and not from a custom endpoint.
+    #[must_use]
+    pub fn are_under_the_domain(&self) -> bool {
+        self.custom.is_none()
+    }
+
     fn suffix(&self) -> &'static str {
         if self.region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" }
     }
 }
 
-fn is_aws_host(endpoint: &str) -> bool {
-    let host =
-        endpoint.split_once("://").map_or(endpoint, |(_, rest)| rest).split(['/', '?', '#']).next().unwrap_or_default();
-    let host = host.rsplit_once(':').map_or(host, |(name, _port)| name).to_ascii_lowercase();
-    ["amazonaws.com", "amazonaws.com.cn", "api.aws", "api.amazonwebservices.com.cn"]
+/// The domains of AWS's endpoints, for each partition the usual one and the dual-stack one.
+/// <https://github.com/boto/botocore/blob/develop/botocore/data/partitions.json>
+const AWS_DOMAINS: [&str; 14] = [
+    "amazonaws.com", // aws and aws-us-gov
+    "api.aws",
+    "amazonaws.com.cn", // aws-cn
+    "api.amazonwebservices.com.cn",
+    "amazonaws.eu", // aws-eusc
+    "api.amazonwebservices.eu",
+    "c2s.ic.gov", // aws-iso
+    "api.aws.ic.gov",
+    "sc2s.sgov.gov", // aws-iso-b
+    "api.aws.scloud",
+    "cloud.adc-e.uk", // aws-iso-e
+    "api.cloud-aws.adc-e.uk",
+    "csp.hci.ic.gov", // aws-iso-f
+    "api.aws.hci.ic.gov",
+];
+
+/// Whether a host name is in one of AWS's own domains.
+#[must_use]
+pub fn is_aws_host(host: &str) -> bool {
+    let host = host.to_ascii_lowercase();
+    AWS_DOMAINS
         .iter()
-        .any(|domain| host == *domain || host.ends_with(&format!(".{domain}")))
+        .any(|domain| host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.')))
 }
 
 #[cfg(test)]
@@ -84,6 +125,10 @@ mod tests {
         assert_eq!(
             commercial.jwks_uri(&pool),
             "https://cognito-idp.us-east-1.amazonaws.com/us-east-1_Abc/.well-known/jwks.json"
+        );
+        assert_eq!(
+            commercial.discovery_url(&pool),
+            "https://cognito-idp.us-east-1.amazonaws.com/us-east-1_Abc/.well-known/openid-configuration"
         );
         assert_eq!(commercial.host(&domain()), "m2m-rubicon-dev.auth.us-east-1.amazoncognito.com");
         assert_eq!(
@@ -107,6 +152,7 @@ mod tests {
         let local = Endpoints::new("us-east-1", Some("http://127.0.0.1:4566/"));
         assert_eq!(local.token_endpoint(&domain()), "http://127.0.0.1:4566/oauth2/token");
         assert_eq!(local.jwks_uri(&pool), "http://127.0.0.1:4566/us-east-1_Abc/.well-known/jwks.json");
+        assert_eq!(local.discovery_url(&pool), "http://127.0.0.1:4566/us-east-1_Abc/.well-known/openid-configuration");
         assert_eq!(local.issuer(&pool), "https://cognito-idp.us-east-1.amazonaws.com/us-east-1_Abc");
         assert_eq!(local.host(&domain()), "m2m-rubicon-dev.auth.us-east-1.amazoncognito.com");
     }
@@ -123,6 +169,35 @@ mod tests {
         }
         for local in ["http://localhost:4566", "https://amazonaws.com.example.org", "http://notamazonaws.com"] {
             assert_ne!(Endpoints::new("us-east-1", Some(local)), Endpoints::new("us-east-1", None), "{local}");
+        }
+    }
+
+    #[test]
+    fn a_host_is_aws_own_in_every_partition_and_by_whole_labels_only() {
+        for own in [
+            "cloudformation-custom-resource-response-useast1.s3.amazonaws.com",
+            "cloudformation-custom-resource-response-uswest2.s3-us-west-2.amazonaws.com",
+            "cloudformation-custom-resource-response-cnnorth1.s3.cn-north-1.amazonaws.com.cn",
+            "b.s3.dualstack.us-east-1.api.aws",
+            "b.s3.eusc-de-east-1.amazonaws.eu",
+            "b.s3.us-iso-east-1.c2s.ic.gov",
+            "B.S3.AMAZONAWS.COM",
+        ] {
+            assert!(is_aws_host(own), "{own}");
+        }
+        for other in [
+            "",
+            "127.0.0.1",
+            "localhost",
+            "example.com",
+            "notamazonaws.com",
+            "amazonaws.com.example.org",
+            "s3.amazonaws.com.evil.cn",
+            "evil-api.aws.example",
+            "amazonaws.com@example.com",
+            "com",
+        ] {
+            assert!(!is_aws_host(other), "{other}");
         }
     }
 }

@@ -5,13 +5,12 @@ pub mod endpoints;
 pub mod ids;
 pub mod observed;
 pub mod ownership;
-pub mod properties;
 pub mod rotation_record;
-pub mod schema;
+pub mod violations;
 
 pub use desired::{Client, Desired, Domain, ProviderConfig, ResourceServer, Rotation, Scope, Tier, UserPool};
-pub use endpoints::Endpoints;
+pub use endpoints::{Endpoints, is_aws_host};
 pub use ids::{ClientId, ClientName, PoolId, SecretName};
 pub use ownership::{MANAGED_BY, Owner, Ownership, Tags};
-pub use properties::{Violation, Violations};
 pub use rotation_record::RotationRecord;
+pub use violations::{Violation, Violations};

@@ -1,6 +1,6 @@
 //! What AWS holds for one resource. Contains no secret values.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use super::{
     ClientId, ClientName, Domain, Ownership, PoolId, ResourceServer, Rotation, SecretName, Tags, UserPool,
@@ -27,6 +27,8 @@ pub struct ObservedPool {
     pub state: UserPool,
     /// Whether the settings that the template does not name are still machine-to-machine only.
     pub m2m_only: bool,
+    /// Since the Unix epoch.
+    pub created: Duration,
     /// The prefix domain, unless Cognito is deleting it.
     pub domain: Option<Domain>,
     pub resource_servers: Vec<ResourceServer>,

@@ -13,8 +13,8 @@ const STACK_ID: &str = "cognito-m2m:stack-id";
 const LOGICAL_ID: &str = "cognito-m2m:logical-id";
 /// Keys that a user may not set, because this program sets them; with them, every key that begins with
 /// [`OUR_TAG_PREFIX`].
-pub(super) const OUR_TAG_KEYS: [&str; 3] = ["Environment", "Project", MANAGED_BY.0];
-pub(super) const OUR_TAG_PREFIX: &str = "cognito-m2m:";
+pub(crate) const OUR_TAG_KEYS: [&str; 3] = ["Environment", "Project", MANAGED_BY.0];
+pub(crate) const OUR_TAG_PREFIX: &str = "cognito-m2m:";
 
 /// The owner of a pool or a secret: one logical resource of one stack.
 #[derive(Clone, Debug, PartialEq, Eq)]

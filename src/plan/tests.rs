@@ -17,7 +17,7 @@ fn desired(properties: &Value) -> Desired {
     let owner = Owner { stack_id: "arn:stack".into(), logical_id: "M2M".into() };
     let endpoints = Endpoints::new("us-east-1", None);
     let config = ProviderConfig { endpoints, rotation_function: Some("arn:rotation".into()) };
-    Desired::from_properties(properties, owner, &config).unwrap()
+    crate::properties::parse(properties, owner, &config).unwrap()
 }
 
 /// The account as a deployment of `desired` leaves it.
@@ -49,6 +49,7 @@ fn observed(desired: &Desired) -> Observed {
             arn: "arn:pool".into(),
             state: desired.pool.clone(),
             m2m_only: true,
+            created: std::time::Duration::ZERO,
             domain: Some(desired.domain.clone()),
             resource_servers: desired.resource_servers.clone(),
             clients: desired.clients.iter().map(client).collect(),

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use super::{
     Aws, Error, Reconciled, Verification,
     delete::perform_deletion,
+    new_domain::may_be_new,
     observe::Credentials,
     phases::{self, StepError},
     secret_versions::{renamed_secrets, version_token},
@@ -56,6 +57,8 @@ pub(super) struct State {
     pub(super) clients: BTreeMap<ClientName, ClientId>,
     secret_arns: BTreeMap<ClientName, String>,
     pub(super) credentials: HashMap<ClientId, Secret<String>>,
+    /// The clients whose secrets this run has rotated, so that `credentials` is out of date.
+    pub(super) rotated: BTreeSet<ClientName>,
     pub(super) verified: Vec<Verification>,
 }
 
@@ -67,6 +70,9 @@ pub(super) async fn apply<S: Services>(
     credentials: Credentials,
     plan: &Plan,
 ) -> Result<Reconciled, Error> {
+    if desired.endpoints.are_under_the_domain() && may_be_new(desired, observed) {
+        aws.first_look_up.domain_may_be_new();
+    }
     let applying = Applying {
         aws,
         desired,
@@ -124,7 +130,11 @@ impl<S: Services> Applying<'_, S> {
             }
             Step::UpdateUserPool { pool, changes: _ } => pools.update_user_pool(&self.pool()?, pool).await?,
 
-            Step::CreateUserPoolDomain { domain } => pools.create_user_pool_domain(&self.pool()?, domain).await?,
+            Step::CreateUserPoolDomain { domain } => {
+                let created = pools.create_user_pool_domain(&self.pool()?, domain).await;
+                self.domain_was_created();
+                created?;
+            }
             Step::UpdateUserPoolDomain { domain } => pools.update_user_pool_domain(&self.pool()?, domain).await?,
             Step::ReplaceUserPoolDomain { from, to } => self.replace_domain(from, to).await?,
 
@@ -157,8 +167,16 @@ impl<S: Services> Applying<'_, S> {
                 self.state().secret_arns.insert(client.clone(), arn);
             }
             Step::UpdateSecret { name, client, update, changes: _ } => self.update_secret(name, client, update).await?,
-            Step::RotateSecret { name, client: _, description } => self.rotate_secret(name, description).await?,
-            Step::ScheduleRotation { name, rotation } => secrets.rotate_secret(name, rotation).await?,
+            Step::RotateSecret { name, client, description } => {
+                self.wait_for_domain().await?;
+                self.rotate_secret(name, description).await?;
+                self.state().rotated.insert(client.clone());
+            }
+            Step::ScheduleRotation { name, rotation } => {
+                // Secrets Manager tests a new schedule at once, and the test asks the token endpoint.
+                self.wait_for_domain().await?;
+                secrets.rotate_secret(name, rotation).await?;
+            }
             Step::CancelRotation { name } => secrets.cancel_rotate_secret(name).await?,
 
             Step::VerifyToken { client } => self.verify(client).await?,
@@ -173,6 +191,21 @@ impl<S: Services> Applying<'_, S> {
             }
         }
         Ok(())
+    }
+
+    fn domain_was_created(&self) {
+        if self.desired.endpoints.are_under_the_domain() {
+            self.aws.first_look_up.domain_was_created();
+        }
+    }
+
+    /// Waits until the host name of a new domain may be looked up.
+    pub(super) async fn wait_for_domain(&self) -> Result<(), StepError> {
+        if self.aws.first_look_up.wait(self.aws.services.deadline.for_work()).await {
+            Ok(())
+        } else {
+            Err(StepError::Other(Error::OutOfTime { steps: Vec::new() }))
+        }
     }
 
     /// Deletes the old prefix and creates the new one. If that fails, creates the old one again.
@@ -198,7 +231,7 @@ impl<S: Services> Applying<'_, S> {
     async fn create_domain_once_free(&self, pool: &PoolId, domain: &Domain) -> Result<(), AwsError> {
         let pools = &self.aws.services.pools;
         let end = (now() + DOMAIN_GONE_WITHIN).min(self.aws.services.deadline.for_work() - ASK_AGAIN_AFTER);
-        poll_until(end, ASK_AGAIN_AFTER, async || {
+        let created = poll_until(end, ASK_AGAIN_AFTER, async || {
             let error = match pools.create_user_pool_domain(pool, domain).await {
                 Err(error) if error.kind == ErrorKind::Changed => error,
                 result => return ControlFlow::Break(result),
@@ -211,7 +244,9 @@ impl<S: Services> Applying<'_, S> {
                 Err(error) => ControlFlow::Break(Err(error)),
             }
         })
-        .await
+        .await;
+        self.domain_was_created();
+        created
     }
 
     async fn update_secret(

@@ -3,13 +3,14 @@
 //! - [`reconcile`] serves a Create and an Update, [`delete`] a Delete; [`observe`] only reads.
 //! - `observe`: reads what AWS holds.
 //! - `apply`: carries out a plan; `phases` runs its steps; `verify` checks tokens; `secret_versions`
-//!   writes the versions of a secret.
+//!   writes the versions of a secret; `new_domain` keeps the first look-up of a new domain waiting.
 //! - `delete`: removes everything; also the Delete that meets a running Create.
 //! - `rounds`: when to observe again. `progress`, `error`: what a run tells others.
 
 mod apply;
 mod delete;
 mod error;
+mod new_domain;
 mod observe;
 mod phases;
 mod progress;
@@ -27,7 +28,7 @@ pub use error::Error;
 pub use observe::{pools_of_name, secrets_of};
 pub use progress::Progress;
 
-use self::rounds::Rounds;
+use self::{new_domain::FirstLookUp, rounds::Rounds};
 use crate::{
     clock::{Deadline, millis, now},
     model::{ClientId, ClientName, Desired, PoolId, SecretName, observed::Observed},
@@ -42,12 +43,15 @@ pub struct Aws<'a, S: Services> {
     pub progress: &'a Progress,
     /// The same for each delivery of one event, and for no other event.
     pub request_id: &'a str,
+    /// Kept for all rounds: a later round does not know what an earlier one created.
+    first_look_up: FirstLookUp,
 }
 
 impl<'a, S: Services> Aws<'a, S> {
     #[must_use]
     pub fn new(services: &'a S, deadline: Deadline, progress: &'a Progress, request_id: &'a str) -> Self {
-        Self { services: RetryingServices::new(services, deadline), progress, request_id }
+        let services = RetryingServices::new(services, deadline);
+        Self { services, progress, request_id, first_look_up: FirstLookUp::default() }
     }
 
     /// Returns the time that is left for the work.
@@ -116,7 +120,7 @@ pub async fn reconcile<S: Services>(
         Target::Create => desired.clients.iter().map(|client| client.name.clone()).collect(),
         Target::Update(_) => BTreeSet::new(),
     };
-    let mut rounds = Rounds::default();
+    let mut rounds = Rounds::waiting_for_permissions();
     loop {
         let error = match reconcile_once(aws, desired, target, former_secrets, &mut verify).await {
             Ok(reconciled) => return Ok(reconciled),

@@ -115,8 +115,8 @@ pub(super) async fn observe<S: Services>(
                     secret.ownership = Ownership::Reclaimable;
                 }
             }
-            let UserPoolDescription { id, arn, state, m2m_only, domain: _, created: _ } = pool;
-            Some(ObservedPool { id, arn, state, m2m_only, domain, resource_servers, clients })
+            let UserPoolDescription { id, arn, state, m2m_only, domain: _, created } = pool;
+            Some(ObservedPool { id, arn, state, m2m_only, created, domain, resource_servers, clients })
         }
     };
     Ok((Observed { pool, surplus_pools, prefix_taken_by, secrets: secrets.found }, credentials))

@@ -96,6 +96,8 @@ impl<S: Services> Applying<'_, S> {
     /// Finishes a rotation that Secrets Manager has under way. Tells whether there was one.
     async fn end_rotation_under_way(&self, name: &SecretName, metadata: &SecretMetadata) -> Result<bool, StepError> {
         let Some(token) = rotation_under_way(&self.aws.services.secrets, name).await? else { return Ok(false) };
+        // The end of a rotation asks the token endpoint, whose domain this Update may have changed.
+        self.wait_for_domain().await?;
         let pending = self.aws.services.secrets.get_secret_value(name, Version::Id(&token)).await?;
         if pending.is_none_or(|pending| pending.document.is_none()) {
             return Ok(false);

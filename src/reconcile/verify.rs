@@ -1,54 +1,38 @@
 //! Token checks: a Create or an Update requests a token for each client that it changed.
 
-use std::{ops::ControlFlow, time::Duration};
+use std::time::Duration;
 
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::{Error, Verification, apply::Applying, phases::StepError};
 use crate::{
-    clock::{now, poll_until},
-    model::ClientName,
-    ports::{ExpectedToken, Services, TokenEndpoint, TokenError},
+    clock::{now, wait},
+    model::{Client, ClientId, ClientName},
+    ports::{AWSCURRENT, ExpectedToken, SecretVersions, Services, TokenEndpoint, TokenError, Version},
+    redact::Secret,
 };
 
 /// A new prefix can take a minute to appear in DNS.
 const REACHABLE_WITHIN: Duration = Duration::from_mins(1);
+/// The token service learns seconds late of a client that was created or changed, and refuses it until
+/// then.
+const REFUSAL_PASSES_WITHIN: Duration = Duration::from_secs(15);
 const ASK_AGAIN_AFTER: Duration = Duration::from_secs(2);
 /// A reachable endpoint grants a token, and shows its keys, in well under a second.
 const TOKEN_WITHIN: Duration = Duration::from_secs(10);
 /// An unreachable endpoint is not a failure, so the wait must end before the deadline cuts it off.
-const BEFORE_THE_DEADLINE: Duration = Duration::from_secs(1);
+const BEFORE_THE_DEADLINE: Duration = Duration::from_secs(2);
+/// The last attempt gets at least this long.
+const MIN_TOKEN_TIME: Duration = Duration::from_secs(1);
 
 impl<S: Services> Applying<'_, S> {
-    /// Requests a token until the endpoint can be reached.
+    /// Requests a token until the endpoint grants one, or until its silence or refusal is believed.
     pub(super) async fn verify(&self, name: &ClientName) -> Result<(), StepError> {
         let client = self.declared(name)?;
         let pool = self.pool()?;
-        let (id, secret) = {
-            let state = self.state();
-            let id = state.clients.get(name).cloned();
-            let secret = id.as_ref().and_then(|id| state.credentials.get(id)).cloned();
-            id.zip(secret).ok_or_else(|| {
-                StepError::Other(Error::SecretLost { client: name.clone(), secret: client.secret_name.clone() })
-            })?
-        };
-        let expected = ExpectedToken { client_id: id, metadata: self.desired.secret_metadata(client, &pool) };
-        let until = *self.verify_until.get_or_init(|| {
-            (now() + REACHABLE_WITHIN).min(self.aws.services.deadline.for_work() - BEFORE_THE_DEADLINE)
-        });
-        let result = poll_until(until, ASK_AGAIN_AFTER, async || {
-            let within = TOKEN_WITHIN.min(until.saturating_duration_since(now()));
-            match timeout(within, self.aws.services.tokens.verify(&expected, &secret)).await {
-                Ok(Ok(())) => ControlFlow::Break(Ok(Verification::Verified)),
-                Ok(Err(TokenError::Refused(reason))) => ControlFlow::Break(Err(TokenError::Refused(reason))),
-                Ok(Err(unreachable)) => ControlFlow::Continue(unreachable),
-                Err(_) => ControlFlow::Continue(TokenError::Unreachable(format!(
-                    "no answer within {} s",
-                    within.as_secs_f32().ceil()
-                ))),
-            }
-        })
-        .await;
+        let (client_id, secret) = self.credentials_to_verify(client).await?;
+        let expected = ExpectedToken { client_id, metadata: self.desired.secret_metadata(client, &pool) };
+        let result = self.request_token(&expected, &secret).await;
         let verification = match result {
             Ok(verification) => verification,
             Err(TokenError::Refused(reason)) => {
@@ -61,5 +45,68 @@ impl<S: Services> Applying<'_, S> {
         };
         self.state().verified.push(verification);
         Ok(())
+    }
+
+    /// Returns the client's id and its present secret.
+    async fn credentials_to_verify(&self, client: &Client) -> Result<(ClientId, Secret<String>), StepError> {
+        let (id, secret, rotated) = {
+            let state = self.state();
+            let id = state.clients.get(&client.name).cloned();
+            let secret = id.as_ref().and_then(|id| state.credentials.get(id)).cloned();
+            (id, secret, state.rotated.contains(&client.name))
+        };
+        let secret = if rotated {
+            // The secret that was observed is the former one now.
+            let current =
+                self.aws.services.secrets.get_secret_value(&client.secret_name, Version::Stage(AWSCURRENT)).await?;
+            current.and_then(|version| version.document).map(|document| document.client_secret)
+        } else {
+            secret
+        };
+        id.zip(secret).ok_or_else(|| {
+            StepError::Other(Error::SecretLost { client: client.name.clone(), secret: client.secret_name.clone() })
+        })
+    }
+
+    async fn request_token(
+        &self,
+        expected: &ExpectedToken,
+        secret: &Secret<String>,
+    ) -> Result<Verification, TokenError> {
+        let end = self.aws.services.deadline.for_work() - BEFORE_THE_DEADLINE;
+        if !self.aws.first_look_up.wait(end).await {
+            return Err(TokenError::Unreachable("too little time is left to wait for the new domain".to_owned()));
+        }
+        let unreachable_at = *self.verify_until.get_or_init(|| (now() + REACHABLE_WITHIN).min(end));
+        // When a refusal is believed, once there was one.
+        let mut refused_at = None;
+        loop {
+            let until = refused_at.unwrap_or(unreachable_at);
+            let error = match self.request_token_once(expected, secret, until).await {
+                Ok(()) => return Ok(Verification::Verified),
+                Err(error) => error,
+            };
+            if matches!(error, TokenError::Refused(_)) {
+                refused_at.get_or_insert((now() + REFUSAL_PASSES_WITHIN).min(end));
+            }
+            let until = refused_at.unwrap_or(unreachable_at);
+            let left = until.saturating_duration_since(now());
+            if left.is_zero() {
+                return Err(error);
+            }
+            // The last attempt is at the very end.
+            wait(ASK_AGAIN_AFTER.min(left)).await;
+        }
+    }
+
+    async fn request_token_once(
+        &self,
+        expected: &ExpectedToken,
+        secret: &Secret<String>,
+        until: Instant,
+    ) -> Result<(), TokenError> {
+        let within = TOKEN_WITHIN.min(until.saturating_duration_since(now())).max(MIN_TOKEN_TIME);
+        let unanswered = || TokenError::Unreachable(format!("no answer within {} s", within.as_secs_f32().ceil()));
+        timeout(within, self.aws.services.tokens.verify(expected, secret)).await.unwrap_or_else(|_| Err(unanswered()))
     }
 }

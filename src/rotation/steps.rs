@@ -68,6 +68,14 @@ const LENGTH: usize = 64;
 
 /// A new secret may take a moment to be known at the token endpoint.
 const ASK_AGAIN_AFTER: Duration = Duration::from_secs(2);
+/// How long a refusal is asked again before it decides about a secret.
+const REFUSAL_PASSES_WITHIN: Duration = Duration::from_secs(4);
+/// How long an endpoint that does not answer is asked again.
+const REACHABLE_WITHIN: Duration = Duration::from_secs(15);
+/// A reachable endpoint answers in well under a second.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+/// One step asks several times, so one question gets this fraction of the time that is left: a quarter.
+const PART_OF_THE_TIME: u32 = 4;
 /// How long `testSecret` goes on asking, within the function's timeout.
 const KNOWN_WITHIN: Duration = Duration::from_mins(1);
 /// How long `setSecret` waits for the endpoint where two secrets are of the same second.
@@ -273,11 +281,36 @@ impl<S: Services> Rotate<'_, S> {
         &self.services.secrets
     }
 
-    /// Asked where AWSCURRENT says, for an older version may speak of a domain that is gone.
+    /// Tells whether the endpoint that AWSCURRENT names grants a token. An older version may name a
+    /// domain that is gone.
+    ///
+    /// One lost call fails no step. A refusal may only be late, and it may decide that a secret is
+    /// deleted, so it is asked again before it is believed.
     async fn is_accepted(&self, document: &SecretDocument, current: &SecretDocument) -> Result<bool, RotateError> {
         let expected = self.expected(document, current);
-        let asked = self.services.tokens.accepts(&expected, &document.client_secret).await;
-        asked.map_err(|error| RotateError::Unasked(error.to_string()))
+        let share = self.services.deadline.left() / PART_OF_THE_TIME;
+        let started = now();
+        let mut refusals = 0;
+        loop {
+            let asked = self.services.tokens.accepts(&expected, &document.client_secret);
+            let (answer, until) = match tokio::time::timeout(ANSWER_WITHIN.min(share), asked).await {
+                Ok(Ok(true)) => return Ok(true),
+                Ok(Ok(false)) => {
+                    refusals += 1;
+                    let believed =
+                        if refusals > 1 { Ok(false) } else { Err("there was no time to ask twice".to_owned()) };
+                    (believed, REFUSAL_PASSES_WITHIN)
+                }
+                Ok(Err(error)) => (Err(error.to_string()), REACHABLE_WITHIN),
+                Err(_) => (Err("no answer in time".to_owned()), REACHABLE_WITHIN),
+            };
+            // The first refusal is asked again whenever it comes.
+            let until = if refusals == 1 { share } else { until.min(share) };
+            if started.elapsed() + ASK_AGAIN_AFTER > until {
+                return answer.map_err(RotateError::Unasked);
+            }
+            wait(ASK_AGAIN_AFTER).await;
+        }
     }
 
     /// What a token of the document's client must be. What AWSCURRENT says is true now, unless the

@@ -16,7 +16,7 @@ sys.path.insert(0, str(ROOT / "tools"))
 from cloud import BUILD, Cloud, Stack, stop_on_signals, wait_for  # noqa: E402
 
 ATTRIBUTES = (
-    "UserPoolId UserPoolArn UserPoolName Issuer JwksUri Domain TokenEndpoint"
+    "UserPoolId UserPoolArn UserPoolName Issuer JwksUri DiscoveryUrl Domain TokenEndpoint"
     " ClientId ClientSecretArn ClientIds Scopes TokenVerification"
 ).split()
 

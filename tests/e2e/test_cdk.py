@@ -5,13 +5,12 @@ The languages run side by side, because most of this is waiting for processes to
 
 import json
 import os
-import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
 import boto3
 import pytest
 from botocore.exceptions import ClientError
-from cloud import REGION, ROOT, TOOLS, CloudError, Stack, request_token, verified_claims
+from cloud import REGION, ROOT, TOOLS, Stack, request_token, verified_claims
 
 EXAMPLES = ROOT / "examples"
 NODE_MODULES = EXAMPLES / "cdk-typescript" / "node_modules"
@@ -41,26 +40,15 @@ class Example:
         self.stack = Stack(cloud, f"orders-{language}")
 
     def run(self, *command, folder=None, **environment):
-        result = subprocess.run(
-            command,
-            cwd=folder or EXAMPLES / f"cdk-{self.language}",
-            env={
-                **self.cloud.environment,
-                "PATH": f"{TOOLS / 'cdk' / 'bin'}{os.pathsep}{os.environ['PATH']}",
-                "NODE_COMPILE_CACHE": str(TOOLS / "cdk" / "compiled"),
-                "JSII_RUNTIME_PACKAGE_CACHE_ROOT": str(TOOLS / "cdk" / "jsii"),
-                # A check against CloudFormation's schemas, which takes as long as all the rest of an app.
-                "CDK_VALIDATION": "false",
-                **environment,
-            },
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=180,
-        )
-        if result.returncode != 0:
-            raise CloudError(f"{self.language}: {' '.join(map(str, command))} failed:\n{result.stdout}")
+        variables = {
+            "PATH": f"{TOOLS / 'cdk' / 'bin'}{os.pathsep}{os.environ['PATH']}",
+            "NODE_COMPILE_CACHE": str(TOOLS / "cdk" / "compiled"),
+            "JSII_RUNTIME_PACKAGE_CACHE_ROOT": str(TOOLS / "cdk" / "jsii"),
+            # A check against CloudFormation's schemas, which takes as long as all the rest of an app.
+            "CDK_VALIDATION": "false",
+            **environment,
+        }
+        self.cloud.must_run(*command, folder=folder or EXAMPLES / f"cdk-{self.language}", seconds=180, **variables)
 
     def cdk(self, *arguments, folder=None):
         self.run(

@@ -79,12 +79,21 @@ def test_the_template_exports_every_output_under_the_name_of_its_stack(cloud, pl
         "TokenEndpoint",
         "Issuer",
         "JwksUri",
+        "DiscoveryUrl",
     }
 
 
 def test_the_template_deploys_the_provider_alone_for_a_platform_team(cloud):
     stack = cloud.sam_deploy("alone", parameters={"DeployM2MStack": "false", "EnvironmentName": "alone"})
     assert set(stack.outputs) == {"ServiceToken"}
+    assert stack.delete() == "DELETE_COMPLETE"
+
+
+def test_with_a_prefix_the_roles_still_reach_the_secrets_of_the_templates_own_stack(cloud):
+    stack = cloud.sam_deploy("narrow", parameters={"EnvironmentName": "narrow", "SecretsPrefix": "m2m/"})
+    secret, _ = cloud.secret(stack.outputs["ClientSecretArn"])
+    assert ":secret:m2m/machine-to-machine-narrow/" in stack.outputs["ClientSecretArn"]
+    assert claims_of(secret)["client_id"] == stack.outputs["ClientId"]
     assert stack.delete() == "DELETE_COMPLETE"
 
 
@@ -100,6 +109,7 @@ def test_every_attribute_is_there_and_says_what_cognito_says(cloud, stacks):
     assert outputs["UserPoolName"] == described["Name"] == "machine-to-machine-attributes"
     assert outputs["Issuer"] == f"https://cognito-idp.us-east-1.amazonaws.com/{pool}"
     assert outputs["JwksUri"] == f"{cloud.endpoint}/{pool}/.well-known/jwks.json"
+    assert outputs["DiscoveryUrl"] == f"{cloud.endpoint}/{pool}/.well-known/openid-configuration"
     assert outputs["Domain"] == "m2m-rubicon-attributes.auth.us-east-1.amazoncognito.com"
     assert outputs["TokenEndpoint"] == f"{cloud.endpoint}/oauth2/token"
     assert outputs["ClientId"] == outputs["ClientId0"]

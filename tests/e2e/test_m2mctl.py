@@ -2,7 +2,6 @@
 
 import json
 import os
-import subprocess
 
 import pytest
 from cloud import ROOT
@@ -22,11 +21,8 @@ def m2mctl(cloud):
     if not M2MCTL.exists():
         pytest.exit("m2mctl is not built: run `make test-e2e`, which builds it", returncode=1)
 
-    def run(*arguments, stdin=None):
-        result = subprocess.run(
-            [M2MCTL, *arguments], env=cloud.environment, input=stdin, capture_output=True, text=True, timeout=60
-        )
-        return result.returncode, result.stdout, result.stderr
+    def run(*arguments, stdin="", **environment):
+        return cloud.run(M2MCTL, *arguments, stdin=stdin, seconds=60, **environment)
 
     return run
 
@@ -115,8 +111,7 @@ def test_a_doctor_says_what_is_in_the_way_of_a_first_deploy(m2mctl, cloud):
         cognito.delete_user_pool(UserPoolId=pool)
 
 
-def test_without_credentials_it_says_how_to_get_some(m2mctl, cloud):
-    environment = {k: v for k, v in cloud.environment.items() if "ACCESS_KEY" not in k} | {"HOME": os.devnull}
-    result = subprocess.run([M2MCTL, "doctor"], env=environment, capture_output=True, text=True, timeout=60)
-    assert result.returncode == 1
-    assert "No credentials were found" in result.stdout
+def test_without_credentials_it_says_how_to_get_some(m2mctl):
+    code, out, _ = m2mctl("doctor", AWS_ACCESS_KEY_ID=None, AWS_SECRET_ACCESS_KEY=None, HOME=os.devnull)
+    assert code == 1
+    assert "No credentials were found" in out

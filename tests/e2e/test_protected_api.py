@@ -12,10 +12,9 @@ import base64
 import copy
 import json
 import os
-import subprocess
 
 import pytest
-from cloud import REGION, ROOT, TOOLS, CloudError, Stack, http, request_token, wait_for
+from cloud import REGION, ROOT, TOOLS, Stack, http, request_token, wait_for
 from test_consumers import LANGUAGES
 
 EXAMPLE = ROOT / "examples" / "protected-api"
@@ -54,18 +53,7 @@ class Api:
         overrides = [f"{name}={value}" for name, value in PARAMETERS.items()]
         command = [TOOLS / "sam" / "bin" / "sam", "deploy", "--stack-name", self.stack.name, "--region", REGION]
         command += ["--capabilities", "CAPABILITY_IAM", "--parameter-overrides", *overrides]
-        result = subprocess.run(
-            command,
-            cwd=EXAMPLE,
-            env=self.cloud.environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=120,
-        )
-        if result.returncode != 0:
-            raise CloudError(f"sam deploy failed:\n{result.stdout}")
+        self.cloud.must_run(*command, folder=EXAMPLE, seconds=120)
 
     def update(self, template):
         self.stack.cloudformation.update_stack(
@@ -233,15 +221,16 @@ def test_a_client_of_the_pool_that_the_template_does_not_declare_is_refused(api)
 def test_every_consumer_gets_in(api, language, tmp_path):
     url = f"{api.cloud.endpoint}/_aws/execute-api/{api.id}/$default/orders"  # by its path, which needs no resolver
     command = [*LANGUAGES[language](tmp_path), api.stack.outputs["ReportingSecretArn"]]
-    environment = {
-        **api.cloud.environment,
-        "AWS_ENDPOINT_URL_SECRETS_MANAGER": api.cloud.endpoint,
-        "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}",
-        "XDG_RUNTIME_DIR": str(tmp_path),
-        "ARGUMENTS": str(tmp_path / "arguments"),
-    }
-    result = subprocess.run(command, env=environment, input=url, capture_output=True, text=True, timeout=60)
-    assert (result.returncode, result.stdout.strip()) == (0, f"200 {url}"), result.stderr
+    code, out, err = api.cloud.run(
+        *command,
+        stdin=url,
+        seconds=60,
+        AWS_ENDPOINT_URL_SECRETS_MANAGER=api.cloud.endpoint,
+        PATH=f"{tmp_path}{os.pathsep}{os.environ['PATH']}",
+        XDG_RUNTIME_DIR=str(tmp_path),
+        ARGUMENTS=str(tmp_path / "arguments"),
+    )
+    assert (code, out.strip()) == (0, f"200 {url}"), err
 
 
 def test_the_audience_follows_the_clients(api):

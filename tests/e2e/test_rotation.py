@@ -167,13 +167,15 @@ def test_the_alarms_are_there_with_a_topic_and_only_then(cloud, platform):
     parameters = {"DeployM2MStack": "false", "EnvironmentName": "watched", "AlarmTopicArn": topic}
     stack = cloud.sam_deploy("watched", parameters=parameters)
     try:
-        alarms = {alarm["MetricName"]: alarm for alarm in watch.describe_alarms()["MetricAlarms"]}
-        assert {alarm["AlarmActions"][0] for alarm in alarms.values()} == {topic}
-        named = {name: alarm["Dimensions"][0]["Value"] for name, alarm in alarms.items()}
-        queue = stack.physical_id("ProviderDeadLetterQueue").rpartition("/")[2]
+        alarms = watch.describe_alarms()["MetricAlarms"]
+        assert {alarm["AlarmActions"][0] for alarm in alarms} == {topic}
+        named = {(alarm["MetricName"], alarm["Dimensions"][0]["Value"]) for alarm in alarms}
+        queue = lambda name: stack.physical_id(name).rpartition("/")[2]  # noqa: E731
         assert named == {
-            "Errors": stack.physical_id("RotationFunction"),
-            "ApproximateNumberOfMessagesVisible": queue,
+            ("Errors", "watched-rotation"),
+            ("DestinationDeliveryFailures", "watched-provider"),
+            ("NumberOfMessagesSent", queue("ProviderDeadLetterQueue")),
+            ("NumberOfMessagesSent", queue("FailedRotationQueue")),
         }
     finally:
         assert stack.delete() == "DELETE_COMPLETE"

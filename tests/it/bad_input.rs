@@ -40,7 +40,7 @@ fn client(name: &str, value: Value) -> Value {
     json!({ "Clients": [client] })
 }
 
-/// Properties, the path that the message must name, and a word of the rule.
+/// Returns properties, the path that the message must name, and a word of the rule.
 pub fn properties() -> Vec<(Value, &'static str, &'static str)> {
     vec![
         (json!([]), "ResourceProperties", "map"),
@@ -66,26 +66,49 @@ pub fn properties() -> Vec<(Value, &'static str, &'static str)> {
         (json!({ "UserPoolNamePrefix": "größe" }), "UserPoolNamePrefix", "characters"),
         (json!({ "UserPoolNamePrefix": "😀" }), "UserPoolNamePrefix", "characters"),
         (json!({ "UserPoolNamePrefix": x(125) }), "UserPoolNamePrefix", "128"),
-        (json!({ "UserPoolNamePrefix": x(100_000) }), "UserPoolNamePrefix", "128"),
+        (json!({ "UserPoolNamePrefix": x(100_000) }), "UserPoolNamePrefix", "1 to 126"),
         (json!({ "UserPoolNamePrefix": [] }), "UserPoolNamePrefix", "string"),
         (json!({ "UserPoolNamePrefix": "a b", "Clients": clients(1) }), "SecretNamePrefix", "secret"),
-        (json!({ "UserPoolNamePrefix": "a b", "SecretNamePrefix": "s" }), "Clients", "declare Clients"),
+        (json!({ "UserPoolNamePrefix": "a b", "SecretNamePrefix": "s" }), "Clients", "must be given"),
         (json!({ "DomainPrefix": "" }), "DomainPrefix", "empty"),
         (json!({ "DomainPrefix": "UPPER" }), "DomainPrefix", "[a-z0-9]"),
         (json!({ "DomainPrefix": "-x" }), "DomainPrefix", "[a-z0-9]"),
         (json!({ "DomainPrefix": "x.y" }), "DomainPrefix", "[a-z0-9]"),
         (json!({ "DomainPrefix": x(60) }), "DomainPrefix", "63"),
         (json!({ "DomainPrefix": "my-aws-api" }), "DomainPrefix", "aws"),
-        (json!({ "DomainPrefix": "amazonas" }), "DomainPrefix", "amazon"),
-        (json!({ "DomainPrefix": "cognitom2m" }), "DomainPrefix", "cognito"),
-        (json!({ "DomainPrefix": "laws" }), "DomainPrefix", "aws"),
+        (json!({ "DomainPrefix": "aws" }), "DomainPrefix", "aws"),
+        (json!({ "DomainPrefix": "x--aws-" }), "DomainPrefix", "aws"),
+        (json!({ "DomainPrefix": "amazon-m2m" }), "DomainPrefix", "amazon"),
+        (json!({ "DomainPrefix": "m2m-cognito" }), "DomainPrefix", "cognito"),
         (json!({ "EnvironmentName": "aws" }), "DomainPrefix", "aws"),
+        (json!({ "EnvironmentName": "eu-amazon-1" }), "DomainPrefix", "amazon"),
         (json!({ "DomainPrefix": { "Ref": "x" } }), "DomainPrefix", "string"),
         (json!({ "ProjectTag": x(257) }), "ProjectTag", "256"),
         (json!({ "ProjectTag": "a\u{0}b" }), "ProjectTag", "characters"),
         (json!({ "ProjectTag": [] }), "ProjectTag", "string"),
-        (json!({ "Tags": [] }), "Tags", "map"),
         (json!({ "Tags": "a=b" }), "Tags", "map"),
+        (json!({ "Tags": "" }), "Tags", "list"),
+        (json!({ "Tags": 7 }), "Tags", "list"),
+        (json!({ "Tags": null }), "Tags", "list"),
+        (json!({ "Tags": ["a"] }), "Tags[0]", "Key=Value"),
+        (json!({ "Tags": [7] }), "Tags[0]", "Key=Value"),
+        (json!({ "Tags": ["a=b", ""] }), "Tags[1]", "Key=Value"),
+        (json!({ "Tags": [["a=b"]] }), "Tags[0]", "string"),
+        (json!({ "Tags": [{ "a": "b" }] }), "Tags[0]", "string"),
+        (json!({ "Tags": ["a=1", "b=1", "a=2"] }), "Tags[2]", "twice"),
+        (json!({ "Tags": ["a=1", "a=1"] }), "Tags[1]", "twice"),
+        (json!({ "Tags": ["=1"] }), "Tags[0]", "1 to 128"),
+        (json!({ "Tags": [format!("{}=1", x(129))] }), "Tags[0]", "128"),
+        (json!({ "Tags": [format!("a={}", x(257))] }), "Tags[0]", "256"),
+        (json!({ "Tags": ["a;b=1"] }), "Tags[0]", "matching"),
+        (json!({ "Tags": ["a=b;c"] }), "Tags[0]", "matching"),
+        (json!({ "Tags": ["aws:x=1"] }), "Tags[0]", "reserved"),
+        (json!({ "Tags": ["AWS:x=1"] }), "Tags[0]", "reserved"),
+        (json!({ "Tags": ["Environment=1"] }), "Tags[0]", "itself"),
+        (json!({ "Tags": ["ManagedBy=me"] }), "Tags[0]", "itself"),
+        (json!({ "Tags": ["cognito-m2m:shared-with=a"] }), "Tags[0]", "itself"),
+        (json!({ "Tags": { "cognito-m2m:": "1" } }), "Tags.cognito-m2m:", "itself"),
+        (json!({ "Tags": (0..46).map(|n| format!("t{n}=v")).collect::<Vec<_>>() }), "Tags", "45"),
         (json!({ "Tags": { "aws:x": "1" } }), "Tags.aws:x", "reserved"),
         (json!({ "Tags": { "AWS:x": "1" } }), "Tags.AWS:x", "reserved"),
         (json!({ "Tags": { "Environment": "1" } }), "Tags.Environment", "itself"),
@@ -119,7 +142,7 @@ pub fn properties() -> Vec<(Value, &'static str, &'static str)> {
         (server("Identifier", json!("a\"b")), "ResourceServers[0].Identifier", "matching"),
         (server("Identifier", json!("ä")), "ResourceServers[0].Identifier", "matching"),
         (server("Identifier", json!(x(257))), "ResourceServers[0].Identifier", "256"),
-        (server("Identifier", json!("https://api.example.com")), "ResourceServers[0].Name", "give a Name"),
+        (server("Identifier", json!("https://api.example.com")), "ResourceServers[0].Name", "must be given"),
         (server("Name", json!("")), "ResourceServers[0].Name", "1 to 256"),
         (server("Name", json!("a/b")), "ResourceServers[0].Name", "matching"),
         (server("Name", json!(x(257))), "ResourceServers[0].Name", "256"),
@@ -199,16 +222,17 @@ pub fn properties() -> Vec<(Value, &'static str, &'static str)> {
         (json!({ "UserPoolTier": [] }), "UserPoolTier", "string"),
         (json!({ "UserPoolTier": "LITE" }), "ManagedLoginVersion", "LITE"),
         (json!({ "UserPoolTier": "LITE", "ManagedLoginVersion": "2" }), "ManagedLoginVersion", "LITE"),
+        (json!({ "UserPoolTier": "LITE", "ManagedLoginVersion": "two" }), "ManagedLoginVersion", "whole number"),
         (json!({ "ManagedLoginVersion": 0 }), "ManagedLoginVersion", "1 or 2"),
         (json!({ "ManagedLoginVersion": "3" }), "ManagedLoginVersion", "1 or 2"),
         (json!({ "ManagedLoginVersion": true }), "ManagedLoginVersion", "whole number"),
         (json!({ "DeletionProtection": "true" }), "DeletionProtection", "ACTIVE, INACTIVE"),
         (json!({ "DeletionProtection": true }), "DeletionProtection", "ACTIVE, INACTIVE"),
-        (json!({ "SecretNamePrefix": "" }), "SecretNamePrefix", "1 to 512"),
+        (json!({ "SecretNamePrefix": "" }), "SecretNamePrefix", "1 to 510"),
         (json!({ "SecretNamePrefix": "a b" }), "SecretNamePrefix", "matching"),
         (json!({ "SecretNamePrefix": "é" }), "SecretNamePrefix", "matching"),
-        (json!({ "SecretNamePrefix": x(513) }), "SecretNamePrefix", "512"),
-        (json!({ "SecretNamePrefix": x(500) }), "SecretNamePrefix", "512"),
+        (json!({ "SecretNamePrefix": x(513) }), "SecretNamePrefix", "1 to 510"),
+        (json!({ "SecretNamePrefix": x(500) }), "SecretNamePrefix", "at most 512"),
         (json!({ "SecretKmsKeyId": "" }), "SecretKmsKeyId", "key"),
         (json!({ "SecretKmsKeyId": "alias/" }), "SecretKmsKeyId", "key"),
         (json!({ "SecretKmsKeyId": "key/x" }), "SecretKmsKeyId", "key"),
@@ -267,7 +291,7 @@ async fn all_that_is_wrong_is_reported_at_once() {
     assert!(answer.reason().contains("7 properties"), "{}", answer.reason());
 }
 
-/// Properties that are right, and do not look it.
+/// Returns properties that are valid although they look wrong.
 pub fn unusual() -> Vec<Value> {
     vec![
         json!({ "VerifyToken": true, "ManagedLoginVersion": "2", "SecretRecoveryWindowInDays": 0, "RotationDays": "0", "RotateSecrets": "" }),
@@ -280,6 +304,19 @@ pub fn unusual() -> Vec<Value> {
         json!({ "SecretKmsKeyId": "mrk-1234abcd12ab34cd56ef1234567890ab" }),
         json!({ "ServiceToken": "arn", "ServiceTimeout": 60, "Clients": [{ "ClientName": "a", "ServiceToken": "x" }] }),
         json!({ "Tags": { "Kosten stelle": "Größe 😀".replace('😀', "x"), "cost:center": "a/b" } }),
+        // As a template parameter of the type CommaDelimitedList fills it.
+        json!({ "Tags": [""] }),
+        json!({ "Tags": [] }),
+        json!({ "Tags": ["Kosten stelle=Größe", "cost:center=a/b", "empty=", "equation=a=b"] }),
+        json!({ "Tags": (0..45).map(|n| format!("t{n}=v")).collect::<Vec<_>>() }),
+        json!({ "Tags": { "a": 1, "b": true, "c=d": 1.5 }, "ProjectTag": false, "RotateSecrets": 20_260_401 }),
+        json!({ "EnvironmentName": true, "UserPoolNamePrefix": 7, "DomainPrefix": false, "SecretNamePrefix": 1 }),
+        json!({ "ResourceServers": [{ "Identifier": 1, "Name": 2, "Scopes": [{ "ScopeName": true, "ScopeDescription": 3 }] }] }),
+        // Only whole words are reserved.
+        json!({ "DomainPrefix": "lawson" }),
+        json!({ "DomainPrefix": "x-awsome-y" }),
+        json!({ "DomainPrefix": "amazonas", "EnvironmentName": "laws" }),
+        json!({ "DomainPrefix": "cognitom2m" }),
     ]
 }
 

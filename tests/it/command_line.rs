@@ -1,4 +1,4 @@
-//! `m2mctl` against the AWS in memory: what it says before a deploy and after it, and that it only reads.
+//! `m2mctl` against the AWS in memory: what it reports before and after a deploy, and that it only reads.
 
 use std::{
     collections::BTreeMap,
@@ -8,11 +8,11 @@ use std::{
 
 use clap::Parser;
 use cognito_m2m::{
-    m2mctl::{Cli, Error, Outcome, explain, plan::Context, run},
-    model::{Endpoints, SecretName},
+    m2mctl::{Cli, Context, Error, Outcome, run},
+    model::{ClientId, Endpoints, PoolId, SecretName},
     ports::{
-        AWSPENDING, AccessToken, Account, AwsError, Caller, ErrorKind, ExpectedToken, Page, StackDescription,
-        StackResource, TokenEndpoint, TokenError, Tokens,
+        AWSPENDING, AccessToken, Account, AwsError, Caller, ClientSecrets as _, ErrorKind, ExpectedToken, Page,
+        StackDescription, StackResource, TokenEndpoint, TokenError, Tokens,
     },
     redact::Secret,
 };
@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     CANARY, Session, Stack, TokenEndpointState,
-    fixtures::{large, large_changed},
+    fixtures::{large, large_changed, with},
     new_stack,
 };
 
@@ -155,13 +155,13 @@ async fn m2mctl(stack: &Stack, account: FakeAccount, line: &str, files: &[&PathB
     assert_eq!(stack.world().writes().len(), before, "m2mctl only reads");
     let printed = match &result {
         Ok(outcome) => outcome.text.clone(),
-        Err(error) => explain(error),
+        Err(error) => error.report(),
     };
     assert!(!printed.contains(CANARY), "a client secret is printed");
     result
 }
 
-/// The text without its colours.
+/// Returns the text without its colors.
 fn plain(outcome: &Outcome) -> String {
     anstream::adapter::strip_str(&outcome.text).to_string()
 }
@@ -252,11 +252,11 @@ async fn a_plan_tells_what_a_deploy_would_fail_with() {
     stack.world().add_foreign_pool("somebody", "m2m-rubicon-dev");
     let error =
         m2mctl(&stack, FakeAccount::default(), "plan --properties FILE", &[&file(&json!({}))]).await.unwrap_err();
-    assert!(explain(&error).starts_with("A deploy would fail. The domain prefix m2m-rubicon-dev already belongs to"));
+    assert!(error.report().starts_with("A deploy would fail. The domain prefix m2m-rubicon-dev already belongs to"));
 
     let wrong = json!({ "Clients": [{ "ClientName": "a b" }], "RotationDays": 1001 });
     let error = m2mctl(&stack, FakeAccount::default(), "plan --properties FILE", &[&file(&wrong)]).await.unwrap_err();
-    let text = explain(&error);
+    let text = error.report();
     assert!(text.contains("Clients[0].ClientName") && text.contains("RotationDays"), "{text}");
 }
 
@@ -269,7 +269,7 @@ async fn two_stacks_with_a_pool_of_the_same_name_have_to_be_told_apart() {
     two.create(&properties("two")).await.good();
     let files = [&file(&properties("one"))];
     let error = m2mctl(&one, FakeAccount::default(), "plan --properties FILE", &files).await.unwrap_err();
-    let text = explain(&error);
+    let text = error.report();
     assert!(text.contains("name yours with --stack") && text.contains(&one.id) && text.contains(&two.id), "{text}");
     let line = "plan --properties FILE --stack one";
     let outcome = m2mctl(&one, account(&one, &pool, &properties("one")), line, &files).await.unwrap();
@@ -305,7 +305,7 @@ async fn a_template_is_resolved_with_the_parameters_of_the_stack_and_those_given
     let other = m2mctl(&stack, there(), line, &files).await.unwrap();
     assert!(plain(&other).contains("machine-to-machine-dev -> machine-to-machine-prod"), "{}", other.text);
     let error = m2mctl(&stack, FakeAccount::default(), "plan --template FILE", &files).await.unwrap_err();
-    assert!(explain(&error).contains("Team"), "{}", explain(&error));
+    assert!(error.report().contains("Team"), "{}", error.report());
 }
 
 #[tokio::test(start_paused = true)]
@@ -341,9 +341,9 @@ async fn the_client_of_a_token_is_found_by_the_outputs_and_else_by_the_tags() {
     let pool = answer.physical_id().to_owned();
     let there = || account(&stack, &pool, &large());
     let error = m2mctl(&stack, there(), "token --stack one", &[]).await.unwrap_err();
-    assert_eq!(explain(&error), "Stack one has the clients batch, billing, web; name one with --client");
+    assert_eq!(error.report(), "Stack one has the clients batch, billing, web; name one with --client");
     let error = m2mctl(&stack, there(), "token --stack one --client nobody", &[]).await.unwrap_err();
-    assert!(explain(&error).contains("batch, billing, web"));
+    assert!(error.report().contains("batch, billing, web"));
     let outcome = m2mctl(&stack, there(), "token --stack one --client billing", &[]).await.unwrap();
     assert!(outcome.text.starts_with("token of billing"));
 
@@ -379,7 +379,7 @@ async fn clients_of_one_name_in_two_resources_are_not_taken_for_each_other() {
     second.logical_id = "Second".to_owned();
     resources.push(second);
     let error = m2mctl(&one, both, "token --stack one --client web", &[]).await.unwrap_err();
-    let text = explain(&error);
+    let text = error.report();
     assert!(text.contains("machine-to-machine-one/web") && text.contains("machine-to-machine-two/web"), "{text}");
 }
 
@@ -394,9 +394,9 @@ async fn what_has_no_credentials_or_no_stack_says_what_to_do() {
     assert_eq!(outcome.exit_code, 1);
     assert!(plain(&outcome).contains("does not exist in us-east-1"), "{}", outcome.text);
     let error = m2mctl(&stack, FakeAccount::default(), "token --stack nowhere", &[]).await.unwrap_err();
-    assert!(explain(&error).contains("does not exist in us-east-1"));
+    assert!(error.report().contains("does not exist in us-east-1"));
     let error = m2mctl(&stack, FakeAccount::default(), "token --secret nothing", &[]).await.unwrap_err();
-    assert!(explain(&error).contains("Secret nothing does not exist"));
+    assert!(error.report().contains("Secret nothing does not exist"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -407,7 +407,7 @@ async fn a_doctor_before_a_deploy_looks_at_permissions_and_domain() {
     assert_snapshot!(plain(&outcome), @r"
     ok      credentials: arn:aws:sts::111122223333:assumed-role/deployer/me in account 111122223333, region us-east-1
     warning permissions: arn:aws:iam::111122223333:role/teams/deployer is not allowed on every resource: iam:CreateRole
-            A deploy fails where these are needed, unless a policy allows them on the resources that it names. Allow them, or deploy with another role.
+            A deploy that needs these actions fails, unless a policy allows them on the resources in question. Allow them, or deploy with another role.
     ok      domain m2m-rubicon-dev: is free
 
     0 errors, 1 warning.
@@ -478,7 +478,61 @@ async fn a_doctor_finds_what_somebody_has_changed_by_hand() {
     warning secret machine-to-machine-prod/billing: is N days old and does not rotate
     error token of billing: HTTP 400 invalid_client
     warning secret machine-to-machine-prod/web: is N days old and does not rotate
-    warning secret machine-to-machine-prod/web: has a rotation that has begun and has not ended
+    warning secret machine-to-machine-prod/web: has a rotation that has not finished
     error token of web: HTTP 400 invalid_client
     ");
+}
+
+/// Adds a secret to the client `web`, as somebody would who has the permission. Returns the ids of all its secrets.
+async fn add_secret_by_hand(stack: &Stack, pool: &str) -> Vec<String> {
+    let pool = PoolId::parse(pool).unwrap();
+    let web: ClientId = {
+        let world = stack.world();
+        let clients = &world.pools[&pool].clients;
+        clients.iter().find(|(_, client)| client.client.name.as_str() == "web").unwrap().0.clone()
+    };
+    let value = Secret::new(
+        CANARY.chars().chain("0".repeat(64).chars()).filter(char::is_ascii_alphanumeric).take(64).collect(),
+    );
+    let session = Session::new(&stack.aws);
+    session.add_user_pool_client_secret(&pool, &web, &value).await.unwrap();
+    let listed = session.list_user_pool_client_secrets(&pool, &web, None).await.unwrap();
+    listed.items.into_iter().map(|secret| secret.id).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_doctor_warns_of_a_client_secret_that_no_version_explains() {
+    let stack = new_stack();
+    let pool = stack.create(&large()).await.physical_id().to_owned();
+    let line = "doctor --stack one --skip-tokens";
+    let ids = add_secret_by_hand(&stack, &pool).await;
+    let outcome = m2mctl(&stack, account(&stack, &pool, &large()), line, &[]).await.unwrap();
+    let text = plain(&outcome);
+    let found: Vec<&str> = text.lines().filter(|line| line.contains("secrets in Cognito")).collect();
+    let [warning] = found.as_slice() else { panic!("{text}") };
+    assert!(warning.starts_with("warning client web: has 2 secrets in Cognito ("), "{warning}");
+    assert!(warning.ends_with("but secret machine-to-machine-prod/web holds only 1 of them"), "{warning}");
+    assert!(ids.len() == 2 && ids.iter().all(|id| warning.contains(id.as_str())), "{warning}");
+    assert!(text.contains("delete-user-pool-client-secret --user-pool-id"), "{text}");
+    assert_eq!(outcome.exit_code, 0, "a warning is no error");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_two_secrets_that_a_rotation_leaves_are_explained() {
+    let stack = new_stack();
+    let pool = stack.create(&large()).await.physical_id().to_owned();
+    let rotated = with(large(), "RotateSecrets", "once");
+    stack.update(&pool, &rotated, &large()).await.good();
+    let secrets: Vec<usize> =
+        stack.world().pools.values().next().unwrap().clients.values().map(|client| client.secrets.len()).collect();
+    assert_eq!(secrets, [2, 2, 2]);
+    let there = || account(&stack, &pool, &rotated);
+    let outcome = m2mctl(&stack, there(), "doctor --stack one", &[]).await.unwrap();
+    assert!(!plain(&outcome).contains("secrets in Cognito"), "{}", outcome.text);
+
+    // A later Update rewrites the secrets, so that AWSPREVIOUS holds the present client secret too.
+    let narrower = with(rotated.clone(), "DomainPrefix", "shop");
+    stack.update(&pool, &narrower, &rotated).await.good();
+    let outcome = m2mctl(&stack, account(&stack, &pool, &narrower), "doctor --stack one", &[]).await.unwrap();
+    assert!(!plain(&outcome).contains("secrets in Cognito"), "{}", outcome.text);
 }

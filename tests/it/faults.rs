@@ -30,6 +30,7 @@ fn strikes() -> Vec<Strike> {
         strike("throttling three times", Fault::Throttled, 3),
         strike("another modification for a while", Fault::Busy, 4),
         strike("a hang", Fault::Hang, 1),
+        strike("a permission that is not known yet", Fault::Denied, 2),
         strike("hanging for good", Fault::Hang, 1000),
         strike("a quota", Fault::Quota, 1),
         strike("a crash before the effect", Fault::CrashBefore, 1),
@@ -41,7 +42,7 @@ impl Strike {
     /// Whether it passes by itself, so that no event may fail because of it.
     fn passes(&self) -> bool {
         match self.fault {
-            Fault::Throttled | Fault::Busy => true,
+            Fault::Throttled | Fault::Busy | Fault::Denied => true,
             Fault::Lost | Fault::Hang => self.times < 3,
             _ => false,
         }
@@ -88,6 +89,24 @@ fn scenarios() -> Vec<Scenario> {
     vec![
         Scenario::new("the default Create", empty_account, Request::Create, json!({})),
         Scenario::new(
+            "a Create with a token service that lags and permissions that are not known yet",
+            || Box::pin(async { (late_account(), None) }),
+            Request::Create,
+            with(json!({}), "RotationDays", 30),
+        ),
+        Scenario::new(
+            "an Update of everything with a token service that lags and permissions that are not known yet",
+            || {
+                Box::pin(async {
+                    let (stack, id) = large_stack().await;
+                    make_late(&stack);
+                    (stack, id)
+                })
+            },
+            Request::Update,
+            large_changed(),
+        ),
+        Scenario::new(
             "a Create with three clients, two servers and protection",
             empty_account,
             Request::Create,
@@ -117,14 +136,39 @@ fn scenarios() -> Vec<Scenario> {
 }
 
 fn empty_account() -> SetUp {
-    Box::pin(async { (new_stack(), None) })
+    Box::pin(async { (account(), None) })
+}
+
+/// An account in which a new domain can be looked up too early.
+fn account() -> Stack {
+    let stack = new_stack();
+    stack.world().behavior.domain_dns = true;
+    stack
+}
+
+/// An account that learns of clients and permissions late.
+fn late_account() -> Stack {
+    let stack = account();
+    make_late(&stack);
+    stack
+}
+
+fn make_late(stack: &Stack) {
+    let behavior = &mut stack.world().behavior;
+    // Short times, because every retry is one more call to strike.
+    behavior.token_service_lags = Duration::from_secs(3);
+    for operation in ["CreateSecret", "RotateSecret"] {
+        behavior.denied_for.insert(operation, Duration::from_secs(1));
+    }
 }
 
 /// A whole stack, whose consumers need scopes that [`large_changed`] keeps.
 fn large_stack() -> SetUp {
     Box::pin(async {
-        let stack = new_stack();
+        let stack = account();
         let created = stack.create(&large()).await.good();
+        // Nothing of it is new any more.
+        tokio::time::advance(Duration::from_mins(10)).await;
         for client in ["web", "batch"] {
             let scopes = ["orders/read".to_owned()].into();
             stack.world().consumers.needed_scopes.insert(client.into(), scopes);

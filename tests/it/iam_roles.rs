@@ -98,7 +98,6 @@ fn the_rotations_role_can_neither_make_nor_remove_a_pool_a_client_or_a_secret() 
         "secretsmanager:PutSecretValue",
         "secretsmanager:UpdateSecretVersionStage",
         "kms:Decrypt",
-        "kms:Encrypt",
         "kms:GenerateDataKey",
         "logs:CreateLogStream",
         "logs:PutLogEvents",
@@ -110,7 +109,7 @@ fn the_rotations_role_can_neither_make_nor_remove_a_pool_a_client_or_a_secret() 
         assert!(!role.contains(other), "{other}");
     }
     // It may change tagged things only. The local cloud, the keys and the logs know no such condition.
-    let statements: Vec<_> = role.split("- Sid: ").skip(1).collect();
+    let statements = statements(&role);
     assert_eq!(statements.len(), 5, "{role}");
     for statement in statements {
         let name = statement.lines().next().unwrap();
@@ -142,5 +141,37 @@ fn the_local_cloud_is_given_no_action_that_aws_is_not() {
             before.trim_end().ends_with("- InLocalCloud\n                  - Sid:"),
             "{name}: only under its condition"
         );
+    }
+}
+
+/// Returns the statements of a role as text.
+fn statements(role: &str) -> Vec<&str> {
+    role.split("- Sid: ").skip(1).collect()
+}
+
+#[test]
+fn the_roles_touch_only_secrets_whose_names_begin_with_the_prefix() {
+    for (name, count) in [("ProviderRole", 3), ("RotationRole", 1)] {
+        let role = role(name);
+        let resources: Vec<_> =
+            role.lines().filter(|line| line.contains("Resource:") && line.contains(":secret:")).collect();
+        assert_eq!(resources.len(), count, "{name}: {resources:?}");
+        for resource in resources {
+            assert!(resource.ends_with(":secret:${SecretsPrefix}*"), "{name}: {resource}");
+        }
+    }
+}
+
+#[test]
+fn a_tag_is_never_put_on_what_has_another_manager() {
+    let role = role("ProviderRole");
+    let tagging: Vec<_> =
+        statements(&role).into_iter().filter(|statement| statement.contains(":TagResource")).collect();
+    assert_eq!(tagging.len(), 3, "{tagging:?}");
+    for statement in tagging {
+        // An existing thing passes only if it has our tag, or no tag ManagedBy at all.
+        let if_exists = "StringEqualsIfExists: {\"aws:ResourceTag/ManagedBy\": cognito-m2m}";
+        let always = "StringEquals: {\"aws:ResourceTag/ManagedBy\": cognito-m2m}";
+        assert!(statement.contains(if_exists) || statement.contains(always), "{statement}");
     }
 }

@@ -26,3 +26,4 @@ mod redaction;
 mod rotation;
 mod schema;
 mod support;
+mod verification;

@@ -11,6 +11,7 @@ use std::{
 use cognito_m2m::{
     cfn::{Deliver, ResponseUrl},
     clock::Deadline,
+    model::Endpoints,
     provider::{HandlerError, Provider, handle},
 };
 use serde_json::{Value, json};
@@ -112,6 +113,45 @@ async fn a_response_url_that_may_not_be_used_is_never_used() {
         assert!(matches!(error, HandlerError::NoResponseUrl), "{error}");
     }
     assert_eq!(stack.world().calls.len(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_that_is_not_aws_gets_no_response_unless_a_custom_endpoint_is_configured() {
+    const AWS_LIKE: &str = "https://amazonaws.com.example.org/answer?X-Amz-Signature=canary-signature";
+    for (url, needs_custom_endpoint) in [
+        ("https://b.s3.us-west-2.amazonaws.com/answer?X-Amz-Signature=canary-signature", false),
+        ("https://b.s3.cn-north-1.amazonaws.com.cn/answer?X-Amz-Signature=canary-signature", false),
+        ("https://example.com/answer?X-Amz-Signature=canary-signature", true),
+        (AWS_LIKE, true),
+        ("https://b.s3.amazonaws.com@example.com/answer?X-Amz-Signature=canary-signature", true),
+        ("http://127.0.0.1:9001/2018-06-01/runtime?X-Amz-Signature=canary-signature", true),
+        ("https://169.254.169.254/latest?X-Amz-Signature=canary-signature", true),
+    ] {
+        for custom in
+            [None, Some("http://127.0.0.1:4566"), Some("https://vpce-1.cognito-idp.us-east-1.vpce.amazonaws.com")]
+        {
+            let stack = new_stack();
+            let mut event = stack.create_event(&json!({}));
+            event["ResponseURL"] = json!(url);
+            let session = Session::new(&stack.aws);
+            let configured = async || {
+                let mut provider = provider(&session);
+                provider.config.endpoints = Endpoints::new("us-east-1", custom);
+                provider
+            };
+            let bucket = Failing::new(0, Ok(200));
+            let result = handle(&event, Deadline::after(LONG), configured, &bucket).await;
+            if needs_custom_endpoint && custom != Some("http://127.0.0.1:4566") {
+                let report = result.unwrap_err().report();
+                assert!(report.contains("ResponseURL must be on a host of AWS"), "{report}");
+                assert!(!report.contains("canary") && !report.contains("/answer"), "{report}");
+                assert_eq!((bucket.puts(), stack.world().calls.len()), (0, 0), "{url} {custom:?}");
+            } else {
+                result.unwrap();
+                assert_eq!(bucket.puts(), 1, "{url} {custom:?}");
+            }
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]

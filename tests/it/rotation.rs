@@ -348,7 +348,8 @@ async fn a_secret_that_somebody_else_added_is_named_and_left_alone() {
             let client = pool.clients.get_mut(&before.client_id).unwrap();
             client.secrets.retain(|secret| secret.value == before.client_secret);
             let value = Secret::new("somebody-elses-value-0123456789".to_owned());
-            client.secrets.push(FakeClientSecret { id: "theirs--9".into(), value, created: Duration::from_secs(3) });
+            let (created, added_at) = (Duration::from_secs(3), tokio::time::Instant::now());
+            client.secrets.push(FakeClientSecret { id: "theirs--9".into(), value, created, added_at });
             world.consumers.at_work = false;
         }
         begin(&stack, "web", "token");

@@ -126,6 +126,7 @@ def test_the_attributes_are_those_of_the_resource(stack: Stack) -> None:
         (auth.user_pool_name, attribute("UserPoolName")),
         (auth.issuer, attribute("Issuer")),
         (auth.jwks_uri, attribute("JwksUri")),
+        (auth.discovery_url, attribute("DiscoveryUrl")),
         (auth.domain, attribute("Domain")),
         (auth.token_endpoint, attribute("TokenEndpoint")),
         (auth.client_ids, {"Fn::Split": [",", attribute("ClientIds")]}),

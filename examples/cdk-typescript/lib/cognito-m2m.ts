@@ -76,8 +76,8 @@ export interface CognitoM2MProps {
 
   /**
    * The domain is `<domainPrefix>-<environmentName>`: 1 to 63 lower-case letters, digits and hyphens, with no hyphen
-   * at either end and without the words `aws`, `amazon` and `cognito`. Domains are unique in a region over all AWS
-   * accounts, so choose your own. While the domain changes, nobody gets a token.
+   * at either end. None of the words between its hyphens may be `aws`, `amazon` or `cognito`. Domains are unique in a
+   * region over all AWS accounts, so choose your own. While the domain changes, nobody gets a token.
    * @default 'm2m-rubicon'
    */
   readonly domainPrefix?: string;
@@ -339,6 +339,11 @@ export class CognitoM2M extends Construct {
   /** Where the keys are that the tokens are signed with. */
   get jwksUri(): string {
     return this.attribute('JwksUri');
+  }
+
+  /** The OpenID Connect discovery document, which Amazon Bedrock AgentCore and other JWT authorizers ask for. */
+  get discoveryUrl(): string {
+    return this.attribute('DiscoveryUrl');
   }
 
   /** The host of the token endpoint, such as `m2m-rubicon-dev.auth.us-east-1.amazoncognito.com`. */

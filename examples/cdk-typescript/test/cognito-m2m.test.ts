@@ -104,6 +104,7 @@ test('the attributes are those of the resource', () => {
     [auth.userPoolName, attribute('UserPoolName')],
     [auth.issuer, attribute('Issuer')],
     [auth.jwksUri, attribute('JwksUri')],
+    [auth.discoveryUrl, attribute('DiscoveryUrl')],
     [auth.domain, attribute('Domain')],
     [auth.tokenEndpoint, attribute('TokenEndpoint')],
     [auth.clientIds, { 'Fn::Split': [',', attribute('ClientIds')] }],

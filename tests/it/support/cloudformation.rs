@@ -247,7 +247,7 @@ impl Stack {
 /// else that is live and belongs to the stack.
 #[track_caller]
 pub fn assert_is(stack: &Stack, properties: &Value) {
-    let desired = Desired::from_properties(properties, stack.owner(), &config()).unwrap();
+    let desired = cognito_m2m::properties::parse(properties, stack.owner(), &config()).unwrap();
     let world = stack.world();
     let pools: Vec<_> = world.pools.iter().filter(|(_, pool)| desired.owner.owns(&pool.state.tags)).collect();
     assert_eq!(pools.len(), 1, "one pool");

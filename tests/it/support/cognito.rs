@@ -6,6 +6,7 @@ use std::{
 };
 
 use cognito_m2m::{
+    clock::wall_clock,
     model::{Client, ClientId, ClientName, Domain, PoolId, ResourceServer, Tier, UserPool, observed::ObservedClient},
     ports::{
         ClientDescription, ClientSecretDescription, ClientSecrets, DomainDescription, Page, Result,
@@ -34,11 +35,13 @@ pub struct FakePool {
     pub servers: BTreeMap<String, ResourceServer>,
     pub clients: BTreeMap<ClientId, FakeClient>,
     pub created: Duration,
+    created_at: Instant,
 }
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct FakeDomain {
     pub domain: Domain,
+    pub created_at: Instant,
     /// When a deleted domain is gone.
     pub gone_at: Option<Instant>,
 }
@@ -49,6 +52,8 @@ pub struct FakeClient {
     pub m2m_only: bool,
     /// At most two, the oldest first. The token endpoint accepts all of them.
     pub secrets: Vec<FakeClientSecret>,
+    /// When the client was created or updated.
+    pub changed_at: Instant,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -56,11 +61,31 @@ pub struct FakeClientSecret {
     pub id: String,
     pub value: Secret<String>,
     pub created: Duration,
+    pub added_at: Instant,
+}
+
+impl FakeDomain {
+    pub fn new(domain: Domain) -> Self {
+        Self { domain, created_at: Instant::now(), gone_at: None }
+    }
 }
 
 impl FakePool {
     pub fn new(state: UserPool, created: Duration) -> Self {
-        Self { state, m2m_only: true, domain: None, servers: BTreeMap::new(), clients: BTreeMap::new(), created }
+        Self {
+            state,
+            m2m_only: true,
+            domain: None,
+            servers: BTreeMap::new(),
+            clients: BTreeMap::new(),
+            created,
+            created_at: Instant::now(),
+        }
+    }
+
+    /// The creation date, on the clock that tests can pause.
+    fn creation_date(&self) -> Duration {
+        wall_clock().saturating_sub(self.created_at.elapsed())
     }
 
     /// The scopes in a token of the client: those that it may have and that its pool still defines.
@@ -101,7 +126,11 @@ impl FakePool {
 
 impl FakeClient {
     pub fn takes(&self, value: &Secret<String>) -> bool {
-        self.secrets.iter().any(|secret| secret.value == *value)
+        self.secret(value).is_some()
+    }
+
+    pub fn secret(&self, value: &Secret<String>) -> Option<&FakeClientSecret> {
+        self.secrets.iter().find(|secret| secret.value == *value)
     }
 }
 
@@ -148,13 +177,14 @@ impl UserPools for FakeAws {
     async fn describe_user_pool(&self, id: &PoolId) -> Result<Option<UserPoolDescription>> {
         self.answer("DescribeUserPool", |world| {
             world.drop_gone_domains();
+            let dated = world.behavior.domain_dns;
             Ok(world.pools.get(id).map(|pool| UserPoolDescription {
                 id: id.clone(),
                 arn: pool_arn(id),
                 state: pool.state.clone(),
                 m2m_only: pool.m2m_only,
                 domain: pool.domain.as_ref().map(|held| held.domain.prefix.clone()),
-                created: pool.created,
+                created: if dated { pool.creation_date() } else { pool.created },
             }))
         })
     }
@@ -221,7 +251,7 @@ impl UserPools for FakeAws {
                 return Err(changed("InvalidParameterException", "User pool already has a domain configured"));
             }
             pool.check_managed_login(domain)?;
-            pool.domain = Some(FakeDomain { domain: domain.clone(), gone_at: None });
+            pool.domain = Some(FakeDomain::new(domain.clone()));
             Ok(())
         })
     }
@@ -325,8 +355,10 @@ impl UserPools for FakeAws {
                 id: format!("{id}--{number}"),
                 value: value.clone(),
                 created: Duration::from_secs(number),
+                added_at: Instant::now(),
             };
-            let client = FakeClient { client: client.clone(), m2m_only: true, secrets: vec![first] };
+            let client =
+                FakeClient { client: client.clone(), m2m_only: true, secrets: vec![first], changed_at: Instant::now() };
             pool.clients.insert(id.clone(), client);
             Ok((id, value))
         })
@@ -339,6 +371,7 @@ impl UserPools for FakeAws {
             let found = pool.client(id)?;
             found.client = client.clone();
             found.m2m_only = true;
+            found.changed_at = Instant::now();
             Ok(())
         })
     }
@@ -386,7 +419,8 @@ impl ClientSecrets for FakeAws {
                 return Err(over_quota("at most two secrets"));
             }
             let id = format!("{client}--{number}");
-            found.secrets.push(FakeClientSecret { id, value: value.clone(), created: Duration::from_secs(number) });
+            let (value, created) = (value.clone(), Duration::from_secs(number));
+            found.secrets.push(FakeClientSecret { id, value, created, added_at: Instant::now() });
             Ok(())
         })
     }

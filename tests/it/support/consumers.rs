@@ -147,7 +147,8 @@ mod tests {
             let mut world = aws.world();
             let secrets = &mut world.pools.get_mut(&pool).unwrap().clients.get_mut(&client).unwrap().secrets;
             let created = std::time::Duration::from_secs(9);
-            *secrets = vec![FakeClientSecret { id: "second".to_owned(), value: second, created }];
+            let added_at = tokio::time::Instant::now();
+            *secrets = vec![FakeClientSecret { id: "second".to_owned(), value: second, created, added_at }];
         }
         aws.describe_secret(&name).await.unwrap();
         let complaints = std::mem::take(&mut aws.world().consumers.complaints);

@@ -14,9 +14,11 @@ use std::{
 };
 
 use cognito_m2m::{
-    model::{PoolId, SecretName},
+    model::{ClientId, PoolId, SecretName},
     ports::{AwsError, ErrorKind, Page, Result},
+    redact::Secret,
 };
+use tokio::time::Instant;
 
 use super::{cognito::FakePool, consumers::Consumers, faults::Call, secrets_manager::FakeSecret};
 
@@ -46,7 +48,22 @@ pub struct Behavior {
     /// the oldest. Sources disagree; seen on live AWS: it shows none once the first secret is deleted.
     pub describe_hides_secrets: bool,
     pub token_endpoint: TokenEndpointState,
+    /// How long the token service does not know a new client, a changed client or a new client secret,
+    /// and refuses it. Seen on live AWS: it learns of them seconds late.
+    pub token_service_lags: Duration,
+    /// Whether the name of a new domain can be looked up too early. Seen on live AWS: there is no
+    /// wildcard DNS record, so a resolver that asks in the first [`DOMAIN_IS_UNKNOWN_FOR`] caches for up
+    /// to [`MISSING_IS_CACHED_FOR`] that there is no such name. Such a look-up is a complaint. Pools
+    /// then have real creation dates.
+    pub domain_dns: bool,
+    /// How long AWS denies an operation, counted from its first call. Seen on live AWS: a role's new
+    /// policy, a new function's permission and a key's policy take ten seconds and more to be known.
+    pub denied_for: BTreeMap<&'static str, Duration>,
 }
+
+/// See [`Behavior::domain_dns`].
+pub const DOMAIN_IS_UNKNOWN_FOR: Duration = Duration::from_secs(20);
+pub const MISSING_IS_CACHED_FOR: Duration = Duration::from_mins(15);
 
 /// What the token endpoint says to a client with the right secret.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -56,7 +73,7 @@ pub enum TokenEndpointState {
     Works,
     /// Nothing. Seen on live AWS: the name of a new domain does not resolve at first.
     Unreachable,
-    /// `invalid_client`. Seen on live AWS: the token service learns of a client seconds late.
+    /// `invalid_client`.
     Refuses,
 }
 
@@ -70,6 +87,12 @@ pub struct World {
     pub consumers: Consumers,
     /// Every call of every session, in the order in which they were made.
     pub calls: Vec<Call>,
+    /// The secret with which each client got its last token.
+    pub last_good_secrets: BTreeMap<ClientId, Secret<String>>,
+    /// When each operation in [`Behavior::denied_for`] was called first.
+    denied_since: BTreeMap<&'static str, Instant>,
+    /// Until when the resolver believes that a host of a token endpoint does not exist.
+    pub(super) missing_until: BTreeMap<String, Instant>,
     last_number: u64,
 }
 
@@ -78,6 +101,24 @@ impl World {
     pub fn next_number(&mut self) -> u64 {
         self.last_number += 1;
         self.last_number
+    }
+
+    /// Denies an operation that is still to be denied.
+    fn check_permission(&mut self, operation: &'static str) -> Result<(), Refusal> {
+        let Some(denied_for) = self.behavior.denied_for.get(operation) else { return Ok(()) };
+        let since = self.denied_since.entry(operation).or_insert_with(Instant::now);
+        if since.elapsed() >= *denied_for {
+            return Ok(());
+        }
+        // What Secrets Manager says if the function's permission is missing, or not known yet.
+        let message = if operation == "RotateSecret" {
+            "Secrets Manager cannot invoke the specified Lambda function. Ensure that the function policy grants access \
+             to the principal secretsmanager.amazonaws.com."
+                .to_owned()
+        } else {
+            format!("User: provider is not authorized to perform: {operation}")
+        };
+        Err(Refusal::new(ErrorKind::Denied, "AccessDeniedException", message))
     }
 
     /// The operations that changed something, or tried to.
@@ -106,7 +147,7 @@ impl FakeAws {
         effect: impl FnOnce(&mut World) -> Result<R, Refusal>,
     ) -> Result<R> {
         let world = &mut *self.world();
-        let result = effect(world);
+        let result = world.check_permission(operation).and_then(|()| effect(world));
         world.consumers.look(operation, &world.pools, &world.secrets);
         result.map_err(|refusal| refusal.to(operation))
     }
@@ -165,4 +206,15 @@ fn a_listing_of_four_has_two_pages() {
     assert_eq!((first.items, first.next.as_deref()), (vec![1, 2, 3], Some("3")));
     assert_eq!(page(1..=4, Some("3")), Page { items: vec![4], next: None });
     assert_eq!(page(1..=3, None).next, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_operation_is_denied_from_its_first_call_on() {
+    use cognito_m2m::ports::UserPools;
+    let aws = FakeAws::default();
+    aws.world().behavior.denied_for.insert("ListUserPools", Duration::from_secs(10));
+    tokio::time::advance(Duration::from_mins(1)).await;
+    assert_eq!(aws.list_user_pools(None).await.unwrap_err().kind, ErrorKind::Denied);
+    tokio::time::advance(Duration::from_secs(10)).await;
+    assert!(aws.list_user_pools(None).await.is_ok());
 }

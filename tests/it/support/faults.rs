@@ -48,6 +48,8 @@ pub enum Fault {
     Throttled,
     /// AWS answers "another request is in progress". The call has no effect.
     Busy,
+    /// A permission is missing, or not known yet. The call has no effect.
+    Denied,
     /// A quota is reached. The call has no effect.
     Quota,
     /// Something else happens first; then the call goes on. Made by [`Fault::meanwhile`].
@@ -66,6 +68,7 @@ impl Fault {
             Self::Lost => (ErrorKind::Lost, "ConnectionLost", "the answer was lost"),
             Self::Throttled => (ErrorKind::Throttled, "TooManyRequestsException", "Rate exceeded"),
             Self::Busy => (ErrorKind::Busy, "ConcurrentModificationException", "Only one request"),
+            Self::Denied => (ErrorKind::Denied, "AccessDeniedException", "the role may not do this"),
             Self::Quota => (ErrorKind::Quota, "LimitExceededException", "Too many user pools: the quota is 1000"),
             Self::CrashAfter | Self::CrashBefore | Self::Hang | Self::Meanwhile(_) => return None,
         };
@@ -83,6 +86,7 @@ impl fmt::Debug for Fault {
             Self::Hang => "a hang",
             Self::Throttled => "throttling",
             Self::Busy => "another modification",
+            Self::Denied => "a denial",
             Self::Quota => "a quota",
             Self::Meanwhile(_) => "something meanwhile",
         })
@@ -183,7 +187,7 @@ impl Session {
             Fault::Lost => {
                 let _ = effect.await;
             }
-            Fault::Before | Fault::Throttled | Fault::Busy | Fault::Quota => {}
+            Fault::Before | Fault::Throttled | Fault::Busy | Fault::Denied | Fault::Quota => {}
         }
         Err(fault.refusal().unwrap().to(operation))
     }
@@ -430,6 +434,7 @@ mod tests {
             (Fault::Hang, None, 0),
             (Fault::Throttled, Some(Err(ErrorKind::Throttled)), 0),
             (Fault::Busy, Some(Err(ErrorKind::Busy)), 0),
+            (Fault::Denied, Some(Err(ErrorKind::Denied)), 0),
             (Fault::Quota, Some(Err(ErrorKind::Quota)), 0),
             (Fault::meanwhile(|| ()), Some(Ok(())), 1),
         ] {

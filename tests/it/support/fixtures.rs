@@ -135,7 +135,7 @@ impl World {
         let id = PoolId(format!("{REGION}_foreign{}", self.next_number()));
         let mut pool = FakePool::new(user_pool(name), Duration::ZERO);
         pool.m2m_only = false;
-        pool.domain = Some(FakeDomain { domain: domain(prefix), gone_at: None });
+        pool.domain = Some(FakeDomain::new(domain(prefix)));
         self.pools.insert(id.clone(), pool);
         id
     }

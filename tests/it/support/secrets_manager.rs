@@ -253,7 +253,14 @@ impl Secrets for FakeAws {
 
     async fn rotate_secret(&self, name: &SecretName, rotation: &Rotation) -> Result<()> {
         self.answer("RotateSecret", |world| {
-            world.live_secret(name)?.rotation = Some(rotation.clone());
+            let secret = world.live_secret(name)?;
+            secret.rotation = Some(rotation.clone());
+            // Secrets Manager tests a new schedule at once: the function looks the token endpoint up.
+            // <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_RotateSecret.html>
+            let current = secret.staged(AWSCURRENT).and_then(|(_, version)| version.document.as_ref());
+            if let Some(token_endpoint) = current.map(|document| document.metadata.token_endpoint.clone()) {
+                world.look_up(&token_endpoint);
+            }
             Ok(())
         })
     }

@@ -7,10 +7,11 @@ use cognito_m2m::{
     ports::{ExpectedToken, TokenEndpoint, TokenError},
     redact::Secret,
 };
+use tokio::time::Instant;
 
 use super::{
     cognito::{FakeClient, FakePool},
-    fake_aws::{FakeAws, REGION, TokenEndpointState, World},
+    fake_aws::{DOMAIN_IS_UNKNOWN_FOR, FakeAws, MISSING_IS_CACHED_FOR, REGION, TokenEndpointState, World},
 };
 
 impl World {
@@ -27,35 +28,66 @@ impl World {
         Some((pool, pool.clients.get(&expected.client_id)?))
     }
 
+    /// Looks up the host of a token endpoint. Returns whether the resolver knows it.
+    pub(super) fn look_up(&mut self, token_endpoint: &str) -> bool {
+        if !self.behavior.domain_dns {
+            return true;
+        }
+        if self.missing_until.get(token_endpoint).is_some_and(|until| Instant::now() < *until) {
+            return false;
+        }
+        let mut domains = self.pools.values().filter_map(|pool| pool.domain.as_ref());
+        let held = domains.find(|held| endpoints().token_endpoint(&held.domain) == token_endpoint);
+        if held.is_some_and(|held| held.created_at.elapsed() >= DOMAIN_IS_UNKNOWN_FOR) {
+            return true;
+        }
+        self.missing_until.insert(token_endpoint.to_owned(), Instant::now() + MISSING_IS_CACHED_FOR);
+        self.consumers.complaints.push(format!("VerifyToken: {token_endpoint} was looked up too early"));
+        false
+    }
+
+    /// Whether the token service does not know yet what has happened then.
+    fn lags_behind(&self, since: Instant) -> bool {
+        since.elapsed() < self.behavior.token_service_lags
+    }
+
     /// Whether the client gets the token that is expected.
     fn grants(&self, expected: &ExpectedToken, secret: &Secret<String>) -> bool {
         let Some((pool, client)) = self.expected_client(expected) else { return false };
         let Some(held) = pool.domain.as_ref().filter(|held| held.gone_at.is_none()) else { return false };
         let scopes: BTreeSet<String> = expected.metadata.scope.split(' ').map(ToOwned::to_owned).collect();
+        let known = client.secret(secret).is_some_and(|secret| !self.lags_behind(secret.added_at));
         endpoints().token_endpoint(&held.domain) == expected.metadata.token_endpoint
-            && client.takes(secret)
+            && known
+            && !self.lags_behind(client.changed_at)
             && pool.effective_scopes(client) == scopes
     }
 
     fn verify_token(&mut self, expected: &ExpectedToken, secret: &Secret<String>) -> Result<(), TokenError> {
+        if !self.look_up(&expected.metadata.token_endpoint) {
+            return Err(unreachable());
+        }
         match self.behavior.token_endpoint {
             TokenEndpointState::Unreachable => Err(unreachable()),
             TokenEndpointState::Refuses => Err(TokenError::Refused("HTTP 400 invalid_client".to_owned())),
             TokenEndpointState::Works if self.grants(expected, secret) => {
                 self.tokens_granted += 1;
+                self.last_good_secrets.insert(expected.client_id.clone(), secret.clone());
                 Ok(())
             }
             TokenEndpointState::Works => Err(TokenError::Refused("the token is not as expected".to_owned())),
         }
     }
 
-    fn accepts_secret(&self, expected: &ExpectedToken, secret: &Secret<String>) -> Result<bool, TokenError> {
+    fn accepts_secret(&mut self, expected: &ExpectedToken, secret: &Secret<String>) -> Result<bool, TokenError> {
         let domain = self.pools.get(&expected.metadata.user_pool_id).and_then(|pool| pool.domain.as_ref());
         let host = domain.map(|held| endpoints().token_endpoint(&held.domain));
-        if host.as_ref() != Some(&expected.metadata.token_endpoint) {
+        if host.as_ref() != Some(&expected.metadata.token_endpoint) || !self.look_up(&expected.metadata.token_endpoint)
+        {
             return Err(unreachable());
         }
-        Ok(self.expected_client(expected).is_some_and(|(_, client)| client.takes(secret)))
+        let found = self.expected_client(expected).and_then(|(_, client)| client.secret(secret));
+        Ok(found.is_some_and(|secret| !self.lags_behind(secret.added_at)))
     }
 }
 
@@ -78,6 +110,8 @@ impl TokenEndpoint for FakeAws {
 }
 
 mod tests {
+    use std::time::Duration;
+
     use cognito_m2m::ports::{ClientSecrets, UserPools};
 
     use super::*;
@@ -127,5 +161,39 @@ mod tests {
         aws.world().behavior.token_endpoint = TokenEndpointState::Refuses;
         assert!(matches!(aws.verify(&expected, &secret).await, Err(TokenError::Refused(_))));
         assert_eq!(aws.world().tokens_granted, 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_token_service_that_lags_refuses_what_has_just_changed() {
+        const LAG: Duration = Duration::from_secs(10);
+        let (aws, expected, first) = prepared().await;
+        aws.world().behavior.token_service_lags = LAG;
+        assert!(matches!(aws.verify(&expected, &first).await, Err(TokenError::Refused(_))), "a new client");
+        tokio::time::advance(LAG).await;
+        assert_eq!(aws.verify(&expected, &first).await, Ok(()));
+        let second = Secret::new("b".repeat(24));
+        let pool = &expected.metadata.user_pool_id;
+        aws.add_user_pool_client_secret(pool, &expected.client_id, &second).await.unwrap();
+        assert_eq!(aws.accepts(&expected, &first).await, Ok(true));
+        assert_eq!(aws.accepts(&expected, &second).await, Ok(false), "a new secret");
+        tokio::time::advance(LAG).await;
+        assert_eq!(aws.accepts(&expected, &second).await, Ok(true));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_domain_that_is_looked_up_too_early_is_missing_for_a_quarter_of_an_hour() {
+        let (aws, expected, secret) = prepared().await;
+        aws.world().behavior.domain_dns = true;
+        assert!(matches!(aws.accepts(&expected, &secret).await, Err(TokenError::Unreachable(_))));
+        assert_eq!(aws.world().consumers.complaints.len(), 1);
+        tokio::time::advance(DOMAIN_IS_UNKNOWN_FOR).await;
+        assert!(matches!(aws.verify(&expected, &secret).await, Err(TokenError::Unreachable(_))), "cached");
+        tokio::time::advance(MISSING_IS_CACHED_FOR).await;
+        assert_eq!(aws.verify(&expected, &secret).await, Ok(()));
+
+        let (aws, expected, secret) = prepared().await;
+        aws.world().behavior.domain_dns = true;
+        tokio::time::advance(DOMAIN_IS_UNKNOWN_FOR).await;
+        assert_eq!(aws.verify(&expected, &secret).await, Ok(()), "looked up in time");
     }
 }

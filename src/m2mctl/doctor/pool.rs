@@ -1,0 +1,101 @@
+//! The user pool and its domain: what is declared, compared with what is live.
+
+use serde_json::json;
+
+use super::{Finding, Severity};
+use crate::{
+    m2mctl::{
+        context::Context,
+        declared::Declared,
+        plan::{self, PlanReport},
+    },
+    model::{Desired, Owner, ProviderConfig},
+    ports::{Account, DomainDescription, Services, UserPools as _},
+    properties,
+    reconcile::Progress,
+};
+
+/// Checks what is declared, or the defaults, before there is a stack.
+pub(super) async fn examine_declared<S: Services, A: Account>(
+    context: &Context<S, A>,
+    declared: Option<&Declared>,
+) -> Vec<Finding> {
+    if let Some(declared) = declared {
+        return match plan::compute(context, declared, None).await {
+            Ok(report) => {
+                vec![domain(context, &report.desired, report.owner.as_ref()).await, difference(&report)]
+            }
+            Err(error) => vec![Finding::not_compared("properties", &error)],
+        };
+    }
+    let nobody = Owner { stack_id: String::new(), logical_id: String::new() };
+    let config = ProviderConfig { endpoints: context.endpoints.clone(), rotation_function: None };
+    match properties::parse(&json!({}), nobody, &config) {
+        Ok(defaults) => vec![domain(context, &defaults, None).await],
+        // Not reached: the defaults are valid.
+        Err(violations) => vec![Finding::new(Severity::Error, "properties", violations.to_string())],
+    }
+}
+
+async fn domain<S: Services, A: Account>(context: &Context<S, A>, desired: &Desired, owner: Option<&Owner>) -> Finding {
+    let progress = Progress::default();
+    let pools = context.aws(&progress).services.pools;
+    let subject = format!("domain {}", desired.domain.prefix);
+    let holder = match pools.describe_user_pool_domain(&desired.domain.prefix).await {
+        Ok(None) => return Finding::new(Severity::Ok, subject, "is free"),
+        Ok(Some(holder)) => holder,
+        Err(error) => return Finding::of_failure(subject, &error),
+    };
+    // Another account's pool cannot be described. It is enough to know that it is not ours.
+    let pool = pools.describe_user_pool(&holder.pool).await.ok().flatten();
+    let holding_owner = pool.and_then(|pool| Owner::of(&pool.state.tags));
+    taken_domain(subject, &holder, holding_owner.as_ref(), owner)
+}
+
+fn taken_domain(
+    subject: String,
+    holder: &DomainDescription,
+    holding_owner: Option<&Owner>,
+    owner: Option<&Owner>,
+) -> Finding {
+    let pool = &holder.pool;
+    match holding_owner {
+        Some(holding) if Some(holding) == owner => {
+            Finding::new(Severity::Ok, subject, format!("belongs to this stack's user pool {pool}"))
+        }
+        Some(Owner { stack_id, logical_id }) => Finding::new(
+            Severity::Warning,
+            subject,
+            format!("belongs to user pool {pool} of {stack_id}, resource {logical_id}"),
+        )
+        .advice("If that is your stack, check it with --stack. Another stack needs another DomainPrefix or EnvironmentName."),
+        None => {
+            let account = holder.account.as_ref().map(|account| format!(" of account {account}")).unwrap_or_default();
+            Finding::new(
+                Severity::Error,
+                subject,
+                format!("belongs to user pool {pool}{account}, which is not cognito-m2m's"),
+            )
+            .advice("A prefix is unique in a region over all accounts. Choose another DomainPrefix or EnvironmentName.")
+        }
+    }
+}
+
+pub(super) fn difference(report: &PlanReport) -> Finding {
+    let PlanReport { owner, pool, missing_stack: _, desired, plan } = report;
+    let subject = match pool {
+        Some(pool) => format!("user pool {pool}"),
+        None => format!("user pool {}", desired.pool.name),
+    };
+    match (owner, plan.is_empty()) {
+        (_, true) => Finding::new(Severity::Ok, subject, "is what the properties declare"),
+        (Some(_), false) => {
+            let steps: Vec<_> = plan.steps().map(ToString::to_string).collect();
+            Finding::new(Severity::Warning, subject, format!("differs: {}", steps.join("; "))).advice(
+                "If this is not a change that you are about to deploy, change any property, such as a tag, and deploy. \
+                 Every Update restores the whole resource.",
+            )
+        }
+        (None, false) => Finding::new(Severity::Ok, subject, "does not exist yet; nothing prevents its deploy"),
+    }
+}

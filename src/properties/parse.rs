@@ -1,0 +1,378 @@
+//! Builds [`Desired`] from a template's properties, and checks the rules that involve several of them.
+//!
+//! These rules are: the length of derived names, reserved words in the domain, `LITE` without managed login, defaults
+//! that are not valid, names that are declared twice, scopes that are not declared, and a rotation without its
+//! function.
+
+use std::collections::{BTreeSet, HashSet};
+
+use serde_json::{Value, json};
+
+use super::{
+    reader::{Fields, Reader, quoted},
+    rules::TextRule,
+    table::{
+        ACCESS_TOKEN_VALIDITY_MINUTES, ALLOWED_OAUTH_SCOPES, CLIENT_NAME, CLIENTS, COGNITO_M2M, DEFAULT_CLIENT_SUFFIX,
+        DEFAULT_RECOVERY_WINDOW_IN_DAYS, DELETION_PROTECTION, DOMAIN_PREFIX, ENVIRONMENT_NAME, LITE_LOGIN_VERSION,
+        MANAGED_LOGIN_VERSION, MAX_DOMAIN, MAX_POOL_NAME, MAX_SCOPES_PER_CLIENT, NO_ROTATION, PROJECT_TAG, PROTECTED,
+        Property, RESERVED_DOMAIN_WORDS, RESOURCE_SERVERS, ROTATE_SECRETS, ROTATION_DAYS, SCOPE_DESCRIPTION,
+        SCOPE_NAME, SCOPES, SECRET_KMS_KEY_ID, SECRET_NAME, SECRET_NAME_PREFIX, SECRET_RECOVERY_WINDOW_IN_DAYS,
+        SERVER_IDENTIFIER, SERVER_NAME, TAGS, USER_POOL_NAME_PREFIX, USER_POOL_TIER, VERIFY_TOKEN,
+    },
+    tags::OUR_TAGS,
+};
+use crate::model::{
+    Client, ClientName, Desired, Domain, Owner, ProviderConfig, ResourceServer, Rotation, Scope, SecretName, Tags,
+    Tier, UserPool, Violations, desired::declared_scopes, ownership::is_our_tag_key,
+};
+
+/// Parses the properties of a `Custom::CognitoM2M` resource that belongs to `owner`.
+///
+/// # Errors
+/// Returns every violation of the properties' rules, each with its path.
+pub fn parse(properties: &Value, owner: Owner, config: &ProviderConfig) -> Result<Desired, Violations> {
+    let mut reader = Reader::default();
+    let desired = read_desired(&mut reader, properties, owner, config);
+    reader.finish()?;
+    // `read_desired` returns `None` only after it has noted a violation.
+    desired.ok_or_else(|| Violations(Vec::new()))
+}
+
+/// Returns the recovery window, or the default if there is no valid one. A Delete needs it even if the other
+/// properties do not parse.
+#[must_use]
+pub fn secret_recovery_window_in_days(properties: &Value) -> u8 {
+    let mut reader = Reader::default();
+    let fields = reader.object("", properties, &COGNITO_M2M).unwrap_or_else(|| Fields::none(&COGNITO_M2M));
+    read_recovery_window(&mut reader, &fields)
+}
+
+fn read_desired(reader: &mut Reader, properties: &Value, owner: Owner, config: &ProviderConfig) -> Option<Desired> {
+    let fields = &reader.object("", properties, &COGNITO_M2M)?;
+    // The question marks end nothing early: these properties have default values.
+    let environment = reader.read(fields, &ENVIRONMENT_NAME)?;
+    let pool = read_pool(reader, fields, &environment, &owner)?;
+    let domain = read_domain(reader, fields, &environment, pool.tier)?;
+    let resource_servers = read_resource_servers(reader, fields);
+    let secret_prefix = read_secret_prefix(reader, fields, &pool.name);
+    let clients = read_clients(reader, fields, &pool.name, secret_prefix.as_deref(), &resource_servers);
+    Some(Desired {
+        owner,
+        endpoints: config.endpoints.clone(),
+        pool,
+        domain,
+        resource_servers,
+        clients,
+        secret_kms_key_id: reader.read(fields, &SECRET_KMS_KEY_ID),
+        secret_recovery_window_in_days: read_recovery_window(reader, fields),
+        rotation: read_rotation(reader, fields, config),
+        rotate_secrets: reader.read(fields, &ROTATE_SECRETS)?,
+        verify_token: reader.read(fields, &VERIFY_TOKEN)?,
+    })
+}
+
+fn read_pool(reader: &mut Reader, fields: &Fields, environment: &str, owner: &Owner) -> Option<UserPool> {
+    let name = read_derived_name(reader, fields, &USER_POOL_NAME_PREFIX, environment, ("pool's name", MAX_POOL_NAME))?;
+    let word = reader.read(fields, &USER_POOL_TIER)?;
+    Some(UserPool {
+        name,
+        tier: Tier::ALL.into_iter().find(|tier| tier.as_str() == word)?,
+        deletion_protection: reader.read(fields, &DELETION_PROTECTION)? == PROTECTED,
+        tags: read_tags(reader, fields, environment, owner)?,
+    })
+}
+
+fn read_tags(reader: &mut Reader, fields: &Fields, environment: &str, owner: &Owner) -> Option<Tags> {
+    let mut tags = owner.tags();
+    tags.insert("Environment".to_owned(), environment.to_owned());
+    tags.insert("Project".to_owned(), reader.read(fields, &PROJECT_TAG)?);
+    debug_assert!(tags.len() == OUR_TAGS && tags.keys().all(|key| is_our_tag_key(key)));
+    tags.extend(reader.read(fields, &TAGS)?);
+    Some(tags)
+}
+
+fn read_domain(reader: &mut Reader, fields: &Fields, environment: &str, tier: Tier) -> Option<Domain> {
+    let prefix = read_derived_name(reader, fields, &DOMAIN_PREFIX, environment, ("domain", MAX_DOMAIN))?;
+    for reserved in RESERVED_DOMAIN_WORDS {
+        if prefix.split('-').any(|word| word == reserved) {
+            reader.refuse(
+                fields.path(&DOMAIN_PREFIX),
+                format!(
+                    "the domain must not contain the word {reserved}, which Cognito reserves, but is {}",
+                    quoted(&prefix)
+                ),
+            );
+        }
+    }
+    let version = reader.read(fields, &MANAGED_LOGIN_VERSION)?;
+    let path = fields.path(&MANAGED_LOGIN_VERSION);
+    if tier == Tier::Lite && !LITE_LOGIN_VERSION.holds(version) && !reader.has_refused(&path) {
+        let origin = if fields.has(&MANAGED_LOGIN_VERSION) { "" } else { " (the default)" };
+        reader.refuse(path, format!("must be 1 if UserPoolTier is LITE, but is {version}{origin}"));
+    }
+    Some(Domain { prefix, managed_login_version: u8::try_from(version).ok()? })
+}
+
+/// Reads a prefix and returns `<prefix>-<environment>`, the name of something that `(what, max)` describes.
+fn read_derived_name(
+    reader: &mut Reader,
+    fields: &Fields,
+    property: &Property<TextRule>,
+    environment: &str,
+    (what, max): (&str, usize),
+) -> Option<String> {
+    let name = format!("{}-{environment}", reader.read(fields, property)?);
+    let length = name.chars().count();
+    if length > max {
+        reader.refuse(
+            fields.path(property),
+            format!("the {what} must have at most {max} characters, but {} has {length}", quoted(&name)),
+        );
+    }
+    Some(name)
+}
+
+fn read_resource_servers(reader: &mut Reader, fields: &Fields) -> Vec<ResourceServer> {
+    let mut seen = HashSet::new();
+    let mut servers = Vec::new();
+    for fields in reader.read(fields, &RESOURCE_SERVERS).unwrap_or_default() {
+        let identifier = reader.read(&fields, &SERVER_IDENTIFIER);
+        if let Some(identifier) = &identifier {
+            refuse_duplicate(reader, &mut seen, fields.path(&SERVER_IDENTIFIER), identifier, "in the pool");
+        }
+        let name = match &identifier {
+            Some(identifier) if !fields.has(&SERVER_NAME) => {
+                refuse_default(
+                    reader,
+                    fields.path(&SERVER_NAME),
+                    ["the Identifier", "a name"],
+                    identifier,
+                    &SERVER_NAME.rule,
+                );
+                Some(identifier.clone())
+            }
+            _ => reader.read(&fields, &SERVER_NAME),
+        };
+        let scopes = read_scopes(reader, &fields);
+        servers.push(ResourceServer {
+            identifier: identifier.unwrap_or_default(),
+            name: name.unwrap_or_default(),
+            scopes,
+        });
+    }
+    servers
+}
+
+fn read_scopes(reader: &mut Reader, server: &Fields) -> Vec<Scope> {
+    let mut seen = HashSet::new();
+    let mut scopes = Vec::new();
+    for fields in reader.read(server, &SCOPES).unwrap_or_default() {
+        let name = reader.read(&fields, &SCOPE_NAME);
+        let description = reader.read(&fields, &SCOPE_DESCRIPTION);
+        let Some(name) = name else { continue };
+        refuse_duplicate(reader, &mut seen, fields.path(&SCOPE_NAME), &name, "in its server");
+        scopes.push(Scope { description: description.unwrap_or_else(|| name.clone()), name });
+    }
+    scopes
+}
+
+/// Returns `None` if the prefix is not valid, so that no client's secret name is reported as well.
+fn read_secret_prefix(reader: &mut Reader, fields: &Fields, pool_name: &str) -> Option<String> {
+    if fields.has(&SECRET_NAME_PREFIX) {
+        return reader.read(fields, &SECRET_NAME_PREFIX);
+    }
+    refuse_default(
+        reader,
+        fields.path(&SECRET_NAME_PREFIX),
+        ["the pool's name", "a secret's name"],
+        pool_name,
+        &SECRET_NAME,
+    )
+    .then(|| pool_name.to_owned())
+}
+
+fn read_clients(
+    reader: &mut Reader,
+    fields: &Fields,
+    pool_name: &str,
+    secret_prefix: Option<&str>,
+    servers: &[ResourceServer],
+) -> Vec<Client> {
+    let declared: Vec<String> = declared_scopes(servers).collect();
+    let mut seen = HashSet::new();
+    let mut clients = Vec::new();
+    for fields in given_or_default_clients(reader, fields, pool_name) {
+        let name = reader.read(&fields, &CLIENT_NAME);
+        if let Some(name) = &name {
+            refuse_duplicate(reader, &mut seen, fields.path(&CLIENT_NAME), name, "in the pool");
+        }
+        let scopes = read_client_scopes(reader, &fields, &declared);
+        let validity = reader.read(&fields, &ACCESS_TOKEN_VALIDITY_MINUTES);
+        let (Some(name), Some(prefix), Some(validity)) = (name, secret_prefix, validity) else { continue };
+        let secret_name = format!("{prefix}/{name}");
+        let length = secret_name.chars().count();
+        if length > SECRET_NAME.max {
+            reader.refuse(
+                SECRET_NAME_PREFIX.name,
+                format!(
+                    "the secret's name must have at most {} characters, but {} has {length}",
+                    SECRET_NAME.max,
+                    quoted(&secret_name)
+                ),
+            );
+        }
+        clients.push(Client {
+            name: ClientName(name),
+            scopes,
+            access_token_validity_minutes: validity,
+            secret_name: SecretName(secret_name),
+        });
+    }
+    clients
+}
+
+fn given_or_default_clients(reader: &mut Reader, fields: &Fields, pool_name: &str) -> Vec<Fields> {
+    if fields.has(&CLIENTS) {
+        return reader.read(fields, &CLIENTS).unwrap_or_default();
+    }
+    let name = format!("{pool_name}{DEFAULT_CLIENT_SUFFIX}");
+    // A pool's name that is too long by itself has been reported.
+    if pool_name.chars().count() > MAX_POOL_NAME
+        || !refuse_default(
+            reader,
+            fields.path(&CLIENTS),
+            ["one client with the name", "a client's name"],
+            &name,
+            &CLIENT_NAME.rule,
+        )
+    {
+        return Vec::new();
+    }
+    let default = json!({ CLIENT_NAME.name: name });
+    reader.object(&format!("{}[0]", fields.path(&CLIENTS)), &default, CLIENTS.rule.each).into_iter().collect()
+}
+
+fn read_client_scopes(reader: &mut Reader, fields: &Fields, declared: &[String]) -> Vec<String> {
+    if !fields.has(&ALLOWED_OAUTH_SCOPES) {
+        if declared.len() > MAX_SCOPES_PER_CLIENT {
+            reader.refuse(
+                fields.path(&ALLOWED_OAUTH_SCOPES),
+                format!(
+                    "must be given, because a client may have at most {MAX_SCOPES_PER_CLIENT} scopes, but {} are declared",
+                    declared.len()
+                ),
+            );
+        }
+        return declared.to_vec();
+    }
+    let known: BTreeSet<&str> = declared.iter().map(String::as_str).collect();
+    let given = reader.read(fields, &ALLOWED_OAUTH_SCOPES).unwrap_or_default();
+    for (path, scope) in &given {
+        if !known.contains(scope.as_str()) {
+            reader.refuse(path, ALLOWED_OAUTH_SCOPES.rule.item.refusal(scope));
+        }
+    }
+    given.into_iter().map(|(_, scope)| scope).collect()
+}
+
+fn read_recovery_window(reader: &mut Reader, fields: &Fields) -> u8 {
+    reader
+        .read(fields, &SECRET_RECOVERY_WINDOW_IN_DAYS)
+        .and_then(|days| u8::try_from(days).ok())
+        .unwrap_or(DEFAULT_RECOVERY_WINDOW_IN_DAYS)
+}
+
+fn read_rotation(reader: &mut Reader, fields: &Fields, config: &ProviderConfig) -> Option<Rotation> {
+    let days = reader.read(fields, &ROTATION_DAYS).filter(|days| *days != NO_ROTATION)?;
+    let Some(function_arn) = config.rotation_function.clone() else {
+        reader.refuse(
+            fields.path(&ROTATION_DAYS),
+            format!(
+                "must be 0, because the provider does not know the rotation function (its environment variable \
+                 ROTATION_FUNCTION_ARN is not set), but is {days}"
+            ),
+        );
+        return None;
+    };
+    Some(Rotation { function_arn, days })
+}
+
+fn refuse_duplicate(reader: &mut Reader, seen: &mut HashSet<String>, path: String, name: &str, place: &str) {
+    if !seen.insert(name.to_owned()) {
+        reader.refuse(path, format!("must be unique {place}, but {} is declared twice", quoted(name)));
+    }
+}
+
+/// Returns whether a default that follows from another property keeps its rule. Refuses the property if not.
+fn refuse_default(reader: &mut Reader, path: String, what: [&str; 2], default: &str, rule: &TextRule) -> bool {
+    let holds = rule.holds(default);
+    if !holds {
+        let ([origin, use_as], default, demand) = (what, quoted(default), rule.demand());
+        reader.refuse(
+            path,
+            format!("must be given, because the default, {origin} {default}, is not valid as {use_as}: {demand}"),
+        );
+    }
+    holds
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::table::{CLIENT, Object, RESOURCE_SERVER, SCOPE},
+        *,
+    };
+    use crate::model::Endpoints;
+
+    fn parsed(properties: &Value) -> Result<Desired, Violations> {
+        let owner = Owner { stack_id: "arn:stack".into(), logical_id: "M2M".into() };
+        let endpoints = Endpoints::new("us-east-1", None);
+        parse(properties, owner, &ProviderConfig { endpoints, rotation_function: None })
+    }
+
+    #[test]
+    fn every_property_of_the_table_is_read() {
+        let base = json!({
+            "ResourceServers": [{ "Identifier": "api", "Scopes": [{ "ScopeName": "read" }] }],
+            "Clients": [{ "ClientName": "one" }],
+        });
+        let places: [(&Object, &str, &str); 4] = [
+            (&COGNITO_M2M, "", ""),
+            (&RESOURCE_SERVER, "/ResourceServers/0", "ResourceServers[0]."),
+            (&SCOPE, "/ResourceServers/0/Scopes/0", "ResourceServers[0].Scopes[0]."),
+            (&CLIENT, "/Clients/0", "Clients[0]."),
+        ];
+        for (table, pointer, path) in places {
+            for entry in table.entries {
+                let mut properties = base.clone();
+                properties.pointer_mut(pointer).unwrap()[entry.name()] = Value::Null;
+                let Violations(violations) = parsed(&properties).unwrap_err();
+                let paths: Vec<_> = violations.into_iter().map(|violation| violation.path).collect();
+                assert_eq!(paths, [format!("{path}{}", entry.name())]);
+            }
+        }
+    }
+
+    #[test]
+    fn a_list_of_tags_is_the_map_of_them() {
+        let map = parsed(&json!({ "Tags": { "Team": "a=b", "empty": "" } })).unwrap();
+        assert_eq!(parsed(&json!({ "Tags": ["Team=a=b", "empty="] })).unwrap(), map);
+        assert_eq!(map.pool.tags["Team"], "a=b");
+        for none in [json!([""]), json!([]), json!({})] {
+            assert_eq!(parsed(&json!({ "Tags": none })).unwrap(), parsed(&json!({})).unwrap(), "{none}");
+        }
+    }
+
+    #[test]
+    fn the_recovery_window_is_read_whatever_else_is_wrong() {
+        for (properties, days) in [
+            (json!({ "SecretRecoveryWindowInDays": "0", "EnvironmentName": [], "Nonsense": 1 }), 0),
+            (json!({ "SecretRecoveryWindowInDays": 30, "Clients": "none" }), 30),
+            (json!({ "SecretRecoveryWindowInDays": "soon" }), 7),
+            (json!({}), 7),
+            (Value::Null, 7),
+        ] {
+            assert_eq!(secret_recovery_window_in_days(&properties), days, "{properties}");
+        }
+    }
+}

@@ -1,0 +1,506 @@
+//! The table of properties. It is the only place that says what a property is called, what it may be, what it is if it
+//! is absent, and what it is for.
+
+use serde_json::{Value, json};
+
+use super::{
+    rules::{Choice, Flag, Form, NumberRule, ObjectList, Rule, TextList, TextRule},
+    tags::{TAG_VALUE, TagsRule},
+};
+use crate::model::{
+    Tier,
+    desired::{MAX_SCOPES_PER_SERVER, MAX_SERVERS},
+};
+
+/// A property with its rule.
+pub(super) struct Property<R> {
+    pub(super) name: &'static str,
+    pub(super) rule: R,
+    pub(super) absent: Absent,
+    /// Whole sentences in Markdown: what the property is for, and what a change of it does.
+    pub(super) description: &'static str,
+}
+
+/// What it means that a property is absent.
+pub(super) enum Absent {
+    /// The property is required.
+    Refused,
+    /// The property has this value.
+    Default(fn() -> Value),
+    /// The default depends on other things. These words describe it, in Markdown; `parse` supplies it.
+    Described(&'static str),
+}
+
+/// A property of any kind.
+pub(super) enum Entry {
+    Text(&'static Property<TextRule>),
+    Number(&'static Property<NumberRule>),
+    Choice(&'static Property<Choice>),
+    Flag(&'static Property<Flag>),
+    Tags(&'static Property<TagsRule>),
+    TextList(&'static Property<TextList>),
+    ObjectList(&'static Property<ObjectList>),
+}
+
+/// Binds what the properties of all kinds have, whatever their rule is.
+macro_rules! any_kind {
+    ($property:pat) => {
+        Entry::Text($property)
+            | Entry::Number($property)
+            | Entry::Choice($property)
+            | Entry::Flag($property)
+            | Entry::Tags($property)
+            | Entry::TextList($property)
+            | Entry::ObjectList($property)
+    };
+}
+
+impl Entry {
+    pub(super) const fn name(&self) -> &'static str {
+        let any_kind!(Property { name, .. }) = self;
+        name
+    }
+
+    pub(super) const fn absent(&self) -> &'static Absent {
+        let any_kind!(Property { absent, .. }) = self;
+        absent
+    }
+
+    pub(super) const fn description(&self) -> &'static str {
+        let any_kind!(Property { description, .. }) = self;
+        description
+    }
+
+    /// Returns what follows "must be", in Markdown.
+    pub(super) fn words(&self) -> String {
+        match self {
+            Self::Text(property) => property.rule.words(),
+            Self::Number(property) => property.rule.words(),
+            Self::Choice(property) => property.rule.words(),
+            Self::Flag(property) => property.rule.words(),
+            Self::Tags(property) => property.rule.words(),
+            Self::TextList(property) => property.rule.words(),
+            Self::ObjectList(property) => property.rule.words(),
+        }
+    }
+
+    /// Returns the default in Markdown, or `None` if the property is required.
+    pub(super) fn default_words(&self) -> Option<String> {
+        match self.absent() {
+            Absent::Refused => None,
+            Absent::Described(words) => Some((*words).to_owned()),
+            Absent::Default(default) => Some(match default() {
+                Value::String(text) if text.is_empty() => "empty".to_owned(),
+                Value::String(text) => format!("`{text}`"),
+                Value::Object(map) if map.is_empty() => "none".to_owned(),
+                value => format!("`{value}`"),
+            }),
+        }
+    }
+}
+
+/// A map of properties.
+pub(super) struct Object {
+    /// The resource type, or the property that lists such objects.
+    pub(super) name: &'static str,
+    pub(super) entries: &'static [Entry],
+}
+
+/// CloudFormation adds these to the properties of every custom resource.
+pub(super) const CLOUDFORMATIONS_OWN: [&str; 2] = ["ServiceToken", "ServiceTimeout"];
+
+pub(super) const COGNITO_M2M: Object = Object {
+    name: "Custom::CognitoM2M",
+    entries: &[
+        Entry::Text(&ENVIRONMENT_NAME),
+        Entry::Text(&USER_POOL_NAME_PREFIX),
+        Entry::Text(&DOMAIN_PREFIX),
+        Entry::Text(&PROJECT_TAG),
+        Entry::Tags(&TAGS),
+        Entry::ObjectList(&RESOURCE_SERVERS),
+        Entry::ObjectList(&CLIENTS),
+        Entry::Choice(&USER_POOL_TIER),
+        Entry::Number(&MANAGED_LOGIN_VERSION),
+        Entry::Choice(&DELETION_PROTECTION),
+        Entry::Text(&SECRET_NAME_PREFIX),
+        Entry::Text(&SECRET_KMS_KEY_ID),
+        Entry::Number(&SECRET_RECOVERY_WINDOW_IN_DAYS),
+        Entry::Number(&ROTATION_DAYS),
+        Entry::Text(&ROTATE_SECRETS),
+        Entry::Flag(&VERIFY_TOKEN),
+    ],
+};
+
+pub(super) const RESOURCE_SERVER: Object = Object {
+    name: "ResourceServers",
+    entries: &[Entry::Text(&SERVER_IDENTIFIER), Entry::Text(&SERVER_NAME), Entry::ObjectList(&SCOPES)],
+};
+
+pub(super) const SCOPE: Object =
+    Object { name: "Scopes", entries: &[Entry::Text(&SCOPE_NAME), Entry::Text(&SCOPE_DESCRIPTION)] };
+
+pub(super) const CLIENT: Object = Object {
+    name: "Clients",
+    entries: &[
+        Entry::Text(&CLIENT_NAME),
+        Entry::TextList(&ALLOWED_OAUTH_SCOPES),
+        Entry::Number(&ACCESS_TOKEN_VALIDITY_MINUTES),
+    ],
+};
+
+// The resource
+
+const MAX_ENVIRONMENT_NAME: usize = 32;
+
+pub(super) const ENVIRONMENT_NAME: Property<TextRule> = Property {
+    name: "EnvironmentName",
+    rule: TextRule {
+        min: 1,
+        max: MAX_ENVIRONMENT_NAME,
+        form: Form::Pattern {
+            words: "lower-case letters, digits and hyphens, with no hyphen at either end",
+            printed: "[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?",
+            regex: None,
+        },
+        matches: |text| is_domain_text(text) && !text.starts_with('-') && !text.ends_with('-'),
+    },
+    absent: Absent::Default(|| json!("dev")),
+    description: "The environment, such as `dev` or `prod`. The names of the pool and the domain end with it, and it \
+                  is the value of the tag `Environment`. A change renames the pool and moves the domain. By default \
+                  it also replaces the secrets and the default client, because they are named after the pool.",
+};
+
+/// The shortest end of a name that begins with a prefix: a hyphen or slash, and one character.
+const MIN_REST: usize = 2;
+
+/// The longest pool name.
+/// <https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_CreateUserPool.html>
+pub(super) const MAX_POOL_NAME: usize = 128;
+
+pub(super) const USER_POOL_NAME_PREFIX: Property<TextRule> = Property {
+    name: "UserPoolNamePrefix",
+    rule: TextRule { min: 1, max: MAX_POOL_NAME - MIN_REST, form: NAME_FORM, matches: is_name },
+    absent: Absent::Default(|| json!("machine-to-machine")),
+    description: "The pool's name is `<UserPoolNamePrefix>-<EnvironmentName>`. A change renames the pool. By default \
+                  it also replaces the secrets and the default client, because they are named after the pool.",
+};
+
+/// The longest domain. Its pattern is `^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$`.
+/// <https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_CreateUserPoolDomain.html>
+pub(super) const MAX_DOMAIN: usize = 63;
+/// A domain is refused if one of the words between its hyphens is one of these.
+pub(super) const RESERVED_DOMAIN_WORDS: [&str; 3] = ["aws", "amazon", "cognito"];
+
+pub(super) const DOMAIN_PREFIX: Property<TextRule> = Property {
+    name: "DomainPrefix",
+    rule: TextRule {
+        min: 1,
+        max: MAX_DOMAIN - MIN_REST,
+        form: Form::Pattern {
+            words: "lower-case letters, digits and hyphens, with no hyphen in front",
+            printed: "[a-z0-9][a-z0-9-]*",
+            regex: None,
+        },
+        matches: |text| is_domain_text(text) && !text.starts_with('-'),
+    },
+    absent: Absent::Default(|| json!("m2m-rubicon")),
+    description: "The domain is `<DomainPrefix>-<EnvironmentName>`. It is unique in its region across all AWS \
+                  accounts. None of the words between its hyphens is `aws`, `amazon` or `cognito`. A change deletes \
+                  the old domain before it creates the new one: no client gets a token until DNS knows the new name.",
+};
+
+pub(super) const PROJECT_TAG: Property<TextRule> = Property {
+    name: "ProjectTag",
+    rule: TAG_VALUE,
+    absent: Absent::Default(|| json!("m2m-auth")),
+    description: "The value of the tag `Project` on the pool and its secrets.",
+};
+
+pub(super) const TAGS: Property<TagsRule> = Property {
+    name: "Tags",
+    rule: TagsRule,
+    absent: Absent::Default(|| json!({})),
+    description: "More tags for the pool and its secrets: a map, or a list of `Key=Value`. A template parameter of \
+                  the type `CommaDelimitedList` can fill the list; if its value is empty, there are no tags.",
+};
+
+pub(super) const RESOURCE_SERVERS: Property<ObjectList> = Property {
+    name: "ResourceServers",
+    rule: ObjectList { max: MAX_SERVERS, each: &RESOURCE_SERVER },
+    absent: Absent::Default(
+        || json!([{ "Identifier": "m2m-client", "Scopes": [{ "ScopeName": "read" }, { "ScopeName": "write" }] }]),
+    ),
+    description: "The APIs that tokens are for, with their scopes. An update adds new scopes before it changes the \
+                  clients, and removes old scopes afterwards. So no client loses a scope that it keeps.",
+};
+
+/// The provider's own limit. Cognito's quotas pace the calls for each client, and the function has 15 minutes.
+const MAX_CLIENTS: usize = 100;
+
+pub(super) const CLIENTS: Property<ObjectList> = Property {
+    name: "Clients",
+    rule: ObjectList { max: MAX_CLIENTS, each: &CLIENT },
+    absent: Absent::Described("one client, `<pool's name>-client`"),
+    description: "The app clients. Each has a name of its own, and a secret in Secrets Manager. An update that removes \
+                  a client deletes its secret, and then the client.",
+};
+/// The end of the default client's name. The pool's name comes before it.
+pub(super) const DEFAULT_CLIENT_SUFFIX: &str = "-client";
+
+pub(super) const USER_POOL_TIER: Property<Choice> = Property {
+    name: "UserPoolTier",
+    rule: Choice(&[Tier::Lite.as_str(), Tier::Essentials.as_str(), Tier::Plus.as_str()]),
+    absent: Absent::Default(|| json!(Tier::Essentials.as_str())),
+    description: "The feature plan of the pool. `LITE` needs `ManagedLoginVersion` 1.",
+};
+
+pub(super) const MANAGED_LOGIN_VERSION: Property<NumberRule> = Property {
+    name: "ManagedLoginVersion",
+    rule: NumberRule { ranges: &[1..=2] },
+    absent: Absent::Default(|| json!(2)),
+    description: "The branding of the domain's sign-in pages, which machine clients never see: 1 is the classic \
+                  hosted UI, 2 is managed login. 2 needs a `UserPoolTier` other than `LITE`.",
+};
+/// The tier `LITE` has no managed login.
+pub(super) const LITE_LOGIN_VERSION: NumberRule = NumberRule { ranges: &[1..=1] };
+
+pub(super) const PROTECTED: &str = "ACTIVE";
+
+pub(super) const DELETION_PROTECTION: Property<Choice> = Property {
+    name: "DeletionProtection",
+    rule: Choice(&[PROTECTED, "INACTIVE"]),
+    absent: Absent::Default(|| json!("INACTIVE")),
+    description: "`ACTIVE` makes the deletion of the pool fail, and with it the deletion of the stack. To delete the \
+                  stack, deploy `INACTIVE` first.",
+};
+
+/// <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html>
+pub(super) const SECRET_NAME: TextRule = TextRule {
+    min: 1,
+    max: 512,
+    form: Form::Pattern {
+        words: "letters, digits and `/_+=.@-`, ASCII only",
+        printed: "[A-Za-z0-9/_+=.@-]+",
+        regex: None,
+    },
+    matches: |text| text.chars().all(|c| c.is_ascii_alphanumeric() || "/_+=.@-".contains(c)),
+};
+
+pub(super) const SECRET_NAME_PREFIX: Property<TextRule> = Property {
+    name: "SecretNamePrefix",
+    rule: TextRule { max: SECRET_NAME.max - MIN_REST, ..SECRET_NAME },
+    absent: Absent::Described("the pool's name"),
+    description: "A secret's name is `<SecretNamePrefix>/<ClientName>`. A change creates new secrets with the same \
+                  credentials and new ARNs, and deletes the old ones.",
+};
+
+pub(super) const SECRET_KMS_KEY_ID: Property<TextRule> = Property {
+    name: "SecretKmsKeyId",
+    rule: TextRule {
+        min: 1,
+        max: 2048,
+        form: Form::Prose {
+            words: "a key id, a key ARN, `alias/<name>` or an alias ARN",
+            regex: concat!(
+                "(?:[A-Za-z0-9-]+|alias/[A-Za-z0-9/_-]+|",
+                "arn:[A-Za-z0-9-]+:kms:[A-Za-z0-9-]+:[A-Za-z0-9]+:(?:key/[A-Za-z0-9-]+|alias/[A-Za-z0-9/_-]+))"
+            ),
+        },
+        matches: is_kms_key,
+    },
+    absent: Absent::Described("the AWS managed key"),
+    description: "The KMS key that encrypts the secrets. The functions' roles must be allowed to use it: list it in \
+                  the template parameter `SecretKmsKeyArns`.",
+};
+
+/// The default recovery window. A Delete without a valid window uses it too.
+pub(super) const DEFAULT_RECOVERY_WINDOW_IN_DAYS: u8 = 7;
+
+/// <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_DeleteSecret.html>
+pub(super) const SECRET_RECOVERY_WINDOW_IN_DAYS: Property<NumberRule> = Property {
+    name: "SecretRecoveryWindowInDays",
+    rule: NumberRule { ranges: &[0..=0, 7..=30] },
+    absent: Absent::Default(|| json!(DEFAULT_RECOVERY_WINDOW_IN_DAYS)),
+    description: "For how many days you can restore a deleted secret. 0 deletes it at once. A change applies to later \
+                  deletions.",
+};
+
+pub(super) const NO_ROTATION: u32 = 0;
+
+/// <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_RotationRulesType.html>
+pub(super) const ROTATION_DAYS: Property<NumberRule> = Property {
+    name: "RotationDays",
+    rule: NumberRule { ranges: &[NO_ROTATION..=1000] },
+    absent: Absent::Default(|| json!(NO_ROTATION)),
+    description: "Secrets Manager gives each client a new secret after so many days. 0 turns this off. The former \
+                  secret works until the next rotation. A change does not rotate anything by itself.",
+};
+
+pub(super) const ROTATE_SECRETS: Property<TextRule> = Property {
+    name: "RotateSecrets",
+    rule: TextRule { min: 0, max: 128, form: Form::Any, matches: |_| true },
+    absent: Absent::Default(|| json!("")),
+    description: "Any text, such as a date. An update with a value that is neither the present one nor the one before \
+                  it gives each client a new secret, once. The former secret works until the next rotation.",
+};
+
+pub(super) const VERIFY_TOKEN: Property<Flag> = Property {
+    name: "VerifyToken",
+    rule: Flag,
+    absent: Absent::Default(|| json!(true)),
+    description: "Whether the provider gets a token for each client that a deployment adds or changes, and checks it. \
+                  A refusal fails the deployment. These tokens are billed.",
+};
+
+// Each resource server
+
+/// <https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_CreateResourceServer.html>
+pub(super) const SERVER_IDENTIFIER: Property<TextRule> = Property {
+    name: "Identifier",
+    rule: TextRule {
+        min: 1,
+        max: 256,
+        form: Form::Pattern {
+            words: "printable ASCII characters except the space, `\"` and `\\`",
+            printed: r"[\x21\x23-\x5B\x5D-\x7E]+",
+            regex: None,
+        },
+        matches: |text| text.chars().all(|c| c.is_ascii_graphic() && c != '"' && c != '\\'),
+    },
+    absent: Absent::Refused,
+    description: "What the server's scopes begin with, such as `orders` or `https://api.example.com`. It is unique in \
+                  the pool. A change creates a new server and deletes the old one.",
+};
+
+pub(super) const SERVER_NAME: Property<TextRule> = Property {
+    name: "Name",
+    rule: TextRule { min: 1, max: 256, form: NAME_FORM, matches: is_name },
+    absent: Absent::Described("the identifier"),
+    description: "A name for people. It is required if the identifier is not a valid name, as a URL is not.",
+};
+
+pub(super) const SCOPES: Property<ObjectList> = Property {
+    name: "Scopes",
+    rule: ObjectList { max: MAX_SCOPES_PER_SERVER, each: &SCOPE },
+    absent: Absent::Refused,
+    description: "The server's scopes, each with a name of its own.",
+};
+
+/// <https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_ResourceServerScopeType.html>
+pub(super) const SCOPE_NAME: Property<TextRule> = Property {
+    name: "ScopeName",
+    rule: TextRule {
+        min: 1,
+        max: 256,
+        form: Form::Pattern {
+            words: "printable ASCII characters except the space, `\"`, `\\` and `/`",
+            printed: r"[\x21\x23-\x2E\x30-\x5B\x5D-\x7E]+",
+            regex: None,
+        },
+        matches: |text| text.chars().all(|c| c.is_ascii_graphic() && !matches!(c, '"' | '\\' | '/')),
+    },
+    absent: Absent::Refused,
+    description: "The scope's name, such as `read`. A token contains it as `<Identifier>/<ScopeName>`.",
+};
+
+pub(super) const SCOPE_DESCRIPTION: Property<TextRule> = Property {
+    name: "ScopeDescription",
+    rule: TextRule { min: 1, max: 256, form: Form::Any, matches: |_| true },
+    absent: Absent::Described("the scope's name"),
+    description: "What the scope allows, for people.",
+};
+
+// Each client
+
+pub(super) const CLIENT_NAME: Property<TextRule> = Property {
+    name: "ClientName",
+    rule: TextRule {
+        min: 1,
+        max: 128,
+        form: Form::Pattern {
+            words: "letters, digits and `_+=.@-`, ASCII only",
+            printed: "[A-Za-z0-9_+=.@-]{1,128}",
+            regex: None,
+        },
+        matches: |text| text.chars().all(|c| c.is_ascii_alphanumeric() || "_+=.@-".contains(c)),
+    },
+    absent: Absent::Refused,
+    description: "What identifies the client, and the end of its secret's name. A change creates a new client with a \
+                  new id and a new secret, and deletes the old one.",
+};
+
+/// Cognito's limit.
+/// <https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_CreateUserPoolClient.html>
+pub(super) const MAX_SCOPES_PER_CLIENT: usize = 50;
+
+pub(super) const ALLOWED_OAUTH_SCOPES: Property<TextList> = Property {
+    name: "AllowedOAuthScopes",
+    rule: TextList {
+        max: MAX_SCOPES_PER_CLIENT,
+        item: TextRule {
+            min: SERVER_IDENTIFIER.rule.min + 1 + SCOPE_NAME.rule.min,
+            max: SERVER_IDENTIFIER.rule.max + 1 + SCOPE_NAME.rule.max,
+            form: Form::Prose {
+                words: "a scope declared in `ResourceServers`, written `<Identifier>/<ScopeName>`",
+                regex: r"[\x21\x23-\x5B\x5D-\x7E]+/[\x21\x23-\x2E\x30-\x5B\x5D-\x7E]+",
+            },
+            matches: |text| {
+                // An identifier may contain a slash.
+                text.rsplit_once('/')
+                    .is_some_and(|(server, scope)| SERVER_IDENTIFIER.rule.holds(server) && SCOPE_NAME.rule.holds(scope))
+            },
+        },
+    },
+    absent: Absent::Described("all declared scopes"),
+    description: "The scopes that the client may ask for. A change keeps the client's id and secret.",
+};
+
+pub(super) const ACCESS_TOKEN_VALIDITY_MINUTES: Property<NumberRule> = Property {
+    name: "AccessTokenValidityMinutes",
+    rule: NumberRule { ranges: &[5..=1440] },
+    absent: Absent::Default(|| json!(60)),
+    description: "For how many minutes the client's access tokens are valid. A change applies to later tokens.",
+};
+
+// Forms that several properties have
+
+/// A name, as the API's pages print its pattern and the service reads it: ASCII.
+const NAME_FORM: Form = Form::Pattern {
+    words: "letters, digits, white space and `_+=,.@-`, ASCII only",
+    printed: r"[\w\s+=,.@-]+",
+    regex: Some(r"[A-Za-z0-9_\x09-\x0D +=,.@-]+"),
+};
+
+fn is_name(text: &str) -> bool {
+    text.chars().all(|c| {
+        c.is_ascii_alphanumeric() || c == '_' || c.is_ascii_whitespace() || c == '\x0b' || "+=,.@-".contains(c)
+    })
+}
+
+fn is_domain_text(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+}
+
+fn is_kms_key(text: &str) -> bool {
+    let plain = |part: &str, extra: &str| {
+        !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || extra.contains(c))
+    };
+    let local = match text.strip_prefix("arn:") {
+        // arn:partition:kms:region:account:key/id or :alias/name
+        Some(arn) => match *arn.splitn(5, ':').collect::<Vec<_>>() {
+            [partition, "kms", region, account, resource]
+                if plain(partition, "-") && plain(region, "-") && plain(account, "") && resource.contains('/') =>
+            {
+                resource
+            }
+            _ => return false,
+        },
+        None => text,
+    };
+    match local.split_once('/') {
+        Some(("alias", name)) => plain(name, "/_-"),
+        Some(("key", id)) => text.starts_with("arn:") && plain(id, "-"),
+        Some(_) => false,
+        None => plain(local, "-"),
+    }
+}

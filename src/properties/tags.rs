@@ -1,0 +1,140 @@
+//! The rule for tags: a map, or a list of `Key=Value` texts.
+
+use std::collections::HashSet;
+
+use serde_json::Value;
+
+use super::{
+    reader::{Reader, join, kind, quoted},
+    rules::{Form, Rule, TextRule, listed},
+};
+use crate::model::{
+    Tags,
+    ownership::{OUR_TAG_KEYS, OUR_TAG_PREFIX, is_our_tag_key},
+};
+
+/// The most tags that AWS allows on a user pool or a secret.
+/// <https://docs.aws.amazon.com/cognito/latest/developerguide/cognito-user-pools-tagging.html>
+const MAX_TAGS: usize = 50;
+/// The tags that the resource sets itself: the owner's three, `Environment` and `Project`. Count each further tag here.
+pub(super) const OUR_TAGS: usize = 5;
+pub(super) const MAX_USER_TAGS: usize = MAX_TAGS - OUR_TAGS;
+
+/// AWS reserves keys that begin with this, in any case.
+pub(super) const AWS_TAG_PREFIX: &str = "aws:";
+
+const TAG_FORM: Form = Form::Pattern {
+    words: "letters, digits, spaces and `_.:/=+-@`",
+    printed: r"[\p{L}\p{Z}\p{N}_.:/=+\-@]*",
+    // As `is_tag_char` has it, in the classes of Unicode that ECMA-262 knows.
+    regex: Some(r"[\p{Alphabetic}\p{N}\p{Z}_.:/=+@-]*"),
+};
+/// <https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html>
+pub(super) const TAG_KEY: TextRule =
+    TextRule { min: 1, max: 128, form: TAG_FORM, matches: |text| text.chars().all(is_tag_char) };
+pub(super) const TAG_VALUE: TextRule =
+    TextRule { min: 0, max: 256, form: TAG_FORM, matches: |text| text.chars().all(is_tag_char) };
+
+fn is_tag_char(c: char) -> bool {
+    c.is_alphanumeric() || (c.is_whitespace() && !c.is_control()) || "_.:/=+-@".contains(c)
+}
+
+/// The user's tags.
+pub(super) struct TagsRule;
+
+impl Rule for TagsRule {
+    type Value = Tags;
+
+    fn read(&self, reader: &mut Reader, path: &str, value: &Value) -> Option<Tags> {
+        let tags: Vec<(String, String, String)> = match value {
+            Value::Object(map) => {
+                map.iter().filter_map(|(key, value)| read_pair(reader, join(path, key), key, value)).collect()
+            }
+            Value::Array(list) if is_unset_parameter(list) => Vec::new(),
+            Value::Array(list) => read_list(reader, path, list),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
+                reader.refuse(path, format!("must be a map of strings or a list of Key=Value, but is {}", kind(value)));
+                return None;
+            }
+        };
+        let count = value.as_object().map(serde_json::Map::len).or(value.as_array().map(Vec::len)).unwrap_or_default();
+        if count > MAX_USER_TAGS {
+            reader.refuse(
+                path,
+                format!(
+                    "must have at most {MAX_USER_TAGS} entries, because the resource adds {OUR_TAGS} tags of its own, \
+                     but has {count}"
+                ),
+            );
+        }
+        for (path, key, value) in &tags {
+            check_key(reader, path, key);
+            if !TAG_VALUE.holds(value) {
+                reader.refuse(path, format!("the tag's value {}", TAG_VALUE.refusal(value)));
+            }
+        }
+        Some(tags.into_iter().map(|(_, key, value)| (key, value)).collect())
+    }
+
+    fn words(&self) -> String {
+        format!(
+            "at most {MAX_USER_TAGS} tags. A key has {}, is none of {}, and does not begin with `{AWS_TAG_PREFIX}` or \
+             `{OUR_TAG_PREFIX}`. A value has {}",
+            TAG_KEY.words(),
+            listed(&OUR_TAG_KEYS, "and"),
+            TAG_VALUE.words(),
+        )
+    }
+}
+
+/// Returns whether a list is what a `CommaDelimitedList` parameter with an empty value becomes.
+fn is_unset_parameter(list: &[Value]) -> bool {
+    matches!(list, [Value::String(text)] if text.is_empty())
+}
+
+/// Returns the path, key and value of a tag.
+fn read_pair(reader: &mut Reader, path: String, key: &str, value: &Value) -> Option<(String, String, String)> {
+    let value = reader.text(&path, value)?;
+    Some((path, key.to_owned(), value))
+}
+
+fn read_list(reader: &mut Reader, path: &str, list: &[Value]) -> Vec<(String, String, String)> {
+    let mut seen = HashSet::new();
+    let mut tags = Vec::new();
+    for (index, entry) in list.iter().enumerate() {
+        let path = format!("{path}[{index}]");
+        let Some(text) = reader.text(&path, entry) else { continue };
+        let Some((key, value)) = text.split_once('=') else {
+            reader.refuse(path, format!("must be a tag, written Key=Value, but is {}", quoted(&text)));
+            continue;
+        };
+        if !seen.insert(key.to_owned()) {
+            reader.refuse(&path, format!("must have a key of its own, but {} is declared twice", quoted(key)));
+        }
+        tags.push((path, key.to_owned(), value.to_owned()));
+    }
+    tags
+}
+
+fn check_key(reader: &mut Reader, path: &str, key: &str) {
+    if key.to_ascii_lowercase().starts_with(AWS_TAG_PREFIX) {
+        reader.refuse(
+            path,
+            format!(
+                "the tag's key must not begin with {AWS_TAG_PREFIX}, which is reserved for AWS, but is {}",
+                quoted(key)
+            ),
+        );
+    } else if is_our_tag_key(key) {
+        reader.refuse(
+            path,
+            format!(
+                "the tag's key must not be {}, because the resource sets this tag itself (EnvironmentName and \
+                 ProjectTag set Environment and Project)",
+                quoted(key)
+            ),
+        );
+    } else if !TAG_KEY.holds(key) {
+        reader.refuse(path, format!("the tag's key {}", TAG_KEY.refusal(key)));
+    }
+}

@@ -1,0 +1,54 @@
+//! The provider, which rotates every client's secret when `RotateSecrets` changes.
+
+use cognito_m2m::ports::{AWSCURRENT, AWSPENDING, AWSPREVIOUS};
+use serde_json::{Value, json};
+
+use crate::{
+    case::{Case, Cloud, FIRST_VALUE, FIRST_VERSION, POOL, STACK_ID, TIMEOUT},
+    world::{ANSWER, Call},
+};
+
+fn update_event(cloud: &Cloud, request_id: &str, rotate_secrets: &str, old: &str) -> Value {
+    json!({
+        "RequestType": "Update", "ResourceType": "Custom::CognitoM2M", "StackId": STACK_ID, "RequestId": request_id,
+        "LogicalResourceId": "M2M", "PhysicalResourceId": POOL,
+        "ResponseURL": cloud.world.response_url(),
+        "ResourceProperties": { "ServiceToken": "arn", "RotateSecrets": rotate_secrets },
+        "OldResourceProperties": { "ServiceToken": "arn", "RotateSecrets": old },
+    })
+}
+
+#[test]
+fn the_provider_rotates_once_for_a_new_value_and_not_for_a_redelivery_or_a_rollback() {
+    let mut case = Case::of(env!("CARGO_BIN_EXE_provider"));
+    let cloud = case.cloud.clone();
+    cloud.a_month_passes();
+    let update = |case: &mut Case, request_id: &str, value: &str, old: &str| {
+        cloud.take_calls();
+        assert_eq!(case.invoke(update_event(&cloud, request_id, value, old), TIMEOUT), Ok(()));
+        let calls = cloud.world.take_calls();
+        assert_eq!(calls.iter().filter(|call| call.name == ANSWER).count(), 1);
+        let answer = cloud.world.aws().answers.last().cloned().unwrap();
+        assert_eq!((&answer["Status"], &answer["PhysicalResourceId"]), (&json!("SUCCESS"), &json!(POOL)), "{answer}");
+        calls.into_iter().filter(Call::is_write).map(|call| call.name).collect::<Vec<_>>()
+    };
+
+    assert_eq!(update(&mut case, "r0", "", ""), Vec::<String>::new());
+    let rotation = [
+        "PutSecretValue",
+        "AddUserPoolClientSecret",
+        "UpdateSecretVersionStage",
+        "UpdateSecretVersionStage",
+        "UpdateSecret",
+    ];
+    assert_eq!(update(&mut case, "r1", "2026-06", ""), rotation);
+    let current = cloud.holder(AWSCURRENT).unwrap();
+    assert_eq!((cloud.holder(AWSPREVIOUS).as_deref(), cloud.holder(AWSPENDING)), (Some(FIRST_VERSION), None));
+    assert!(cloud.values() == [FIRST_VALUE.to_owned(), cloud.value(&current)], "Cognito holds other secrets");
+
+    assert_eq!(update(&mut case, "r1", "2026-06", ""), Vec::<String>::new(), "a redelivery");
+    // What the secret remembers changes, and nothing else.
+    assert_eq!(update(&mut case, "r2", "", "2026-06"), ["UpdateSecret"], "a rollback");
+    assert_eq!(cloud.holder(AWSCURRENT), Some(current));
+    case.ends();
+}
