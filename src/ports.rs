@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use crate::{
     model::{
-        Client, ClientId, ClientName, Domain, Owner, PoolId, ResourceServer, Rotation, SecretName, Tags, UserPool,
+        Client, ClientId, ClientName, Domain, Owner, PoolId, ResourceServer, Rotation, SecretId, Tags, UserPool,
         desired::SecretMetadata,
         observed::{ObservedClient, ObservedDocument},
     },
@@ -227,7 +227,7 @@ pub struct SecretVersion {
 /// The parameters of CreateSecret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewSecret<'a> {
-    pub name: &'a SecretName,
+    pub name: &'a SecretId,
     pub tags: &'a Tags,
     pub kms_key_id: Option<&'a str>,
     pub description: &'a str,
@@ -250,13 +250,13 @@ pub struct SecretChange {
 /// The versions of a secret: what a rotation needs from Secrets Manager.
 pub trait SecretVersions {
     /// Returns `None` if there is no such secret.
-    async fn describe_secret(&self, name: &SecretName) -> Result<Option<SecretDescription>>;
+    async fn describe_secret(&self, name: &SecretId) -> Result<Option<SecretDescription>>;
     /// Returns `None` if there is no such version, or if it has no value.
-    async fn get_secret_value(&self, name: &SecretName, version: Version<'_>) -> Result<Option<SecretVersion>>;
+    async fn get_secret_value(&self, name: &SecretId, version: Version<'_>) -> Result<Option<SecretVersion>>;
     /// Writes a version whose id is `token`, and puts a staging label on it.
     async fn put_secret_value(
         &self,
-        name: &SecretName,
+        name: &SecretId,
         document: &SecretDocument,
         token: &str,
         stage: &str,
@@ -264,7 +264,7 @@ pub trait SecretVersions {
     /// Moves a staging label from one version to another.
     async fn update_secret_version_stage(
         &self,
-        name: &SecretName,
+        name: &SecretId,
         stage: &str,
         from: Option<&str>,
         to: Option<&str>,
@@ -275,20 +275,20 @@ pub trait SecretVersions {
 /// <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_Operations.html>
 pub trait Secrets: SecretVersions {
     /// Returns the names of the secrets with the owner's tags. The listing lags by up to five minutes.
-    async fn list_secrets(&self, owner: &Owner, next: Option<&str>) -> Result<Page<SecretName>>;
+    async fn list_secrets(&self, owner: &Owner, next: Option<&str>) -> Result<Page<SecretId>>;
     /// Returns the ARN.
     async fn create_secret(&self, secret: &NewSecret<'_>) -> Result<String>;
-    async fn update_secret(&self, name: &SecretName, change: &SecretChange) -> Result<()>;
+    async fn update_secret(&self, name: &SecretId, change: &SecretChange) -> Result<()>;
     /// Turns rotation on, or changes its schedule, without an immediate rotation.
-    async fn rotate_secret(&self, name: &SecretName, rotation: &Rotation) -> Result<()>;
+    async fn rotate_secret(&self, name: &SecretId, rotation: &Rotation) -> Result<()>;
     /// Turns rotation off.
-    async fn cancel_rotate_secret(&self, name: &SecretName) -> Result<()>;
-    async fn tag_resource(&self, name: &SecretName, tags: &Tags) -> Result<()>;
-    async fn untag_resource(&self, name: &SecretName, keys: &[String]) -> Result<()>;
-    async fn restore_secret(&self, name: &SecretName) -> Result<()>;
+    async fn cancel_rotate_secret(&self, name: &SecretId) -> Result<()>;
+    async fn tag_resource(&self, name: &SecretId, tags: &Tags) -> Result<()>;
+    async fn untag_resource(&self, name: &SecretId, keys: &[String]) -> Result<()>;
+    async fn restore_secret(&self, name: &SecretId) -> Result<()>;
     /// Succeeds if there is no such secret, or if it is already scheduled for deletion. A window of 0
     /// days deletes it at once.
-    async fn delete_secret(&self, name: &SecretName, recovery_window_in_days: u8) -> Result<()>;
+    async fn delete_secret(&self, name: &SecretId, recovery_window_in_days: u8) -> Result<()>;
 }
 
 /// What a token must contain.

@@ -18,9 +18,7 @@ use tokio::{
 
 use crate::{
     clock::{Backoff, Deadline, now, wait, wait_until},
-    model::{
-        Client, ClientId, ClientName, Domain, Owner, PoolId, ResourceServer, Rotation, SecretName, Tags, UserPool,
-    },
+    model::{Client, ClientId, ClientName, Domain, Owner, PoolId, ResourceServer, Rotation, SecretId, Tags, UserPool},
     ports::{
         AwsError, ClientDescription, ClientSecretDescription, ClientSecrets, DomainDescription, ErrorKind, NewSecret,
         Page, Result, SecretChange, SecretDescription, SecretDocument, SecretVersion, SecretVersions, Secrets,
@@ -224,23 +222,23 @@ impl<T: ClientSecrets> ClientSecrets for Retrying<'_, T> {
 
 impl<T: SecretVersions> SecretVersions for Retrying<'_, T> {
     retrying! {
-        unlimited Idempotent DescribeSecret describe_secret(name: &SecretName) -> Option<SecretDescription>;
-        unlimited Idempotent GetSecretValue get_secret_value(name: &SecretName, version: Version<'_>) -> Option<SecretVersion>;
-        unlimited Idempotent PutSecretValue put_secret_value(name: &SecretName, document: &SecretDocument, token: &str, stage: &str) -> ();
-        unlimited Idempotent UpdateSecretVersionStage update_secret_version_stage(name: &SecretName, stage: &str, from: Option<&str>, to: Option<&str>) -> ();
+        unlimited Idempotent DescribeSecret describe_secret(name: &SecretId) -> Option<SecretDescription>;
+        unlimited Idempotent GetSecretValue get_secret_value(name: &SecretId, version: Version<'_>) -> Option<SecretVersion>;
+        unlimited Idempotent PutSecretValue put_secret_value(name: &SecretId, document: &SecretDocument, token: &str, stage: &str) -> ();
+        unlimited Idempotent UpdateSecretVersionStage update_secret_version_stage(name: &SecretId, stage: &str, from: Option<&str>, to: Option<&str>) -> ();
     }
 }
 
 impl<T: Secrets> Secrets for Retrying<'_, T> {
     retrying! {
-        unlimited Idempotent ListSecrets list_secrets(owner: &Owner, next: Option<&str>) -> Page<SecretName>;
+        unlimited Idempotent ListSecrets list_secrets(owner: &Owner, next: Option<&str>) -> Page<SecretId>;
         unlimited Idempotent CreateSecret create_secret(secret: &NewSecret<'_>) -> String;
-        unlimited Idempotent UpdateSecret update_secret(name: &SecretName, change: &SecretChange) -> ();
-        unlimited Idempotent RotateSecret rotate_secret(name: &SecretName, rotation: &Rotation) -> ();
-        unlimited Idempotent CancelRotateSecret cancel_rotate_secret(name: &SecretName) -> ();
-        unlimited Idempotent TagResource tag_resource(name: &SecretName, tags: &Tags) -> ();
-        unlimited Idempotent UntagResource untag_resource(name: &SecretName, keys: &[String]) -> ();
-        unlimited Idempotent RestoreSecret restore_secret(name: &SecretName) -> ();
-        unlimited Idempotent DeleteSecret delete_secret(name: &SecretName, recovery_window_in_days: u8) -> ();
+        unlimited Idempotent UpdateSecret update_secret(name: &SecretId, change: &SecretChange) -> ();
+        unlimited Idempotent RotateSecret rotate_secret(name: &SecretId, rotation: &Rotation) -> ();
+        unlimited Idempotent CancelRotateSecret cancel_rotate_secret(name: &SecretId) -> ();
+        unlimited Idempotent TagResource tag_resource(name: &SecretId, tags: &Tags) -> ();
+        unlimited Idempotent UntagResource untag_resource(name: &SecretId, keys: &[String]) -> ();
+        unlimited Idempotent RestoreSecret restore_secret(name: &SecretId) -> ();
+        unlimited Idempotent DeleteSecret delete_secret(name: &SecretId, recovery_window_in_days: u8) -> ();
     }
 }

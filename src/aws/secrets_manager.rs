@@ -13,7 +13,7 @@ use super::{
     since_epoch,
 };
 use crate::{
-    model::{ClientId, ClientName, Owner, PoolId, Rotation, SecretName, Tags, desired::SecretMetadata},
+    model::{ClientId, ClientName, Owner, PoolId, Rotation, SecretId, Tags, desired::SecretMetadata},
     ports::{
         AWSCURRENT, AwsError, ErrorKind, NewSecret, Page, Result, SecretChange, SecretDescription, SecretDocument,
         SecretVersion, SecretVersions, Secrets, Version,
@@ -53,12 +53,12 @@ struct Json {
 }
 
 impl SecretVersions for SecretsManager {
-    async fn describe_secret(&self, name: &SecretName) -> Result<Option<SecretDescription>> {
+    async fn describe_secret(&self, name: &SecretId) -> Result<Option<SecretDescription>> {
         let outcome = self.sdk.describe_secret().secret_id(name.as_str()).send().await;
         Ok(found("DescribeSecret", subject(name), outcome)?.map(described_secret))
     }
 
-    async fn get_secret_value(&self, name: &SecretName, version: Version<'_>) -> Result<Option<SecretVersion>> {
+    async fn get_secret_value(&self, name: &SecretId, version: Version<'_>) -> Result<Option<SecretVersion>> {
         let request = self.sdk.get_secret_value().secret_id(name.as_str());
         let request = match version {
             // The service reads this stage by default.
@@ -75,7 +75,7 @@ impl SecretVersions for SecretsManager {
 
     async fn put_secret_value(
         &self,
-        name: &SecretName,
+        name: &SecretId,
         document: &SecretDocument,
         token: &str,
         stage: &str,
@@ -100,7 +100,7 @@ impl SecretVersions for SecretsManager {
 
     async fn update_secret_version_stage(
         &self,
-        name: &SecretName,
+        name: &SecretId,
         stage: &str,
         from: Option<&str>,
         to: Option<&str>,
@@ -118,7 +118,7 @@ impl SecretVersions for SecretsManager {
 }
 
 impl Secrets for SecretsManager {
-    async fn list_secrets(&self, owner: &Owner, next: Option<&str>) -> Result<Page<SecretName>> {
+    async fn list_secrets(&self, owner: &Owner, next: Option<&str>) -> Result<Page<SecretId>> {
         // The service's filter matches prefixes and ignores case, so `owns` decides below.
         let filter = Filter::builder().key(FilterNameStringType::TagValue).values(&owner.stack_id).build();
         let request = self
@@ -133,7 +133,7 @@ impl Secrets for SecretsManager {
             .unwrap_or_default()
             .into_iter()
             .filter(|secret| owner.owns(&tags_of(secret.tags.as_deref())))
-            .filter_map(|secret| secret.name.map(SecretName))
+            .filter_map(|secret| secret.name.map(SecretId))
             .collect();
         Ok(Page { items, next: page.next_token.filter(|token| !token.is_empty()) })
     }
@@ -154,7 +154,7 @@ impl Secrets for SecretsManager {
         Ok(answer.arn.unwrap_or_default())
     }
 
-    async fn update_secret(&self, name: &SecretName, change: &SecretChange) -> Result<()> {
+    async fn update_secret(&self, name: &SecretId, change: &SecretChange) -> Result<()> {
         let SecretChange { description, kms_key_id } = change;
         let key = kms_key_id.as_ref().map(|key| key.clone().unwrap_or_else(|| AWS_MANAGED_KEY.to_owned()));
         let request =
@@ -163,7 +163,7 @@ impl Secrets for SecretsManager {
         Ok(())
     }
 
-    async fn rotate_secret(&self, name: &SecretName, rotation: &Rotation) -> Result<()> {
+    async fn rotate_secret(&self, name: &SecretId, rotation: &Rotation) -> Result<()> {
         let Rotation { function_arn, days } = rotation;
         let rules = RotationRulesType::builder().automatically_after_days(i64::from(*days)).build();
         let request = self
@@ -177,31 +177,31 @@ impl Secrets for SecretsManager {
         Ok(())
     }
 
-    async fn cancel_rotate_secret(&self, name: &SecretName) -> Result<()> {
+    async fn cancel_rotate_secret(&self, name: &SecretId) -> Result<()> {
         let request = self.sdk.cancel_rotate_secret().secret_id(name.as_str());
         request.send().await.map_err(|error| failed("CancelRotateSecret", subject(name), &error))?;
         Ok(())
     }
 
-    async fn tag_resource(&self, name: &SecretName, tags: &Tags) -> Result<()> {
+    async fn tag_resource(&self, name: &SecretId, tags: &Tags) -> Result<()> {
         let request = self.sdk.tag_resource().secret_id(name.as_str()).set_tags(Some(tag_types(tags)));
         request.send().await.map_err(|error| failed("TagResource", subject(name), &error))?;
         Ok(())
     }
 
-    async fn untag_resource(&self, name: &SecretName, keys: &[String]) -> Result<()> {
+    async fn untag_resource(&self, name: &SecretId, keys: &[String]) -> Result<()> {
         let request = self.sdk.untag_resource().secret_id(name.as_str()).set_tag_keys(Some(keys.to_vec()));
         request.send().await.map_err(|error| failed("UntagResource", subject(name), &error))?;
         Ok(())
     }
 
-    async fn restore_secret(&self, name: &SecretName) -> Result<()> {
+    async fn restore_secret(&self, name: &SecretId) -> Result<()> {
         let request = self.sdk.restore_secret().secret_id(name.as_str());
         request.send().await.map_err(|error| failed("RestoreSecret", subject(name), &error))?;
         Ok(())
     }
 
-    async fn delete_secret(&self, name: &SecretName, recovery_window_in_days: u8) -> Result<()> {
+    async fn delete_secret(&self, name: &SecretId, recovery_window_in_days: u8) -> Result<()> {
         let request = self.sdk.delete_secret().secret_id(name.as_str());
         let request = match recovery_window_in_days {
             0 => request.force_delete_without_recovery(true),
@@ -235,7 +235,7 @@ fn described_secret(secret: DescribeSecretOutput) -> SecretDescription {
     }
 }
 
-fn subject(name: &SecretName) -> String {
+fn subject(name: &SecretId) -> String {
     format!("secret {name}")
 }
 

@@ -11,7 +11,7 @@ use super::{
     output::Outcome,
 };
 use crate::{
-    model::SecretName,
+    model::SecretId,
     ports::{
         AWSCURRENT, Account, ExpectedToken, SecretDocument, SecretVersion, SecretVersions as _, Services, Tokens,
         Version,
@@ -25,7 +25,7 @@ pub(super) async fn run<S: Services<Tokens: Tokens>, A: Account>(
     context: &Context<S, A>,
 ) -> Result<Outcome, Error> {
     let SecretDocument { client_id, client_secret, mut metadata } = match (&arguments.secret, &arguments.stack) {
-        (Some(secret), _) => read_document(context, &SecretName(secret.clone())).await?,
+        (Some(secret), _) => read_document(context, &SecretId(secret.clone())).await?,
         (None, Some(stack)) => of_stack(context, stack, arguments.client.as_deref()).await?,
         (None, None) => return Err(Error::Choice("name a stack or a secret".to_owned())),
     };
@@ -56,7 +56,7 @@ pub(super) async fn run<S: Services<Tokens: Tokens>, A: Account>(
 
 async fn read_document<S: Services, A: Account>(
     context: &Context<S, A>,
-    name: &SecretName,
+    name: &SecretId,
 ) -> Result<SecretDocument, Error> {
     let progress = Progress::default();
     let aws = context.aws(&progress);
@@ -89,7 +89,7 @@ async fn of_stack<S: Services, A: Account>(
         Some(client) => outputs.values().filter(|value| client_of_arn(value) == Some(client)).collect(),
     };
     if let (1, Some(arn)) = (by_output.len(), by_output.first()) {
-        return read_document(context, &SecretName((*arn).clone())).await;
+        return read_document(context, &SecretId((*arn).clone())).await;
     }
     let stack = Stack::find(&context.account, name).await?.ok_or_else(missing)?;
     let progress = Progress::default();
@@ -102,8 +102,8 @@ async fn of_stack<S: Services, A: Account>(
 }
 
 /// Chooses the only secret, or the only secret of the named client.
-fn choose<'a>(stack: &str, names: &'a [SecretName], client: Option<&str>) -> Result<&'a SecretName, Error> {
-    let of_client = |secret: &&SecretName| client.is_none_or(|client| client_of(secret.as_str()) == client);
+fn choose<'a>(stack: &str, names: &'a [SecretId], client: Option<&str>) -> Result<&'a SecretId, Error> {
+    let of_client = |secret: &&SecretId| client.is_none_or(|client| client_of(secret.as_str()) == client);
     match names.iter().filter(of_client).collect::<Vec<_>>().as_slice() {
         [only] => Ok(only),
         [] if names.is_empty() => Err(Error::Choice(format!(

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fmt};
 
-use super::{ClientName, Endpoints, Owner, PoolId, SecretName, Tags};
+use super::{ClientName, Endpoints, Owner, PoolId, SecretId, Tags};
 
 /// Cognito's quota of resource servers in a user pool.
 pub const MAX_SERVERS: usize = 25;
@@ -110,7 +110,7 @@ pub struct Client {
     /// `identifier/scope`, in the template's order.
     pub scopes: Vec<String>,
     pub access_token_validity_minutes: u32,
-    pub secret_name: SecretName,
+    pub secret_name: SecretId,
 }
 
 /// The keys of a client's secret other than its id and its client secret.
@@ -132,7 +132,7 @@ impl Desired {
 
     /// Returns the names of all clients' secrets.
     #[must_use]
-    pub fn secret_names(&self) -> BTreeSet<SecretName> {
+    pub fn secret_names(&self) -> BTreeSet<SecretId> {
         self.clients.iter().map(|client| client.secret_name.clone()).collect()
     }
 

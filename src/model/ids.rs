@@ -36,8 +36,9 @@ name_type! {
     ClientId,
     /// An app client's name. The template knows the client by it.
     ClientName,
-    /// A Secrets Manager secret's name (not its ARN).
-    SecretName,
+    /// What Secrets Manager's API calls SecretId: a secret's name or its ARN. The provider uses names; Secrets
+    /// Manager gives the rotation function an ARN.
+    SecretId,
 }
 
 impl PoolId {

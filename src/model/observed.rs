@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use super::{
-    Applied, ClientId, ClientName, Domain, Ownership, PoolId, ResourceServer, Rotation, SecretName, Tags, UserPool,
+    Applied, ClientId, ClientName, Domain, Ownership, PoolId, ResourceServer, Rotation, SecretId, Tags, UserPool,
     desired::SecretMetadata,
 };
 
@@ -17,7 +17,7 @@ pub struct Observed {
     /// The pool that holds the desired prefix, if it is not ours.
     pub prefix_taken_by: Option<String>,
     /// The secrets with the desired names, whoever owns them, and all others that are ours.
-    pub secrets: BTreeMap<SecretName, ObservedSecret>,
+    pub secrets: BTreeMap<SecretId, ObservedSecret>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,7 +78,7 @@ impl Observed {
     /// Two deliveries of one event may both create a client of the same name. Only one of them can
     /// write the secret's first version, so the secret decides which client stays.
     #[must_use]
-    pub fn client(&self, name: &ClientName, secret_name: &SecretName) -> Option<&ObservedClient> {
+    pub fn client(&self, name: &ClientName, secret_name: &SecretId) -> Option<&ObservedClient> {
         let candidates = || self.pool.iter().flat_map(|pool| &pool.clients).filter(|client| client.name == *name);
         let named_by = |secret: &ObservedSecret| {
             let document = secret.document.as_ref().filter(|_| secret.ownership == Ownership::Ours)?;
@@ -97,10 +97,10 @@ impl Observed {
 pub struct DeleteObservation {
     pub pools: Vec<RemainingPool>,
     /// Our secrets that are not yet scheduled for deletion.
-    pub secrets: Vec<SecretName>,
+    pub secrets: Vec<SecretId>,
     /// The note for a running Create, if it is not yet scheduled for deletion. It keeps a recovery
     /// window, because the Create must still read it.
-    pub note: Option<SecretName>,
+    pub note: Option<SecretId>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

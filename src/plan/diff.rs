@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{Changes, Deletion, Plan, SecretUpdate, Step};
 use crate::model::{
     APPLIED_TAG, Applied, Client, ClientId, ClientName, Desired, Domain, Ownership, PoolId, ResourceServer,
-    RotationRecord, SecretName, Tags, UserPool,
+    RotationRecord, SecretId, Tags, UserPool,
     desired::{MAX_SCOPES_PER_SERVER, MAX_SERVERS, SecretMetadata},
     ids::short_key_id,
     observed::{DeleteObservation, Observed, ObservedClient, ObservedDocument, ObservedPool, ObservedSecret},
@@ -24,7 +24,7 @@ pub enum Refusal {
         "The secret {name} already exists and belongs to another owner{}. Nothing was changed. \
          Choose another SecretNamePrefix, or delete the secret if nobody needs it", scheduled_note(*scheduled)
     )]
-    SecretTaken { name: SecretName, scheduled: bool },
+    SecretTaken { name: SecretId, scheduled: bool },
     #[error(
         "Deletion protection is active on user pool {pool}. Nothing was deleted. Turn it off on the pool's \
          settings page in the Cognito console, then delete again. While the stack can still be updated, you can set \
@@ -362,7 +362,7 @@ fn plan_rotation_record<'o>(
     desired: &Desired,
     observed: &'o Observed,
     client: &Client,
-) -> (RotationRecord, Option<&'o SecretName>) {
+) -> (RotationRecord, Option<&'o SecretId>) {
     let value = desired.rotate_secrets.as_str();
     match secret_in_use(observed, client).map(|(name, secret)| (name, RotationRecord::parse(&secret.description))) {
         Some((name, Some(record))) => (record.then(value), record.asks_to_rotate(value).then_some(name)),
@@ -372,7 +372,7 @@ fn plan_rotation_record<'o>(
 
 /// Returns the live secret with the client's credentials: the one with the desired name, or else the one
 /// whose document names the client.
-fn secret_in_use<'o>(observed: &'o Observed, client: &Client) -> Option<(&'o SecretName, &'o ObservedSecret)> {
+fn secret_in_use<'o>(observed: &'o Observed, client: &Client) -> Option<(&'o SecretId, &'o ObservedSecret)> {
     let is_live =
         |secret: &ObservedSecret| secret.ownership == Ownership::Ours && !secret.scheduled && secret.document.is_some();
     if let Some(found) = observed.secrets.get_key_value(&client.secret_name).filter(|(_, secret)| is_live(secret)) {
@@ -499,7 +499,7 @@ fn plan_verification(desired: &Desired, clients: &[Step], domain: &[Step], also:
 
 /// Deletes our secrets whose names are no longer desired.
 fn stale_secrets(desired: &Desired, observed: &Observed) -> Vec<Step> {
-    let wanted: BTreeSet<&SecretName> = desired.clients.iter().map(|client| &client.secret_name).collect();
+    let wanted: BTreeSet<&SecretId> = desired.clients.iter().map(|client| &client.secret_name).collect();
     observed
         .secrets
         .iter()

@@ -1,8 +1,6 @@
 //! A plan and its steps, as data.
 
-use crate::model::{
-    Client, ClientId, ClientName, Domain, PoolId, ResourceServer, Rotation, SecretName, Tags, UserPool,
-};
+use crate::model::{Client, ClientId, ClientName, Domain, PoolId, ResourceServer, Rotation, SecretId, Tags, UserPool};
 
 /// Steps in phases. The steps of one phase are independent of each other and run concurrently. A phase
 /// begins when the one before it has ended.
@@ -61,7 +59,7 @@ pub enum Step {
     },
 
     CreateSecret {
-        name: SecretName,
+        name: SecretId,
         client: ClientName,
         kms_key_id: Option<String>,
         tags: Tags,
@@ -69,19 +67,19 @@ pub enum Step {
     },
     /// Rotates the client's secret now, then records in the description that it was done.
     RotateSecret {
-        name: SecretName,
+        name: SecretId,
         client: ClientName,
         description: String,
     },
     ScheduleRotation {
-        name: SecretName,
+        name: SecretId,
         rotation: Rotation,
     },
     CancelRotation {
-        name: SecretName,
+        name: SecretId,
     },
     UpdateSecret {
-        name: SecretName,
+        name: SecretId,
         client: ClientName,
         update: SecretUpdate,
         changes: Changes,
@@ -97,7 +95,7 @@ pub enum Step {
 /// The deletions that both a Delete and an Update make.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Deletion {
-    Secret { name: SecretName, recovery_window_in_days: u8 },
+    Secret { name: SecretId, recovery_window_in_days: u8 },
     UserPoolDomain { pool: PoolId, prefix: String },
     UserPool { id: PoolId },
 }

@@ -22,8 +22,8 @@ use super::{
     tags::OUR_TAGS,
 };
 use crate::model::{
-    Client, ClientName, Desired, Domain, Owner, ProviderConfig, ResourceServer, Rotation, Scope, SecretName, Tags,
-    Tier, UserPool, Violations, desired::declared_scopes, ownership::is_our_tag_key,
+    Client, ClientName, Desired, Domain, Owner, ProviderConfig, ResourceServer, Rotation, Scope, SecretId, Tags, Tier,
+    UserPool, Violations, desired::declared_scopes, ownership::is_our_tag_key,
 };
 
 /// Parses the properties of a `Custom::CognitoM2M` resource that belongs to `owner`.
@@ -225,7 +225,7 @@ fn read_clients(
             name: ClientName(name),
             scopes,
             access_token_validity_minutes: validity,
-            secret_name: SecretName(secret_name),
+            secret_name: SecretId(secret_name),
         });
     }
     clients

@@ -20,7 +20,7 @@ use super::{
 use crate::{
     clock::{now, poll_until},
     model::{
-        Client, ClientId, ClientName, Desired, Domain, PoolId, SecretName, desired::SecretMetadata, observed::Observed,
+        Client, ClientId, ClientName, Desired, Domain, PoolId, SecretId, desired::SecretMetadata, observed::Observed,
     },
     plan::{Deletion, Plan, SecretUpdate, Step},
     ports::{AwsError, ErrorKind, NewSecret, SecretChange, SecretDocument, Secrets, Services, UNFINISHED, UserPools},
@@ -41,11 +41,11 @@ pub(super) struct Applying<'a, S: Services> {
     pub(super) aws: &'a Aws<'a, S>,
     pub(super) desired: &'a Desired,
     /// The ids of the observed AWSCURRENT versions.
-    pub(super) versions: HashMap<SecretName, String>,
+    pub(super) versions: HashMap<SecretId, String>,
     /// Maps the old name of each renamed secret to the new one.
-    pub(super) renamed_secrets: HashMap<SecretName, SecretName>,
+    pub(super) renamed_secrets: HashMap<SecretId, SecretId>,
     /// The secrets that Secrets Manager may rotate at any moment.
-    pub(super) scheduled: BTreeSet<SecretName>,
+    pub(super) scheduled: BTreeSet<SecretId>,
     /// When to give up on an unreachable token endpoint. All clients share it, because they share the
     /// endpoint.
     pub(super) verify_until: OnceLock<Instant>,
@@ -261,7 +261,7 @@ impl<S: Services> Applying<'_, S> {
 
     async fn update_secret(
         &self,
-        name: &SecretName,
+        name: &SecretId,
         client: &ClientName,
         update: &SecretUpdate,
     ) -> Result<(), StepError> {
@@ -300,7 +300,7 @@ impl<S: Services> Applying<'_, S> {
     }
 
     /// Makes the document that a client's secret must hold.
-    fn document(&self, secret: &SecretName, client: &ClientName) -> Result<SecretDocument, StepError> {
+    fn document(&self, secret: &SecretId, client: &ClientName) -> Result<SecretDocument, StepError> {
         let pool = self.pool()?;
         let state = self.state();
         let lost = || StepError::Other(Error::SecretLost { client: client.clone(), secret: secret.clone() });
@@ -310,7 +310,7 @@ impl<S: Services> Applying<'_, S> {
         Ok(SecretDocument { client_id, client_secret, metadata })
     }
 
-    fn version_token(&self, name: &SecretName, metadata: &SecretMetadata) -> String {
+    fn version_token(&self, name: &SecretId, metadata: &SecretMetadata) -> String {
         version_token(name, self.versions.get(name).map(String::as_str), metadata)
     }
 

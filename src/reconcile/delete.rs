@@ -14,7 +14,7 @@ use super::{
 use crate::{
     clock::{now, wait},
     model::{
-        Applied, ClientName, Digest, Owner, Ownership, PoolId, SecretName, Tags, UserPool,
+        Applied, ClientName, Digest, Owner, Ownership, PoolId, SecretId, Tags, UserPool,
         observed::{DeleteObservation, RemainingPool},
     },
     plan::{Deletion, NOTE_KEPT_FOR_DAYS, Refusal, plan_delete},
@@ -32,7 +32,7 @@ pub struct DeleteTarget<'a> {
     /// The pool's name and its domain prefix; `None` if the properties do not parse.
     pub names: Option<PoolNames<'a>>,
     /// The names that the properties declare. Their tags decide.
-    pub secrets: BTreeSet<SecretName>,
+    pub secrets: BTreeSet<SecretId>,
     pub recovery_window_in_days: u8,
     /// Whether this run may turn deletion protection off, because it turned it on itself.
     pub lift_protection: bool,
@@ -233,7 +233,7 @@ async fn pools_by_tags<S: Services>(
 async fn described_secrets<S: Services>(
     aws: &Aws<'_, S>,
     target: &DeleteTarget<'_>,
-) -> Result<Vec<(SecretName, SecretDescription)>, AwsError> {
+) -> Result<Vec<(SecretId, SecretDescription)>, AwsError> {
     let mut names = target.secrets.clone();
     names.extend(secrets_of(aws, target.owner).await?);
     let described: Vec<_> = stream::iter(names.into_iter().map(async |name| {
@@ -248,7 +248,7 @@ async fn described_secrets<S: Services>(
 
 async fn is_our_orphan<S: Services>(
     aws: &Aws<'_, S>,
-    name: &SecretName,
+    name: &SecretId,
     tags: &Tags,
     pools: &[UserPoolDescription],
 ) -> Result<bool, AwsError> {
@@ -269,8 +269,8 @@ async fn is_our_orphan<S: Services>(
 /// When the Delete was sent, in microseconds since the Unix epoch.
 const DELETED_AT: &str = "cognito-m2m:deleted-at";
 
-fn note_name(owner: &Owner) -> SecretName {
-    SecretName(format!("cognito-m2m/deleted/{}", owner.fingerprint()))
+fn note_name(owner: &Owner) -> SecretId {
+    SecretId(format!("cognito-m2m/deleted/{}", owner.fingerprint()))
 }
 
 /// Leaves a note for a Create that may still run: when this Delete was sent.
@@ -300,7 +300,7 @@ pub async fn note_delete<S: Services>(aws: &Aws<'_, S>, owner: &Owner, sent_at: 
     }
 }
 
-async fn write_note<S: Services>(aws: &Aws<'_, S>, name: &SecretName, tags: &Tags) -> Result<(), AwsError> {
+async fn write_note<S: Services>(aws: &Aws<'_, S>, name: &SecretId, tags: &Tags) -> Result<(), AwsError> {
     let secrets = &aws.services.secrets;
     match secrets.describe_secret(name).await? {
         None => {

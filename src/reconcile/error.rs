@@ -1,7 +1,7 @@
 //! Why an event fails.
 
 use crate::{
-    model::{ClientName, PoolId, SecretName, Violations},
+    model::{ClientName, PoolId, SecretId, Violations},
     plan::Refusal,
     ports::{AwsError, report},
     rotation::steps::RotateError,
@@ -40,13 +40,13 @@ pub enum Error {
         "The client secret of {client} cannot be read: secret {secret} has no usable value, and Cognito shows none. \
          Remove the client from the template and deploy, then add it again and deploy"
     )]
-    SecretLost { client: ClientName, secret: SecretName },
+    SecretLost { client: ClientName, secret: SecretId },
     #[error(
         "The rotation of secret {secret} failed. Its consumers can go on with the secret that they have. \
          Correct the cause and deploy again"
     )]
     Rotation {
-        secret: SecretName,
+        secret: SecretId,
         #[source]
         source: Box<RotateError>,
     },

@@ -34,7 +34,7 @@ use self::{new_domain::FirstLookUp, rounds::Rounds};
 use crate::{
     clock::{Deadline, millis, now},
     model::{
-        Applied, Client, ClientId, ClientName, Desired, Digest, EventStamp, Ownership, PoolId, SecretName,
+        Applied, Client, ClientId, ClientName, Desired, Digest, EventStamp, Ownership, PoolId, SecretId,
         observed::{Observed, ObservedPool},
     },
     plan::{Plan, Step, add_note, plan},
@@ -253,7 +253,7 @@ fn late(desired: &Desired, observed: &Observed, pool: &ObservedPool) -> Outcome 
             name: client.name.clone(),
             scopes: client.scopes.clone(),
             access_token_validity_minutes: client.access_token_validity_minutes,
-            secret_name: secret.map_or_else(|| SecretName::from(""), |(name, _)| name.clone()),
+            secret_name: secret.map_or_else(|| SecretId::from(""), |(name, _)| name.clone()),
         });
     }
     let place = |name: &ClientName| desired.clients.iter().position(|client| client.name == *name);

@@ -12,7 +12,7 @@ use super::{Aws, Error, Target, phases::MAX_CONCURRENT};
 use crate::{
     clock::{now, poll_until},
     model::{
-        Applied, ClientId, ClientName, Desired, Domain, Owner, Ownership, PoolId, ResourceServer, SecretName, Tags,
+        Applied, ClientId, ClientName, Desired, Domain, Owner, Ownership, PoolId, ResourceServer, SecretId, Tags,
         observed::{Observed, ObservedClient, ObservedPool, ObservedSecret},
     },
     ports::{
@@ -36,7 +36,7 @@ pub(super) struct Credentials {
     recorded: HashMap<ClientId, Secret<String>>,
     described: HashMap<ClientId, Secret<String>>,
     /// The ids of the AWSCURRENT versions.
-    pub(super) versions: HashMap<SecretName, String>,
+    pub(super) versions: HashMap<SecretId, String>,
 }
 
 impl Credentials {
@@ -53,7 +53,7 @@ pub(super) async fn observe<S: Services>(
     aws: &Aws<'_, S>,
     desired: &Desired,
     target: &Target,
-    former_secrets: &BTreeSet<SecretName>,
+    former_secrets: &BTreeSet<SecretId>,
 ) -> Result<(Observed, Credentials), Error> {
     let result = async {
         let secrets = observe_secrets(aws, desired, target, former_secrets);
@@ -293,18 +293,18 @@ async fn clients<S: Services>(aws: &Aws<'_, S>, pool: &PoolId) -> Result<Vec<Cli
 
 #[derive(Default)]
 struct FoundSecrets {
-    found: BTreeMap<SecretName, ObservedSecret>,
+    found: BTreeMap<SecretId, ObservedSecret>,
     recorded: HashMap<ClientId, Secret<String>>,
-    versions: HashMap<SecretName, String>,
+    versions: HashMap<SecretId, String>,
 }
 
 async fn observe_secrets<S: Services>(
     aws: &Aws<'_, S>,
     desired: &Desired,
     target: &Target,
-    former: &BTreeSet<SecretName>,
+    former: &BTreeSet<SecretId>,
 ) -> Result<FoundSecrets, AwsError> {
-    let wanted: HashSet<SecretName> = desired.clients.iter().map(|client| client.secret_name.clone()).collect();
+    let wanted: HashSet<SecretId> = desired.clients.iter().map(|client| client.secret_name.clone()).collect();
     let own = read_secrets(aws, &desired.owner, wanted.iter().cloned().collect());
     // A Create has no former names, because a second delivery has the same properties.
     let strays = async {
@@ -331,9 +331,9 @@ async fn observe_secrets<S: Services>(
 async fn read_secrets<S: Services>(
     aws: &Aws<'_, S>,
     owner: &Owner,
-    names: Vec<SecretName>,
+    names: Vec<SecretId>,
 ) -> Result<FoundSecrets, AwsError> {
-    let read = async |name: SecretName| {
+    let read = async |name: SecretId| {
         let Some(described) = aws.services.secrets.describe_secret(&name).await? else { return Ok(None) };
         let ownership = Ownership::of(&described.tags, described.scheduled, owner);
         let version = if ownership == Ownership::Ours && !described.scheduled {
@@ -375,7 +375,7 @@ async fn read_secrets<S: Services>(
 /// the client that the secret is for.
 pub(super) async fn is_orphan<S: Services>(
     aws: &Aws<'_, S>,
-    name: &SecretName,
+    name: &SecretId,
     scheduled: bool,
     tags: &Tags,
     pool: &PoolId,
@@ -400,6 +400,6 @@ pub(super) async fn is_orphan<S: Services>(
 ///
 /// # Errors
 /// A call failed.
-pub async fn secrets_of<S: Services>(aws: &Aws<'_, S>, owner: &Owner) -> Result<Vec<SecretName>, AwsError> {
+pub async fn secrets_of<S: Services>(aws: &Aws<'_, S>, owner: &Owner) -> Result<Vec<SecretId>, AwsError> {
     all_pages(async |next| aws.services.secrets.list_secrets(owner, next.as_deref()).await).await
 }

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{Error, apply::Applying, phases::StepError};
 use crate::{
-    model::{ClientId, ClientName, Rotation, SecretName, desired::SecretMetadata},
+    model::{ClientId, ClientName, Rotation, SecretId, desired::SecretMetadata},
     ports::{
         AWSCURRENT, AWSPENDING, AWSPREVIOUS, AwsError, ErrorKind, FORMER, SecretChange, SecretVersion, SecretVersions,
         Secrets, Services, UNFINISHED, Version,
@@ -22,7 +22,7 @@ const CLAIM_PREFIX: &str = "cognito-m2m-rotates-";
 
 /// One request to rotate one secret now.
 struct Request<'r> {
-    name: &'r SecretName,
+    name: &'r SecretId,
     metadata: SecretMetadata,
     /// The id of the version that it makes. It is the same in every run that carries out the same request.
     id: String,
@@ -54,7 +54,7 @@ impl<S: Services> Applying<'_, S> {
     /// One request rotates once. A run that is cut off leaves a version that a later run finds.
     pub(super) async fn rotate_secret(
         &self,
-        name: &SecretName,
+        name: &SecretId,
         client: &ClientName,
         description: &str,
     ) -> Result<(), StepError> {
@@ -141,7 +141,7 @@ impl<S: Services> Applying<'_, S> {
     }
 
     /// Takes off the labels that a run left which was cut off after it had moved AWSCURRENT.
-    async fn clear_labels(&self, name: &SecretName, id: &str, labels: &Labels) -> Result<(), AwsError> {
+    async fn clear_labels(&self, name: &SecretId, id: &str, labels: &Labels) -> Result<(), AwsError> {
         for label in [UNFINISHED, AWSPENDING] {
             if labeled(labels, label) == Some(id) {
                 move_label(&self.aws.services.secrets, name, label, None).await?;
@@ -152,7 +152,7 @@ impl<S: Services> Applying<'_, S> {
 
     /// Ends a rotation that is under way, or takes the label AWSPENDING off what is none. Secrets Manager
     /// refuses a new schedule as long as another version has the label. Tells whether AWSCURRENT has moved.
-    pub(super) async fn settle_pending(&self, name: &SecretName, metadata: &SecretMetadata) -> Result<bool, StepError> {
+    pub(super) async fn settle_pending(&self, name: &SecretId, metadata: &SecretMetadata) -> Result<bool, StepError> {
         let secrets = &self.aws.services.secrets;
         let Some(Pending { id, kind }) = pending(secrets, name, self.aws.services.deadline).await? else {
             return Ok(false);
@@ -171,26 +171,26 @@ impl<S: Services> Applying<'_, S> {
     }
 
     /// Turns rotation on, or changes its schedule.
-    pub(super) async fn schedule_rotation(&self, name: &SecretName, rotation: &Rotation) -> Result<(), StepError> {
+    pub(super) async fn schedule_rotation(&self, name: &SecretId, rotation: &Rotation) -> Result<(), StepError> {
         self.settle_pending(name, &self.metadata_of(name)?).await?;
         Ok(self.aws.services.secrets.rotate_secret(name, rotation).await?)
     }
 
     /// Turns rotation off. CancelRotateSecret leaves AWSPENDING where it is.
-    pub(super) async fn cancel_rotation(&self, name: &SecretName) -> Result<(), StepError> {
+    pub(super) async fn cancel_rotation(&self, name: &SecretId) -> Result<(), StepError> {
         self.aws.services.secrets.cancel_rotate_secret(name).await?;
         self.settle_pending(name, &self.metadata_of(name)?).await?;
         Ok(())
     }
 
-    fn metadata_of(&self, name: &SecretName) -> Result<SecretMetadata, StepError> {
+    fn metadata_of(&self, name: &SecretId) -> Result<SecretMetadata, StepError> {
         let client = self.desired.clients.iter().find(|client| client.secret_name == *name);
         let client = client.ok_or(StepError::Other(Error::Internal("a step names a secret of no declared client")))?;
         Ok(self.desired.secret_metadata(client, &self.pool()?))
     }
 
     /// Tells whether AWSCURRENT has moved to a version, even if it has moved on since.
-    async fn has_been_current(&self, name: &SecretName, id: &str, labels: &Labels) -> Result<bool, AwsError> {
+    async fn has_been_current(&self, name: &SecretId, id: &str, labels: &Labels) -> Result<bool, AwsError> {
         if labels.get(id).is_some_and(|labels| labels.contains(AWSPREVIOUS) || labels.contains(FORMER)) {
             return Ok(true);
         }
@@ -199,26 +199,22 @@ impl<S: Services> Applying<'_, S> {
         Ok(made.zip(current).is_some_and(|(made, current)| same_credentials(&made, &current)))
     }
 
-    async fn labels(&self, name: &SecretName) -> Result<Labels, AwsError> {
+    async fn labels(&self, name: &SecretId) -> Result<Labels, AwsError> {
         let described = self.aws.services.secrets.describe_secret(name).await?;
         Ok(described.map(|described| described.versions).unwrap_or_default())
     }
 
-    pub(super) async fn read(
-        &self,
-        name: &SecretName,
-        version: Version<'_>,
-    ) -> Result<Option<SecretVersion>, AwsError> {
+    pub(super) async fn read(&self, name: &SecretId, version: Version<'_>) -> Result<Option<SecretVersion>, AwsError> {
         read_listed(&self.aws.services.secrets, name, version, self.aws.services.deadline).await
     }
 
-    fn rotation<'r>(&'r self, secret: &'r SecretName, token: &'r str, metadata: &'r SecretMetadata) -> Rotate<'r, S> {
+    fn rotation<'r>(&'r self, secret: &'r SecretId, token: &'r str, metadata: &'r SecretMetadata) -> Rotate<'r, S> {
         Rotate { services: &self.aws.services, secret, token, metadata: Some(metadata) }
     }
 }
 
 /// Logs that a rotation cannot be finished. Returns the error if another try may help.
-fn given_up(name: &SecretName, error: RotateError) -> Result<(), AwsError> {
+fn given_up(name: &SecretId, error: RotateError) -> Result<(), AwsError> {
     match error {
         RotateError::Aws(error) if !matches!(error.kind, ErrorKind::Refused | ErrorKind::Quota) => Err(error),
         error => {
@@ -228,7 +224,7 @@ fn given_up(name: &SecretName, error: RotateError) -> Result<(), AwsError> {
     }
 }
 
-fn rotation_failed(name: &SecretName, error: RotateError) -> StepError {
+fn rotation_failed(name: &SecretId, error: RotateError) -> StepError {
     match error {
         RotateError::Aws(error) => StepError::Aws(error),
         source => StepError::Other(Error::Rotation { secret: name.clone(), source: Box::new(source) }),

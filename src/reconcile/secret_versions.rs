@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::{apply::Applying, phases::StepError};
 use crate::{
     model::{
-        Desired, SecretName,
+        Desired, SecretId,
         desired::SecretMetadata,
         observed::{Observed, ObservedSecret},
     },
@@ -27,7 +27,7 @@ use crate::{
 /// Secrets Manager refuses a second value for the same id. Two deliveries of one event may both create
 /// a client, but only one of them can write the version. The other is refused, observes again, and finds
 /// the first one's client in the secret.
-pub(super) fn version_token(name: &SecretName, current: Option<&str>, metadata: &SecretMetadata) -> String {
+pub(super) fn version_token(name: &SecretId, current: Option<&str>, metadata: &SecretMetadata) -> String {
     let SecretMetadata { token_endpoint, scope, issuer, jwks_uri, user_pool_id, client_name } = metadata;
     let parts = [
         name.as_str(),
@@ -44,8 +44,8 @@ pub(super) fn version_token(name: &SecretName, current: Option<&str>, metadata: 
 
 /// Finds the secrets of declared clients under names that are no longer desired. Maps them to the new
 /// names.
-pub(super) fn renamed_secrets(desired: &Desired, observed: &Observed) -> HashMap<SecretName, SecretName> {
-    let renamed = |(name, secret): (&SecretName, &ObservedSecret)| {
+pub(super) fn renamed_secrets(desired: &Desired, observed: &Observed) -> HashMap<SecretId, SecretId> {
+    let renamed = |(name, secret): (&SecretId, &ObservedSecret)| {
         let client_name = &secret.document.as_ref()?.metadata.client_name;
         let client =
             desired.clients.iter().find(|client| client.name == *client_name && client.secret_name != *name)?;
@@ -58,7 +58,7 @@ impl<S: Services> Applying<'_, S> {
     /// Writes AWSCURRENT anew, unless another writer has done so since it was observed.
     pub(super) async fn write_document(
         &self,
-        name: &SecretName,
+        name: &SecretId,
         document: &SecretDocument,
         restored: bool,
     ) -> Result<(), StepError> {
@@ -101,7 +101,7 @@ impl<S: Services> Applying<'_, S> {
     /// credentials, and the next rotation must find them.
     async fn keep_former(
         &self,
-        name: &SecretName,
+        name: &SecretId,
         current: &SecretVersion,
         document: &SecretDocument,
     ) -> Result<(), AwsError> {
@@ -116,16 +116,12 @@ impl<S: Services> Applying<'_, S> {
     }
 
     /// Returns the old name of a secret that has a new one.
-    pub(super) fn old_name(&self, name: &SecretName) -> Option<&SecretName> {
+    pub(super) fn old_name(&self, name: &SecretId) -> Option<&SecretId> {
         self.renamed_secrets.iter().find(|(_, new)| *new == name).map(|(old, _)| old)
     }
 
     /// Ends a rotation of the secret with the old name before its credentials are copied to the new one.
-    pub(super) async fn settle_old_secret(
-        &self,
-        name: &SecretName,
-        metadata: &SecretMetadata,
-    ) -> Result<(), StepError> {
+    pub(super) async fn settle_old_secret(&self, name: &SecretId, metadata: &SecretMetadata) -> Result<(), StepError> {
         match self.old_name(name) {
             Some(old) if self.settle_pending(old, metadata).await? => Err(already_written(old)),
             _ => Ok(()),
@@ -134,7 +130,7 @@ impl<S: Services> Applying<'_, S> {
 
     /// Notes that versions are about to be under an old key, so that a run that is cut off is not the last
     /// one to know.
-    pub(super) async fn begin_key_change(&self, name: &SecretName) -> Result<(), AwsError> {
+    pub(super) async fn begin_key_change(&self, name: &SecretId) -> Result<(), AwsError> {
         let secrets = &self.aws.services.secrets;
         let versions = secrets.describe_secret(name).await?.map(|described| described.versions).unwrap_or_default();
         if labeled(&versions, OLD_KEY).is_some() {
@@ -145,7 +141,7 @@ impl<S: Services> Applying<'_, S> {
     }
 
     /// Writes the versions anew that a later rotation needs and that UpdateSecret does not encrypt again.
-    pub(super) async fn end_key_change(&self, name: &SecretName, current: &SecretDocument) -> Result<(), AwsError> {
+    pub(super) async fn end_key_change(&self, name: &SecretId, current: &SecretDocument) -> Result<(), AwsError> {
         let secrets = &self.aws.services.secrets;
         for label in [FORMER, UNFINISHED] {
             let Some(version) = self.read(name, Version::Stage(label)).await? else { continue };
@@ -159,7 +155,7 @@ impl<S: Services> Applying<'_, S> {
 
     /// Copies the former credentials from the secret with the old name to the one with the new name,
     /// before the old one is deleted. The next rotation must know them, because Cognito still accepts them.
-    pub(super) async fn carry_over_previous(&self, name: &SecretName, renamed: &SecretName) -> Result<(), StepError> {
+    pub(super) async fn carry_over_previous(&self, name: &SecretId, renamed: &SecretId) -> Result<(), StepError> {
         let secrets = &self.aws.services.secrets;
         // This run may have written it just now.
         let current = Version::Stage(AWSCURRENT);
@@ -194,7 +190,7 @@ impl<S: Services> Applying<'_, S> {
 }
 
 /// Returns the id of a copy of a version.
-fn copy_token(name: &SecretName, label: &str, id: &str) -> String {
+fn copy_token(name: &SecretId, label: &str, id: &str) -> String {
     Uuid::new_v5(&Uuid::NAMESPACE_URL, format!("{name}\n{label}\n{id}").as_bytes()).to_string()
 }
 
@@ -203,7 +199,7 @@ fn is_former(document: &SecretDocument, current: &SecretDocument) -> bool {
     document.client_id == current.client_id && document.client_secret != current.client_secret
 }
 
-fn already_written(name: &SecretName) -> StepError {
+fn already_written(name: &SecretId) -> StepError {
     StepError::Aws(AwsError {
         operation: "PutSecretValue",
         subject: format!("secret {name}"),

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use super::steps::{Rotate, RotateError};
 use crate::{
     clock::{Deadline, millis, now},
-    model::{Owner, SecretName},
+    model::{Owner, SecretId},
     ports::{AWSCURRENT, AWSPENDING, AwsError, SecretVersions, Services, Version, report},
     retry::RetryingServices,
 };
@@ -53,17 +53,17 @@ pub enum RotationError {
     #[error("Step must be createSecret, setSecret, testSecret or finishSecret, but is {0:?}")]
     UnknownStep(String),
     #[error("secret {0} does not exist or is scheduled for deletion; nothing was changed")]
-    NoSecret(SecretName),
+    NoSecret(SecretId),
     #[error("secret {0} does not have cognito-m2m's ownership tags; nothing was changed")]
-    NotOurs(SecretName),
+    NotOurs(SecretId),
     #[error("version {version} of secret {secret} is not staged AWSPENDING; nothing was changed")]
-    NotStaged { secret: SecretName, version: String },
+    NotStaged { secret: SecretId, version: String },
     #[error("{step} of secret {secret} failed")]
-    Step { step: String, secret: SecretName, source: RotateError },
+    Step { step: String, secret: SecretId, source: RotateError },
     #[error("reading secret {secret} failed")]
-    Aws { secret: SecretName, source: AwsError },
+    Aws { secret: SecretId, source: AwsError },
     #[error("{step} of secret {secret} took too long; Secrets Manager will call it again")]
-    OutOfTime { step: String, secret: SecretName },
+    OutOfTime { step: String, secret: SecretId },
 }
 
 impl RotationError {
@@ -89,7 +89,7 @@ pub async fn handle<S: Services>(
 ) -> Result<(), RotationError> {
     let RotationEvent { step, secret_id, client_request_token } =
         RotationEvent::deserialize(event).map_err(RotationError::Event)?;
-    let secret = SecretName(secret_id);
+    let secret = SecretId(secret_id);
     tracing::info!(step, secret = %secret, version = client_request_token, "event received");
     let started = now();
 
@@ -140,7 +140,7 @@ async fn run<S: Services>(step_name: &str, rotate: &Rotate<'_, S>) -> Result<(),
 /// the version was a copy to test a schedule with.
 async fn has_become_current(
     secrets: &impl SecretVersions,
-    secret: &SecretName,
+    secret: &SecretId,
     token: &str,
 ) -> Result<bool, RotationError> {
     let value = async |version| {

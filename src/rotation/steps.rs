@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::versions::{move_label, read_listed, read_written, same_credentials};
 use crate::{
     clock::{now, wait},
-    model::{ClientId, ClientName, PoolId, SecretName, desired::SecretMetadata},
+    model::{ClientId, ClientName, PoolId, SecretId, desired::SecretMetadata},
     ports::{
         AWSCURRENT, AWSPENDING, AWSPREVIOUS, AwsError, ClientSecretDescription, ClientSecrets, ErrorKind,
         ExpectedToken, FORMER, NEXT, SecretDocument, SecretVersion, SecretVersions, Services, TokenEndpoint,
@@ -28,7 +28,7 @@ use crate::{
 /// One secret being rotated, and the version that this rotation makes.
 pub struct Rotate<'a, S: Services> {
     pub services: &'a RetryingServices<'a, S>,
-    pub secret: &'a SecretName,
+    pub secret: &'a SecretId,
     /// The ClientRequestToken, which is the new version's id.
     pub token: &'a str,
     /// What is true of the client now, where AWSCURRENT does not say so yet: in the middle of an Update.
@@ -404,7 +404,7 @@ fn unknown(current: &SecretDocument, found: &[ClientSecretDescription], why: &'s
 /// from the version that is named or from none.
 pub async fn replace_current(
     secrets: &impl SecretVersions,
-    secret: &SecretName,
+    secret: &SecretId,
     document: &SecretDocument,
     token: &str,
     from: &str,

@@ -8,7 +8,7 @@ use std::{
 
 use crate::{
     clock::{Deadline, now, poll_until},
-    model::SecretName,
+    model::SecretId,
     ports::{AWSCURRENT, AWSPENDING, AwsError, ErrorKind, SecretDocument, SecretVersion, SecretVersions, Version},
 };
 
@@ -26,7 +26,7 @@ const READ_AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// one, because what takes its place would overwrite it.
 pub async fn read_listed(
     secrets: &impl SecretVersions,
-    name: &SecretName,
+    name: &SecretId,
     version: Version<'_>,
     deadline: Deadline,
 ) -> Result<Option<SecretVersion>, AwsError> {
@@ -49,7 +49,7 @@ pub async fn read_listed(
 
 /// Returns the error of a version that must exist and does not show its value.
 #[must_use]
-pub fn not_shown(name: &SecretName, label: &str) -> AwsError {
+pub fn not_shown(name: &SecretId, label: &str) -> AwsError {
     AwsError {
         operation: "GetSecretValue",
         subject: format!("secret {name}"),
@@ -65,7 +65,7 @@ pub fn not_shown(name: &SecretName, label: &str) -> AwsError {
 /// A call failed.
 pub async fn read_written(
     secrets: &impl SecretVersions,
-    name: &SecretName,
+    name: &SecretId,
     version: Version<'_>,
     deadline: Deadline,
 ) -> Result<Option<SecretVersion>, AwsError> {
@@ -107,7 +107,7 @@ pub enum PendingKind {
 /// A call failed.
 pub async fn pending(
     secrets: &impl SecretVersions,
-    name: &SecretName,
+    name: &SecretId,
     deadline: Deadline,
 ) -> Result<Option<Pending>, AwsError> {
     let Some(described) = secrets.describe_secret(name).await? else { return Ok(None) };
@@ -145,7 +145,7 @@ pub fn labeled<'v>(versions: &'v BTreeMap<String, BTreeSet<String>>, label: &str
 /// A call failed, or the label was moved meanwhile.
 pub async fn move_label(
     secrets: &impl SecretVersions,
-    name: &SecretName,
+    name: &SecretId,
     label: &str,
     to: Option<&str>,
 ) -> Result<(), AwsError> {

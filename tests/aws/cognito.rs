@@ -17,7 +17,7 @@ use crate::{
     },
 };
 
-/// Without the days that Cognito has given up, although the SDK has no way to leave them out.
+/// The adapter removes the deprecated days, which the SDK always sends.
 /// <https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_AdminCreateUserConfigType.html>
 fn admin_only() -> Value {
     json!({ "AllowAdminCreateUserOnly": true })
@@ -67,7 +67,7 @@ async fn update_user_pool_sends_the_whole_pool_because_cognito_resets_what_is_le
     .await;
 }
 
-/// What every create and update says of a client.
+/// The settings that every create and update sends for a client.
 fn client_settings() -> Value {
     json!({
         "UserPoolId": "us-east-1_AbCdEfGhI",
@@ -161,7 +161,7 @@ async fn cognitos_reads_and_deletes_send_the_names_and_nothing_else() {
 
 #[tokio::test]
 async fn a_client_secret_is_added_with_the_callers_value() {
-    // Cognito shows the new value once more in its answer; nothing of it is kept.
+    // The answer repeats the new value. The adapter does not keep it.
     let added = json!({
         "ClientSecretId": SECRET_ID, "ClientSecretValue": CLIENT_SECRET, "ClientSecretCreateDate": 1_767_323_045.25,
     });
@@ -174,7 +174,7 @@ async fn a_client_secret_is_added_with_the_callers_value() {
     .await;
 }
 
-/// DescribeUserPool's answer for a pool that this program made, with what AWS adds on its own.
+/// The answer of DescribeUserPool for a pool of this program, with the fields that AWS adds.
 fn described_pool() -> Value {
     json!({
         "Id": "us-east-1_AbCdEfGhI",
@@ -218,7 +218,7 @@ async fn describe_user_pool_reads_an_answer_that_says_almost_nothing() {
     let state = UserPool { name: String::new(), tier: Tier::Essentials, deletion_protection: false, tags: Tags::new() };
     assert_eq!(pool.state, state);
     assert_eq!(pool.created, Duration::ZERO);
-    // What is not said to be strict is not taken for it.
+    // An answer without the settings does not count as strict.
     assert!(!pool.m2m_only);
 
     aws.answers(200, &json!({})).await;
@@ -254,12 +254,12 @@ async fn a_pool_that_has_drifted_from_machine_to_machine_is_not_strict() {
 }
 
 #[tokio::test]
-async fn a_pool_is_made_only_where_the_answer_names_it() {
+async fn a_pool_is_created_only_if_the_answer_names_it() {
     let aws = Aws::start().await;
     for answer in [json!({}), json!({ "UserPool": {} })] {
         aws.answers(200, &answer).await;
         let error = aws.pools.create_user_pool(&user_pool()).await.unwrap_err();
-        // Whether it was made cannot be told.
+        // Nobody can tell whether it was created.
         assert_eq!((error.kind, error.operation), (ErrorKind::Lost, "CreateUserPool"), "{error}");
     }
     for answer in [json!({ "UserPoolClient": { "ClientId": CLIENT_ID } }), json!({})] {
@@ -309,7 +309,7 @@ async fn a_domain_is_read_with_its_pool_account_and_state() {
     }
 }
 
-/// DescribeUserPoolClient's answer for a client that this program made, with what AWS adds.
+/// The answer of DescribeUserPoolClient for a client of this program, with the fields that AWS adds.
 fn described_client() -> Value {
     let more = json!({
         "ClientId": CLIENT_ID, "ClientSecret": CLIENT_SECRET, "RefreshTokenValidity": 30, "AuthSessionValidity": 3,
@@ -347,7 +347,7 @@ async fn a_client_without_a_visible_secret_is_read_without_one() {
 }
 
 #[tokio::test]
-async fn access_token_validity_is_read_in_whatever_unit_it_is_told() {
+async fn access_token_validity_is_read_in_every_unit() {
     let aws = Aws::start().await;
     for (validity, units, minutes) in [
         (json!(2), json!({ "AccessToken": "hours" }), 120),
@@ -377,7 +377,7 @@ async fn a_client_that_has_drifted_from_machine_to_machine_is_not_strict() {
         (json!({ "AllowedOAuthFlowsUserPoolClient": false }), false),
         (json!({ "AllowedOAuthFlowsUserPoolClient": null }), false),
         (json!({ "ExplicitAuthFlows": ["ALLOW_REFRESH_TOKEN_AUTH", "ALLOW_USER_SRP_AUTH"] }), false),
-        // None at all is how Cognito shows its default, which signs users in.
+        // Cognito shows no flows for its default, which lets users sign in.
         (json!({ "ExplicitAuthFlows": null }), false),
         (json!({ "PreventUserExistenceErrors": "LEGACY" }), false),
         (json!({ "EnableTokenRevocation": false }), false),

@@ -120,7 +120,7 @@ async fn a_secret_in_the_wrong_state_is_a_changed_world() {
             "You can't use ClientRequestToken token because that value is already in use for a version of this secret.",
         ),
     ] {
-        // Secrets Manager spells the field in capitals, and the code sometimes with its namespace.
+        // Secrets Manager capitalizes `Message` and may put a namespace before the code.
         let answer = json!({ "__type": format!("com.amazonaws.secretsmanager#{code}"), "Message": message });
         aws.answers(400, &answer).await;
         let error = call(&aws.pools, &aws.secrets, operation).await.unwrap_err();
@@ -156,7 +156,7 @@ async fn an_error_without_a_body_or_with_a_page_is_still_an_error_of_its_status(
         (403, "<html><body>Not through this proxy</body></html>", ErrorKind::Denied),
         (404, "", ErrorKind::Refused),
         (429, "slow down", ErrorKind::Throttled),
-        // An answer that says it worked and cannot be read: it may have happened.
+        // The status says success, so the change may have happened.
         (200, "<html><body>Sign in to the network</body></html>", ErrorKind::Lost),
     ] {
         for operation in ["CreateUserPool", "DeleteUserPoolClient", "PutSecretValue"] {
@@ -260,7 +260,15 @@ async fn an_answer_that_hangs_before_or_within_its_body_is_lost_after_twenty_sec
 }
 
 #[tokio::test]
-async fn a_service_that_nobody_listens_for_is_lost() {
+async fn an_answer_that_is_not_http_is_lost() {
+    let server = Scripted::start(vec![Turn::Answer("SSH-2.0-OpenSSH_9.9\r\n\r\n")]).await;
+    let error = Cognito::new(&sdk_config(&server.uri)).create_user_pool(&user_pool()).await.unwrap_err();
+    assert_eq!((error.kind, error.code.as_str()), (ErrorKind::Lost, "ConnectionLost"), "{error}");
+    assert_eq!(server.seen().len(), 1);
+}
+
+#[tokio::test]
+async fn a_service_at_which_nobody_listens_is_lost() {
     let config = sdk_config(&nobody().await);
     let error = Cognito::new(&config).list_user_pools(None).await.unwrap_err();
     assert_eq!((error.kind, error.code.as_str()), (ErrorKind::Lost, "ConnectionLost"), "{error}");

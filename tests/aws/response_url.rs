@@ -45,7 +45,7 @@ async fn the_answer_is_put_with_an_empty_content_type_and_its_exact_length() {
     let requests = server.received_requests().await.unwrap();
     let [request] = requests.as_slice() else { panic!("{} requests", requests.len()) };
     assert_eq!(request.method.as_str(), "PUT");
-    // The signature covers the URL as it was given.
+    // The signature covers the URL exactly as CloudFormation sent it.
     assert_eq!(request.url.path(), "/arn%3Aaws%3Acloudformation/M2M%7C0a1b");
     assert_eq!(request.url.query(), Some(QUERY));
     let values = |name: &str| request.headers.get_all(name).iter().map(|v| v.to_str().unwrap()).collect::<Vec<_>>();
@@ -149,7 +149,7 @@ async fn one_lost_put_says_why_without_its_url() {
     }
 }
 
-/// Answers nothing but server errors, and counts.
+/// Answers every request with a server error and counts the requests.
 struct Failing(std::cell::Cell<u32>);
 
 impl Deliver for Failing {
@@ -169,6 +169,6 @@ async fn delivery_goes_on_until_the_deadline_and_slows_down() {
     assert!(now() <= deadline.for_answer());
     let left = deadline.for_answer() - now();
     assert!(left <= Duration::from_secs(3), "it gave up {left:?} too early");
-    // Every two or three seconds, once it has slowed down.
+    // One request every two or three seconds after the backoff has reached its maximum.
     assert!((100..=210).contains(&failing.0.get()), "{} times", failing.0.get());
 }

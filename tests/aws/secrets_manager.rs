@@ -6,7 +6,7 @@ use std::{
 };
 
 use cognito_m2m::{
-    model::{Rotation, SecretName, Tags},
+    model::{Rotation, SecretId, Tags},
     ports::{AWSCURRENT, AWSPENDING, AWSPREVIOUS, NewSecret, SecretChange, SecretVersions, Secrets, Version},
 };
 use serde_json::{Value, json};
@@ -19,7 +19,7 @@ use crate::{
     },
 };
 
-/// Takes the document out of a request, since the order of its keys means nothing.
+/// Removes the document from a request and parses it, because the order of its keys does not matter.
 fn take_secret_string(body: &mut Value) -> Value {
     let text = body.as_object_mut().unwrap().remove("SecretString").unwrap();
     serde_json::from_str(text.as_str().unwrap()).unwrap()
@@ -62,7 +62,7 @@ async fn create_secret_without_key_and_value_leaves_both_out() {
     .await;
 }
 
-/// Takes out the token that the SDK makes up. Where no value is written it means nothing.
+/// Removes the token that the SDK generates. It has no effect if the request writes no value.
 fn take_made_up_token(body: &mut Value) {
     let token = body.as_object_mut().unwrap().remove("ClientRequestToken").unwrap();
     assert_eq!(token.as_str().unwrap().len(), 36);
@@ -73,7 +73,7 @@ async fn put_secret_value_sends_the_document_the_callers_token_and_a_stage_other
     let rest = json!({ "SecretId": "machine-to-machine-dev/billing", "ClientRequestToken": "token-of-the-caller" });
     let aws = Aws::start().await;
     for (stage, more) in [
-        // What a version gets that is written without one.
+        // The service sets this stage by default.
         (AWSCURRENT, json!({})),
         (AWSPENDING, json!({ "VersionStages": ["AWSPENDING"] })),
         ("another", json!({ "VersionStages": ["another"] })),
@@ -91,7 +91,7 @@ async fn put_secret_value_sends_the_document_the_callers_token_and_a_stage_other
 async fn get_secret_value_asks_for_a_version_by_its_stage_or_its_id() {
     let aws = Aws::start().await;
     for (version, more) in [
-        // What is read without a stage.
+        // The service reads this stage by default.
         (Version::Stage(AWSCURRENT), json!({})),
         (Version::Stage(AWSPREVIOUS), json!({ "VersionStage": "AWSPREVIOUS" })),
         (Version::Stage(AWSPENDING), json!({ "VersionStage": "AWSPENDING" })),
@@ -132,7 +132,7 @@ async fn rotation_is_turned_on_without_rotating_at_once() {
             "SecretId": "machine-to-machine-dev/billing",
             "RotationLambdaARN": "arn:aws:lambda:us-east-1:123456789012:function:rotation",
             "RotationRules": { "AutomaticallyAfterDays": 30 },
-            // Left out, Secrets Manager rotates at once.
+            // Secrets Manager rotates at once if this is left out.
             "RotateImmediately": false,
         })
     );
@@ -195,13 +195,13 @@ async fn the_other_calls_of_secrets_manager_send_the_names_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_listed_secret_is_ours_only_where_both_ownership_tags_say_so() {
+async fn a_listed_secret_is_ours_only_if_both_ownership_tags_say_so() {
     let mark = |stack: &str, logical: &str| {
         json!([
             { "Key": "cognito-m2m:stack-id", "Value": stack }, { "Key": "cognito-m2m:logical-id", "Value": logical },
         ])
     };
-    // The service's own filter lets all of these through: it matches prefixes and ignores case.
+    // The service's filter returns all of these: it matches prefixes and ignores case.
     let list = json!([
         { "Name": "ours", "Tags": mark(STACK_ID, "M2M") },
         { "Name": "another stack", "Tags": mark(&format!("{STACK_ID}0"), "M2M") },
@@ -213,7 +213,7 @@ async fn a_listed_secret_is_ours_only_where_both_ownership_tags_say_so() {
     ]);
     let aws = Aws::answering(json!({ "SecretList": list })).await;
     let page = aws.secrets.list_secrets(&owner(), None).await.unwrap();
-    assert_eq!(page.items, [SecretName::from("ours")]);
+    assert_eq!(page.items, [SecretId::from("ours")]);
 }
 
 fn described_secret() -> Value {
@@ -262,14 +262,14 @@ async fn describe_secret_reads_the_labels_of_every_version() {
 }
 
 #[tokio::test]
-async fn describe_secret_reads_the_rotation_where_it_is_on() {
+async fn describe_secret_reads_the_rotation_if_it_is_on() {
     let aws = Aws::start().await;
     for (change, expected) in [
         (json!({}), Some(rotation())),
-        // Once turned off, function and days are still shown.
+        // The answer still shows the function and the days after the rotation is turned off.
         (json!({ "RotationEnabled": false }), None),
         (json!({ "RotationEnabled": null }), None),
-        // A schedule that somebody has set by hand is none of ours: it is to be told apart.
+        // A schedule that somebody has set by hand must differ from ours.
         (
             json!({ "RotationRules": { "ScheduleExpression": "rate(4 hours)" } }),
             Some(Rotation { days: 0, ..rotation() }),
@@ -298,7 +298,7 @@ async fn a_secret_value_is_read_with_the_date_of_its_version() {
 }
 
 #[tokio::test]
-async fn a_secret_value_is_read_whatever_else_its_document_says() {
+async fn a_secret_value_is_read_if_its_document_has_more_keys() {
     let aws = Aws::start().await;
     for text in [document_json(), with(document_json(), &json!({ "note": { "by": "a person" } }))] {
         aws.answers(200, &json!({ "VersionId": "v1", "SecretString": text.to_string() })).await;
@@ -320,7 +320,7 @@ async fn a_secret_value_that_is_no_document_counts_as_none() {
         let version = aws.secrets.get_secret_value(&secret_name(), CURRENT).await.unwrap().unwrap();
         assert_eq!((version.id.as_str(), version.document), ("v1", None), "{} bytes", text.len());
     }
-    // A binary value has no string at all.
+    // A binary value has no string.
     aws.answers(200, &json!({ "SecretBinary": "AAEC" })).await;
     let version = aws.secrets.get_secret_value(&secret_name(), CURRENT).await.unwrap().unwrap();
     assert_eq!((version.id.as_str(), version.document), ("", None));

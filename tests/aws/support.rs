@@ -11,7 +11,7 @@ use aws_sdk_cognitoidentityprovider::config::{Credentials, SharedCredentialsProv
 use cognito_m2m::{
     aws::{Cognito, Http, SecretsManager},
     model::{
-        Client, ClientId, ClientName, Domain, Owner, PoolId, ResourceServer, Rotation, Scope, SecretName, Tags, Tier,
+        Client, ClientId, ClientName, Domain, Owner, PoolId, ResourceServer, Rotation, Scope, SecretId, Tags, Tier,
         UserPool, desired::SecretMetadata,
     },
     ports::{
@@ -109,8 +109,8 @@ pub fn client() -> Client {
     }
 }
 
-pub fn secret_name() -> SecretName {
-    SecretName::from("machine-to-machine-dev/billing")
+pub fn secret_name() -> SecretId {
+    SecretId::from("machine-to-machine-dev/billing")
 }
 
 pub fn rotation() -> Rotation {
@@ -312,7 +312,7 @@ pub async fn call(pools: &Cognito, secrets: &SecretsManager, operation: &str) ->
 }
 
 pub fn new_secret(document: &SecretDocument) -> NewSecret<'_> {
-    static NAME: LazyLock<SecretName> = LazyLock::new(secret_name);
+    static NAME: LazyLock<SecretId> = LazyLock::new(secret_name);
     static TAGS: LazyLock<Tags> = LazyLock::new(tags);
     NewSecret {
         name: &NAME,
@@ -350,7 +350,7 @@ pub enum Turn {
     Answer(&'static str),
 }
 
-/// Takes one turn with each connection and stops to listen after the last.
+/// Takes one turn with each connection and stops listening after the last.
 pub struct Scripted {
     pub uri: String,
     pub seen: Arc<Mutex<Vec<String>>>,

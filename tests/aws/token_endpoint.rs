@@ -24,7 +24,7 @@ use crate::{
 };
 
 static KEY: LazyLock<SigningKey> = LazyLock::new(|| SigningKey::new("key-1"));
-/// Says that it is `KEY` and is not.
+/// Another key under the id of `KEY`.
 static IMPOSTOR: LazyLock<SigningKey> = LazyLock::new(|| SigningKey::new("key-1"));
 
 /// The claims of a good token, as Cognito makes them.
@@ -64,7 +64,7 @@ async fn token_server(token: ResponseTemplate, keys: ResponseTemplate) -> MockSe
     server
 }
 
-/// Verifies against these two answers; no error may hold a secret.
+/// Verifies a token with these two answers, and fails if an error shows a secret.
 async fn verify(token: ResponseTemplate, keys: ResponseTemplate) -> Result<(), TokenError> {
     let server = token_server(token, keys).await;
     let outcome = oauth().verify(&expected_at(&server.uri(), &server.uri()), &client_secret()).await;
@@ -74,7 +74,7 @@ async fn verify(token: ResponseTemplate, keys: ResponseTemplate) -> Result<(), T
     outcome
 }
 
-/// As [`verify`], for a token that was granted; no error may hold any part of it.
+/// Calls [`verify`] with a granted token, and fails if an error shows a part of it.
 async fn verify_token(token: &str) -> Result<(), TokenError> {
     let outcome = verify(granted(token), ResponseTemplate::new(200).set_body_json(key_set())).await;
     if let Err(error) = &outcome {
@@ -121,7 +121,7 @@ async fn a_token_is_asked_for_as_cognito_wants_and_the_keys_without_credentials(
     assert_eq!((token.method.as_str(), token.url.query()), ("POST", None));
     assert_eq!(header(token, "authorization"), format!("Basic {BASIC}"));
     assert_eq!(header(token, "content-type"), "application/x-www-form-urlencoded");
-    // No scope: the endpoint then grants all that the client is allowed.
+    // Without a scope, the endpoint grants all scopes of the client.
     assert_eq!(token.body, b"grant_type=client_credentials");
 
     let keys = of(JWKS_PATH);
@@ -183,7 +183,7 @@ async fn a_token_whose_key_is_not_in_the_set_is_refused() {
 
 #[tokio::test]
 async fn a_token_of_another_algorithm_is_refused_before_its_signature_is_looked_at() {
-    // The old trick: the public key, which everybody has, as the secret of a symmetric signature.
+    // Algorithm confusion: the attacker uses the public key as the secret of a symmetric signature.
     let public = KEY.jwk()["n"].as_str().unwrap().to_owned();
     let header = Header { kid: Some("key-1".to_owned()), ..Header::new(Algorithm::HS256) };
     let symmetric = encode(&header, &claims(), &EncodingKey::from_secret(public.as_bytes())).unwrap();
@@ -263,11 +263,11 @@ async fn what_is_not_the_endpoints_own_word_is_unreachable() {
     }
 }
 
-/// Asks whether the endpoint takes the credentials; no error may hold a secret.
+/// Asks if the endpoint accepts the credentials, and fails if an error shows a secret.
 async fn accepts(answer: ResponseTemplate) -> Result<bool, TokenError> {
     let server = MockServer::start().await;
     Mock::given(method("POST")).and(path(TOKEN_PATH)).respond_with(answer).mount(&server).await;
-    // No keys: whether a secret is good is not a question of what the token says.
+    // The server has no keys, because the content of the token does not matter here.
     let outcome = oauth().accepts(&expected_at(&server.uri(), &server.uri()), &client_secret()).await;
     if let Err(error) = &outcome {
         assert_shows_no_secret(error);
@@ -280,19 +280,19 @@ async fn accepts(answer: ResponseTemplate) -> Result<bool, TokenError> {
 }
 
 #[tokio::test]
-async fn a_secret_is_accepted_where_it_gets_a_token() {
+async fn a_secret_is_accepted_if_it_gets_a_token() {
     assert_eq!(accepts(granted(&KEY.sign(&claims()))).await, Ok(true));
-    // What kind of token does not matter here.
+    // The content of the token does not matter.
     assert_eq!(accepts(granted("canary")).await, Ok(true));
 }
 
 #[tokio::test]
-async fn a_secret_is_not_accepted_where_the_endpoint_refuses_for_whatever_reason() {
+async fn a_secret_is_not_accepted_if_the_endpoint_refuses_it_for_any_reason() {
     for (status, answer) in [
         (400, json!({ "error": "invalid_client" })),
         (401, json!({ "error": "invalid_client" })),
         (400, json!({ "error": "invalid_client", "error_description": format!("'{CLIENT_SECRET}' is wrong") })),
-        // Not the secret's fault; the port says so of its `false`.
+        // The secret may be right. The port documents that `false` includes this.
         (400, json!({ "error": "unauthorized_client" })),
         (400, json!({ "error": "invalid_scope", "error_description": "No such scope" })),
     ] {
@@ -330,8 +330,8 @@ async fn what_is_not_the_endpoints_own_word_says_nothing_of_the_secret() {
 }
 
 #[tokio::test]
-async fn a_refusal_stands_even_where_the_keys_cannot_be_had() {
-    // The keys fail at once and the refusal takes its time: which comes first must not decide.
+async fn a_refusal_is_final_even_if_the_keys_cannot_be_read() {
+    // The keys fail before the refusal arrives. The order must not matter.
     let refused = ResponseTemplate::new(400)
         .set_body_json(json!({ "error": "invalid_client" }))
         .set_delay(Duration::from_millis(300));

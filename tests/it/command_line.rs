@@ -9,7 +9,7 @@ use std::{
 use clap::Parser;
 use cognito_m2m::{
     m2mctl::{Cli, Context, Error, Outcome, run},
-    model::{ClientId, Endpoints, PoolId, SecretName},
+    model::{ClientId, Endpoints, PoolId, SecretId},
     ports::{
         AWSPENDING, AccessToken, Account, AwsError, Caller, ClientSecrets as _, ErrorKind, ExpectedToken, Page,
         StackDescription, StackResource, TokenEndpoint, TokenError, Tokens,
@@ -452,11 +452,11 @@ async fn a_doctor_finds_what_somebody_has_changed_by_hand() {
         world.behavior.token_endpoint = TokenEndpointState::Refuses;
         let pool = world.pools.values_mut().next().unwrap();
         pool.clients.values_mut().find(|client| client.client.name.as_str() == "web").unwrap().client.scopes.pop();
-        let secret = world.secrets.get_mut(&SecretName::from("machine-to-machine-prod/web")).unwrap();
+        let secret = world.secrets.get_mut(&SecretId::from("machine-to-machine-prod/web")).unwrap();
         let mut pending = secret.versions.values().next().unwrap().clone();
         pending.stages = [AWSPENDING.to_owned()].into();
         secret.versions.insert("pending".to_owned(), pending);
-        world.secrets.remove(&SecretName::from("machine-to-machine-prod/batch"));
+        world.secrets.remove(&SecretId::from("machine-to-machine-prod/batch"));
     }
     let line = "doctor --stack one --output json";
     let outcome = m2mctl(&stack, account(&stack, &pool, &large()), line, &[]).await.unwrap();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use cognito_m2m::{
-    model::{Owner, SecretName, Tags},
+    model::{Owner, SecretId, Tags},
     redact::Secret,
 };
 use serde_json::{Value, json};
@@ -275,7 +275,7 @@ fn foreign_secrets(stack: &Stack) -> Vec<(&'static str, Tags, bool)> {
 
 #[tokio::test(start_paused = true)]
 async fn a_secret_of_somebody_else_is_named_and_left_alone() {
-    let name = SecretName::from(DEFAULT_SECRET);
+    let name = SecretId::from(DEFAULT_SECRET);
     for (what, tags, scheduled) in foreign_secrets(&new_stack()) {
         let stack = new_stack();
         stack.world().add_foreign_secret(DEFAULT_SECRET, tags, scheduled);
@@ -399,7 +399,7 @@ async fn a_secret_that_was_deleted_by_hand_comes_back_with_the_same_credentials(
     for gone in [true, false] {
         let stack = new_stack();
         let created = stack.create(&json!({})).await;
-        let name = SecretName::from(DEFAULT_SECRET);
+        let name = SecretId::from(DEFAULT_SECRET);
         if gone {
             stack.world().secrets.remove(&name);
         } else {

@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use cognito_m2m::{model::SecretName, ports::SecretVersion};
+use cognito_m2m::{model::SecretId, ports::SecretVersion};
 use serde_json::json;
 use tracing_subscriber::{fmt::MakeWriter, layer::SubscriberExt};
 
@@ -110,7 +110,7 @@ fn nothing_public_debugs_to_a_secret() {
     for shown in [
         format!("{document:?}"),
         format!("{version:#?}"),
-        format!("{:?}", SecretName::from("n")),
+        format!("{:?}", SecretId::from("n")),
         format!("{:?}", document.observed()),
     ] {
         assert_clean("Debug", &shown);

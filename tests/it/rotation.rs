@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use cognito_m2m::{
     clock::Deadline,
-    model::{ClientName, RotationRecord, SecretName},
+    model::{ClientName, RotationRecord, SecretId},
     ports::{AWSCURRENT, AWSPENDING, AWSPREVIOUS, SecretDocument},
     redact::Secret,
     rotation::{RotationError, handle},
@@ -29,8 +29,8 @@ pub async fn made(properties: &Value) -> (Stack, String) {
     (stack, created.physical_id().to_owned())
 }
 
-pub fn name(client: &str) -> SecretName {
-    SecretName(format!("machine-to-machine-prod/{client}"))
+pub fn name(client: &str) -> SecretId {
+    SecretId(format!("machine-to-machine-prod/{client}"))
 }
 
 pub fn document(stack: &Stack, client: &str) -> SecretDocument {

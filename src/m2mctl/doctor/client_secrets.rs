@@ -6,7 +6,7 @@ use super::{Finding, Severity};
 use crate::{
     clock::wall_clock,
     m2mctl::error::advice,
-    model::SecretName,
+    model::SecretId,
     ports::{
         AWSCURRENT, AWSPENDING, AWSPREVIOUS, AwsError, ClientSecretDescription, ClientSecrets as _, FORMER,
         SecretDocument, SecretVersions as _, Services, Version, all_pages,
@@ -28,7 +28,7 @@ const KNOWN_STAGES: [&str; 4] = [AWSCURRENT, AWSPENDING, AWSPREVIOUS, FORMER];
 /// that Cognito has already forgotten, an added secret takes its place unnoticed.
 pub(super) async fn unexplained<S: Services>(
     aws: &Aws<'_, S>,
-    name: &SecretName,
+    name: &SecretId,
     current: &SecretDocument,
 ) -> Option<Finding> {
     let subject = format!("client {}", current.metadata.client_name);
@@ -69,7 +69,7 @@ pub(super) async fn unexplained<S: Services>(
 /// Returns the different client secrets of this client that the secret's versions hold.
 async fn known_values<S: Services>(
     aws: &Aws<'_, S>,
-    name: &SecretName,
+    name: &SecretId,
     current: &SecretDocument,
 ) -> Result<Vec<Secret<String>>, AwsError> {
     let mut values = Vec::new();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Finding, Severity, client_secrets};
 use crate::{
     clock::wall_clock,
-    model::{ClientName, Owner, SecretName},
+    model::{ClientName, Owner, SecretId},
     ports::{
         AWSCURRENT, AWSPENDING, ExpectedToken, SecretDescription, SecretVersion, SecretVersions as _, Services,
         TokenEndpoint as _, TokenError, Version,
@@ -27,7 +27,7 @@ const REPAIR: &str =
 pub(super) async fn examine<S: Services>(
     aws: &Aws<'_, S>,
     owner: &Owner,
-    name: &SecretName,
+    name: &SecretId,
     tokens: bool,
 ) -> Vec<Finding> {
     let subject = format!("secret {name}");
@@ -57,11 +57,7 @@ pub(super) async fn examine<S: Services>(
 }
 
 /// Describes a secret that is live and ours; anything else is a finding.
-async fn describe<S: Services>(
-    aws: &Aws<'_, S>,
-    owner: &Owner,
-    name: &SecretName,
-) -> Result<SecretDescription, Finding> {
+async fn describe<S: Services>(aws: &Aws<'_, S>, owner: &Owner, name: &SecretId) -> Result<SecretDescription, Finding> {
     let subject = format!("secret {name}");
     let described = match aws.services.secrets.describe_secret(name).await {
         Ok(Some(described)) => described,

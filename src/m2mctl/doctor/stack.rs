@@ -11,7 +11,7 @@ use crate::{
         plan,
         template::{Template, parse},
     },
-    model::SecretName,
+    model::SecretId,
     ports::{Account, Services},
     reconcile::{Progress, secrets_of},
 };
@@ -73,7 +73,7 @@ async fn examine_resource<S: Services, A: Account>(
         },
     };
     let mut findings = Vec::new();
-    let mut secrets: BTreeSet<SecretName> = BTreeSet::new();
+    let mut secrets: BTreeSet<SecretId> = BTreeSet::new();
     match plan::compute(context, declared, Some(&stack.description.name)).await {
         Ok(report) => {
             // Properties that the user passes may not be deployed yet. Then their secrets need not exist.

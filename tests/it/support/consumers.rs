@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cognito_m2m::{
-    model::{ClientName, PoolId, SecretName},
+    model::{ClientName, PoolId, SecretId},
     ports::{AWSCURRENT, AWSPENDING, SecretDocument},
 };
 
@@ -14,7 +14,7 @@ use super::{
 };
 
 type Pools = BTreeMap<PoolId, FakePool>;
-type Secrets = BTreeMap<SecretName, FakeSecret>;
+type Secrets = BTreeMap<SecretId, FakeSecret>;
 
 #[derive(Debug, Default)]
 pub struct Consumers {
@@ -24,7 +24,7 @@ pub struct Consumers {
     pub needed_scopes: BTreeMap<ClientName, BTreeSet<String>>,
     /// What went wrong for them, each with the call after which it did.
     pub complaints: Vec<String>,
-    read: BTreeMap<SecretName, Read>,
+    read: BTreeMap<SecretId, Read>,
 }
 
 /// What two consumers of one secret hold.
@@ -57,7 +57,7 @@ impl Consumers {
 
     /// A consumer that reads AWSCURRENT now is accepted. So is one that read it before the last
     /// rotation, until the next rotation begins.
-    fn use_secret(&mut self, operation: &str, name: &SecretName, secret: &FakeSecret, pools: &Pools) {
+    fn use_secret(&mut self, operation: &str, name: &SecretId, secret: &FakeSecret, pools: &Pools) {
         let Some((_, version)) = secret.staged(AWSCURRENT) else { return };
         let Some(current) = &version.document else { return };
         let pool = pools.get(&current.metadata.user_pool_id);
@@ -124,7 +124,7 @@ mod tests {
         use crate::support::{FakeClientSecret, fixtures::document};
         let aws = FakeAws::default();
         let (pool, client, first) = one_client(&aws).await;
-        let name = SecretName::from("dev/web");
+        let name = SecretId::from("dev/web");
         let document = |value: &cognito_m2m::redact::Secret<String>| {
             let mut document = document("");
             document.client_id = client.clone();

@@ -14,7 +14,7 @@ use std::{
 };
 
 use cognito_m2m::{
-    model::{ClientId, PoolId, SecretName},
+    model::{ClientId, PoolId, SecretId},
     ports::{AwsError, ErrorKind, Page, Result},
     redact::Secret,
 };
@@ -118,7 +118,7 @@ pub enum TokenEndpointState {
 #[derive(Debug, Default)]
 pub struct World {
     pub pools: BTreeMap<PoolId, FakePool>,
-    pub secrets: BTreeMap<SecretName, FakeSecret>,
+    pub secrets: BTreeMap<SecretId, FakeSecret>,
     pub tokens_granted: usize,
     pub behavior: Behavior,
     pub consumers: Consumers,

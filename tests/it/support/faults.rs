@@ -14,9 +14,7 @@ use std::{
 };
 
 use cognito_m2m::{
-    model::{
-        Client, ClientId, ClientName, Domain, Owner, PoolId, ResourceServer, Rotation, SecretName, Tags, UserPool,
-    },
+    model::{Client, ClientId, ClientName, Domain, Owner, PoolId, ResourceServer, Rotation, SecretId, Tags, UserPool},
     ports::{
         ClientDescription, ClientSecretDescription, ClientSecrets, DomainDescription, ErrorKind, ExpectedToken,
         NewSecret, Page, Result, SecretChange, SecretDescription, SecretDocument, SecretVersion, SecretVersions,
@@ -328,17 +326,17 @@ impl ClientSecrets for Session {
 }
 
 impl SecretVersions for Session {
-    async fn describe_secret(&self, name: &SecretName) -> Result<Option<SecretDescription>> {
+    async fn describe_secret(&self, name: &SecretId) -> Result<Option<SecretDescription>> {
         self.call("DescribeSecret", self.aws.describe_secret(name)).await
     }
 
-    async fn get_secret_value(&self, name: &SecretName, version: Version<'_>) -> Result<Option<SecretVersion>> {
+    async fn get_secret_value(&self, name: &SecretId, version: Version<'_>) -> Result<Option<SecretVersion>> {
         self.call("GetSecretValue", self.aws.get_secret_value(name, version)).await
     }
 
     async fn put_secret_value(
         &self,
-        name: &SecretName,
+        name: &SecretId,
         document: &SecretDocument,
         token: &str,
         stage: &str,
@@ -348,7 +346,7 @@ impl SecretVersions for Session {
 
     async fn update_secret_version_stage(
         &self,
-        name: &SecretName,
+        name: &SecretId,
         stage: &str,
         from: Option<&str>,
         to: Option<&str>,
@@ -358,7 +356,7 @@ impl SecretVersions for Session {
 }
 
 impl Secrets for Session {
-    async fn list_secrets(&self, owner: &Owner, next: Option<&str>) -> Result<Page<SecretName>> {
+    async fn list_secrets(&self, owner: &Owner, next: Option<&str>) -> Result<Page<SecretId>> {
         self.call("ListSecrets", self.aws.list_secrets(owner, next)).await
     }
 
@@ -366,31 +364,31 @@ impl Secrets for Session {
         self.call("CreateSecret", self.aws.create_secret(secret)).await
     }
 
-    async fn update_secret(&self, name: &SecretName, change: &SecretChange) -> Result<()> {
+    async fn update_secret(&self, name: &SecretId, change: &SecretChange) -> Result<()> {
         self.call("UpdateSecret", self.aws.update_secret(name, change)).await
     }
 
-    async fn rotate_secret(&self, name: &SecretName, rotation: &Rotation) -> Result<()> {
+    async fn rotate_secret(&self, name: &SecretId, rotation: &Rotation) -> Result<()> {
         self.call("RotateSecret", self.aws.rotate_secret(name, rotation)).await
     }
 
-    async fn cancel_rotate_secret(&self, name: &SecretName) -> Result<()> {
+    async fn cancel_rotate_secret(&self, name: &SecretId) -> Result<()> {
         self.call("CancelRotateSecret", self.aws.cancel_rotate_secret(name)).await
     }
 
-    async fn tag_resource(&self, name: &SecretName, tags: &Tags) -> Result<()> {
+    async fn tag_resource(&self, name: &SecretId, tags: &Tags) -> Result<()> {
         self.call("TagResource", self.aws.tag_resource(name, tags)).await
     }
 
-    async fn untag_resource(&self, name: &SecretName, keys: &[String]) -> Result<()> {
+    async fn untag_resource(&self, name: &SecretId, keys: &[String]) -> Result<()> {
         self.call("UntagResource", self.aws.untag_resource(name, keys)).await
     }
 
-    async fn restore_secret(&self, name: &SecretName) -> Result<()> {
+    async fn restore_secret(&self, name: &SecretId) -> Result<()> {
         self.call("RestoreSecret", self.aws.restore_secret(name)).await
     }
 
-    async fn delete_secret(&self, name: &SecretName, recovery_window_in_days: u8) -> Result<()> {
+    async fn delete_secret(&self, name: &SecretId, recovery_window_in_days: u8) -> Result<()> {
         self.call("DeleteSecret", self.aws.delete_secret(name, recovery_window_in_days)).await
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use cognito_m2m::{
     model::{
-        Client, ClientId, ClientName, Domain, Owner, PoolId, ResourceServer, Scope, SecretName, Tags, Tier, UserPool,
+        Client, ClientId, ClientName, Domain, Owner, PoolId, ResourceServer, Scope, SecretId, Tags, Tier, UserPool,
         desired::SecretMetadata,
     },
     ports::{SecretDocument, UserPools},
@@ -123,7 +123,7 @@ pub async fn one_client(aws: &FakeAws) -> (PoolId, ClientId, Secret<String>) {
         name: ClientName::from("web"),
         scopes: vec!["orders/read".to_owned(), "orders/write".to_owned()],
         access_token_validity_minutes: 60,
-        secret_name: SecretName::from("dev/web"),
+        secret_name: SecretId::from("dev/web"),
     };
     let (client, secret) = aws.create_user_pool_client(&pool, &client).await.unwrap();
     (pool, client, secret)
@@ -144,7 +144,7 @@ impl World {
     pub fn add_foreign_secret(&mut self, name: &str, tags: Tags, scheduled: bool) {
         let arn = format!("arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{name}-AbCdEf");
         let secret = FakeSecret { tags, scheduled, ..FakeSecret::new(arn) };
-        self.secrets.insert(SecretName::from(name), secret);
+        self.secrets.insert(SecretId::from(name), secret);
     }
 }
 

@@ -6,7 +6,7 @@ use std::{
 };
 
 use cognito_m2m::{
-    model::{Owner, Rotation, SecretName, Tags},
+    model::{Owner, Rotation, SecretId, Tags},
     ports::{
         AWSCURRENT, AWSPENDING, AWSPREVIOUS, NEXT, NewSecret, Page, Result, SecretChange, SecretDescription,
         SecretDocument, SecretVersion, SecretVersions, Secrets, Version,
@@ -120,16 +120,16 @@ impl FakeSecret {
 
 impl World {
     /// The name of the secret that a name or an ARN means.
-    fn secret_name(&self, name: &SecretName) -> SecretName {
+    fn secret_name(&self, name: &SecretId) -> SecretId {
         let by_arn = self.secrets.iter().find(|(_, secret)| secret.arn == name.as_str()).map(|(name, _)| name);
         by_arn.unwrap_or(name).clone()
     }
 
-    fn secret(&self, name: &SecretName) -> Option<&FakeSecret> {
+    fn secret(&self, name: &SecretId) -> Option<&FakeSecret> {
         self.secrets.get(&self.secret_name(name))
     }
 
-    fn live_secret(&mut self, name: &SecretName) -> Result<&mut FakeSecret, Refusal> {
+    fn live_secret(&mut self, name: &SecretId) -> Result<&mut FakeSecret, Refusal> {
         let name = self.secret_name(name);
         let secret = self.secrets.get_mut(&name).ok_or_else(not_found)?;
         if secret.scheduled {
@@ -140,7 +140,7 @@ impl World {
     }
 
     /// The client's secret as a consumer that reads AWSCURRENT sees it.
-    pub fn document(&self, name: &SecretName) -> &SecretDocument {
+    pub fn document(&self, name: &SecretId) -> &SecretDocument {
         let secret = &self.secrets[name];
         assert!(!secret.scheduled, "{name} is scheduled for deletion");
         secret.staged(AWSCURRENT).unwrap().1.document.as_ref().unwrap()
@@ -148,11 +148,11 @@ impl World {
 }
 
 impl SecretVersions for FakeAws {
-    async fn describe_secret(&self, name: &SecretName) -> Result<Option<SecretDescription>> {
+    async fn describe_secret(&self, name: &SecretId) -> Result<Option<SecretDescription>> {
         self.answer("DescribeSecret", |world| Ok(world.secret(name).map(FakeSecret::describe)))
     }
 
-    async fn get_secret_value(&self, name: &SecretName, version: Version<'_>) -> Result<Option<SecretVersion>> {
+    async fn get_secret_value(&self, name: &SecretId, version: Version<'_>) -> Result<Option<SecretVersion>> {
         self.answer("GetSecretValue", |world| {
             if world.secret(name).is_none() {
                 return Ok(None);
@@ -177,7 +177,7 @@ impl SecretVersions for FakeAws {
 
     async fn put_secret_value(
         &self,
-        name: &SecretName,
+        name: &SecretId,
         document: &SecretDocument,
         token: &str,
         stage: &str,
@@ -215,7 +215,7 @@ impl SecretVersions for FakeAws {
 
     async fn update_secret_version_stage(
         &self,
-        name: &SecretName,
+        name: &SecretId,
         stage: &str,
         from: Option<&str>,
         to: Option<&str>,
@@ -239,7 +239,7 @@ impl SecretVersions for FakeAws {
 }
 
 impl Secrets for FakeAws {
-    async fn list_secrets(&self, owner: &Owner, next: Option<&str>) -> Result<Page<SecretName>> {
+    async fn list_secrets(&self, owner: &Owner, next: Option<&str>) -> Result<Page<SecretId>> {
         self.answer("ListSecrets", |world| {
             let lags = world.behavior.listing_lags;
             let listed =
@@ -278,7 +278,7 @@ impl Secrets for FakeAws {
         })
     }
 
-    async fn update_secret(&self, name: &SecretName, change: &SecretChange) -> Result<()> {
+    async fn update_secret(&self, name: &SecretId, change: &SecretChange) -> Result<()> {
         self.answer("UpdateSecret", |world| {
             let SecretChange { description, kms_key_id } = change;
             let behavior = world.behavior.clone();
@@ -297,7 +297,7 @@ impl Secrets for FakeAws {
         })
     }
 
-    async fn rotate_secret(&self, name: &SecretName, rotation: &Rotation) -> Result<()> {
+    async fn rotate_secret(&self, name: &SecretId, rotation: &Rotation) -> Result<()> {
         self.answer("RotateSecret", |world| {
             let created = Duration::from_secs(world.next_number());
             let trial_stays = world.behavior.trial_stays;
@@ -323,7 +323,7 @@ impl Secrets for FakeAws {
         })
     }
 
-    async fn cancel_rotate_secret(&self, name: &SecretName) -> Result<()> {
+    async fn cancel_rotate_secret(&self, name: &SecretId) -> Result<()> {
         self.answer("CancelRotateSecret", |world| {
             // AWSPENDING keeps its label. Seen on live AWS.
             world.live_secret(name)?.rotation = None;
@@ -331,28 +331,28 @@ impl Secrets for FakeAws {
         })
     }
 
-    async fn tag_resource(&self, name: &SecretName, tags: &Tags) -> Result<()> {
+    async fn tag_resource(&self, name: &SecretId, tags: &Tags) -> Result<()> {
         self.answer("TagResource", |world| {
             world.live_secret(name)?.tags.extend(tags.clone());
             Ok(())
         })
     }
 
-    async fn untag_resource(&self, name: &SecretName, keys: &[String]) -> Result<()> {
+    async fn untag_resource(&self, name: &SecretId, keys: &[String]) -> Result<()> {
         self.answer("UntagResource", |world| {
             world.live_secret(name)?.tags.retain(|key, _| !keys.contains(key));
             Ok(())
         })
     }
 
-    async fn restore_secret(&self, name: &SecretName) -> Result<()> {
+    async fn restore_secret(&self, name: &SecretId) -> Result<()> {
         self.answer("RestoreSecret", |world| {
             world.secrets.get_mut(name).ok_or_else(not_found)?.scheduled = false;
             Ok(())
         })
     }
 
-    async fn delete_secret(&self, name: &SecretName, recovery_window_in_days: u8) -> Result<()> {
+    async fn delete_secret(&self, name: &SecretId, recovery_window_in_days: u8) -> Result<()> {
         self.answer("DeleteSecret", |world| {
             if recovery_window_in_days == 0 {
                 world.secrets.remove(name);
@@ -385,13 +385,13 @@ mod tests {
     const NAME: &str = "dev/web";
 
     async fn create_as(aws: &FakeAws, token: &str, value: &str) -> Result<String> {
-        let (name, tags, document) = (SecretName::from(NAME), owner().tags(), document(value));
+        let (name, tags, document) = (SecretId::from(NAME), owner().tags(), document(value));
         let new =
             NewSecret { name: &name, tags: &tags, kms_key_id: None, description: "", document: Some(&document), token };
         aws.create_secret(&new).await
     }
 
-    async fn one_secret() -> (FakeAws, SecretName) {
+    async fn one_secret() -> (FakeAws, SecretId) {
         let aws = FakeAws::default();
         create_as(&aws, "first", "a").await.unwrap();
         (aws, NAME.into())
@@ -399,7 +399,7 @@ mod tests {
 
     /// The id of the version with the label.
     fn staged(aws: &FakeAws, stage: &str) -> Option<String> {
-        aws.world().secrets[&SecretName::from(NAME)].staged(stage).map(|(id, _)| id.clone())
+        aws.world().secrets[&SecretId::from(NAME)].staged(stage).map(|(id, _)| id.clone())
     }
 
     #[tokio::test]
