@@ -1,7 +1,5 @@
 //! The Lambda function behind `Custom::CognitoM2M`: composes the parts and runs.
 
-use std::sync::Once;
-
 use cognito_m2m::{
     aws::{self, AwsServices, Http, ResponseUrlClient},
     cfn::Event,
@@ -16,7 +14,8 @@ use tokio::sync::OnceCell;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     #[expect(clippy::disallowed_methods, reason = "a binary may read its environment")]
-    let level = std::env::var("AWS_LAMBDA_LOG_LEVEL").or_else(|_| std::env::var("RUST_LOG")).ok();
+    let level = std::env::var("AWS_LAMBDA_LOG_LEVEL").or_else(|_| std::env::var("RUST_LOG"));
+    telemetry::start(level.ok().as_deref());
 
     #[expect(clippy::disallowed_methods, reason = "a binary may read its environment")]
     let rotation_function = std::env::var("ROTATION_FUNCTION_ARN").ok().filter(|arn| !arn.is_empty());
@@ -33,10 +32,7 @@ async fn main() -> Result<(), Error> {
             config: ProviderConfig { endpoints: aws::endpoints(config), rotation_function: rotation_function.clone() },
         }
     };
-    // Nothing is logged before the first event, so the start of the process does not pay for it.
-    let logging = Once::new();
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Event>| {
-        logging.call_once(|| telemetry::start(level.as_deref()));
         let deadline = Deadline::at_epoch_ms(event.context.deadline);
         handle(event.payload, deadline, &provider, &response_url).await.map_err(|error| Error::from(error.report()))
     }))
