@@ -43,33 +43,12 @@ fn scheduled_note(scheduled: bool) -> &'static str {
 /// # Errors
 /// A name belongs to another owner.
 pub fn plan(desired: &Desired, observed: &Observed, also_verify: &BTreeSet<ClientName>) -> Result<Plan, Refusal> {
-    if let Some(pool) = &observed.prefix_taken_by {
-        return Err(Refusal::DomainTaken { prefix: desired.domain.prefix.clone(), pool: pool.clone() });
-    }
-    for client in &desired.clients {
-        if let Some(ObservedSecret { ownership: Ownership::NotOwned, scheduled, .. }) =
-            observed.secrets.get(&client.secret_name)
-        {
-            return Err(Refusal::SecretTaken { name: client.secret_name.clone(), scheduled: *scheduled });
-        }
-    }
-
+    refuse_taken_names(desired, observed)?;
     let now = observed.pool.as_ref();
     let domain = plan_domain(&desired.domain, now);
     let clients = plan_clients(desired, observed);
     let verify = plan_verification(desired, &clients, &domain, also_verify);
-    let (mut rotate_renamed, mut secrets, mut rotate, mut schedule) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    for client in &desired.clients {
-        let (record, rotated) = plan_rotation_record(desired, observed, client);
-        let description = record.describe(&client.name);
-        let keeps_name = rotated.is_some_and(|name| *name == client.secret_name);
-        secrets.extend(plan_secret(desired, observed, client, (!keeps_name).then(|| description.clone())));
-        if let Some(name) = rotated {
-            let step = Step::RotateSecret { name: name.clone(), client: client.name.clone(), description };
-            if keeps_name { &mut rotate } else { &mut rotate_renamed }.push(step);
-        }
-        schedule.extend(plan_schedule(desired, observed, client));
-    }
+    let SecretSteps { rotate_renamed, secrets, rotate, schedule } = plan_secrets(desired, observed);
     let ResourceServerSteps { make_room, widen, narrow } = plan_resource_servers(&desired.resource_servers, now);
     let (pool, protect) = plan_pool(&desired.pool, now);
 
@@ -108,6 +87,49 @@ pub fn plan(desired: &Desired, observed: &Observed, also_verify: &BTreeSet<Clien
         // Last, so that CloudFormation can still delete what a failed Create made.
         protect,
     ]))
+}
+
+/// Refuses names that belong to another owner.
+fn refuse_taken_names(desired: &Desired, observed: &Observed) -> Result<(), Refusal> {
+    if let Some(pool) = &observed.prefix_taken_by {
+        return Err(Refusal::DomainTaken { prefix: desired.domain.prefix.clone(), pool: pool.clone() });
+    }
+    for client in &desired.clients {
+        if let Some(ObservedSecret { ownership: Ownership::NotOwned, scheduled, .. }) =
+            observed.secrets.get(&client.secret_name)
+        {
+            return Err(Refusal::SecretTaken { name: client.secret_name.clone(), scheduled: *scheduled });
+        }
+    }
+    Ok(())
+}
+
+/// The steps of the clients' secrets.
+#[derive(Default)]
+struct SecretSteps {
+    /// Rotates secrets that get a new name, under the old one.
+    rotate_renamed: Vec<Step>,
+    /// Creates and updates.
+    secrets: Vec<Step>,
+    /// Rotates secrets that keep their name.
+    rotate: Vec<Step>,
+    schedule: Vec<Step>,
+}
+
+fn plan_secrets(desired: &Desired, observed: &Observed) -> SecretSteps {
+    let mut steps = SecretSteps::default();
+    for client in &desired.clients {
+        let (record, rotated) = plan_rotation_record(desired, observed, client);
+        let description = record.describe(&client.name);
+        let keeps_name = rotated.is_some_and(|name| *name == client.secret_name);
+        steps.secrets.extend(plan_secret(desired, observed, client, (!keeps_name).then(|| description.clone())));
+        if let Some(name) = rotated {
+            let step = Step::RotateSecret { name: name.clone(), client: client.name.clone(), description };
+            if keeps_name { &mut steps.rotate } else { &mut steps.rotate_renamed }.push(step);
+        }
+        steps.schedule.extend(plan_schedule(desired, observed, client));
+    }
+    steps
 }
 
 /// How long a Create can read the note of a Delete: the shortest recovery window there is.

@@ -126,6 +126,7 @@ impl State {
 }
 
 impl<S: Services> Applying<'_, S> {
+    #[expect(clippy::too_many_lines, reason = "one arm for each step")]
     async fn perform(&self, step: &Step) -> Result<(), StepError> {
         let RetryingServices { pools, secrets, .. } = &self.aws.services;
         match step {

@@ -45,6 +45,18 @@ impl Credentials {
     }
 }
 
+/// A pool and what is in it, as the API shows it.
+type PoolContents = (UserPoolDescription, Vec<ResourceServer>, Vec<ClientAndSecret>);
+
+/// What one reading of the account found, before it is put together.
+struct Found {
+    pool: Option<PoolContents>,
+    surplus_pools: Vec<PoolId>,
+    /// The holder of the desired prefix.
+    prefix: Option<DomainDescription>,
+    secrets: FoundSecrets,
+}
+
 /// Reads everything that `desired` is about.
 ///
 /// `former_secrets` are names that the previous properties used. They are read in addition to the
@@ -55,49 +67,70 @@ pub(super) async fn observe<S: Services>(
     target: &Target,
     former_secrets: &BTreeSet<SecretId>,
 ) -> Result<(Observed, Credentials), Error> {
-    let result = async {
-        let secrets = observe_secrets(aws, desired, target, former_secrets);
-        let prefix = aws.services.pools.describe_user_pool_domain(&desired.domain.prefix);
-        match target {
-            Target::Create => {
-                let (pools, prefix, secrets) =
-                    future::try_join3(pools_of_create(aws, &desired.owner, &desired.pool.name), prefix, secrets)
-                        .await?;
-                let pools = with_holder_of_prefix(aws, &desired.owner, pools, prefix.as_ref()).await?;
-                let (chosen, surplus) = choose_pool(pools, prefix.as_ref());
-                let pool = match chosen {
-                    Some(pool) => {
-                        let (servers, clients) =
-                            future::try_join(resource_servers(aws, &pool.id), clients(aws, &pool.id)).await?;
-                        Some((pool, servers, clients))
-                    }
-                    None => None,
-                };
-                Ok((pool, surplus, prefix, secrets))
+    let found = match target {
+        Target::Create => find_for_create(aws, desired, former_secrets).await.map_err(Error::Observe)?,
+        Target::Update(id) => match find_for_update(aws, desired, id, former_secrets).await {
+            Ok(found) if found.pool.is_none() => return Err(Error::PoolLost(id.clone())),
+            Ok(found) => found,
+            // Many errors can mean that the pool is gone or has lost its tags.
+            Err(error) => {
+                let pool = aws.services.pools.describe_user_pool(id).await.map_err(Error::Observe)?;
+                let ours = pool.is_some_and(|pool| desired.owner.owns(&pool.state.tags));
+                return Err(if ours { Error::Observe(error) } else { Error::PoolLost(id.clone()) });
             }
-            Target::Update(id) => {
-                let described = aws.services.pools.describe_user_pool(id);
-                let (pool, servers, clients, prefix, secrets) =
-                    future::try_join5(described, resource_servers(aws, id), clients(aws, id), prefix, secrets).await?;
-                let pool =
-                    pool.filter(|pool| desired.owner.owns(&pool.state.tags)).map(|pool| (pool, servers, clients));
-                Ok((pool, Vec::new(), prefix, secrets))
-            }
-        }
-    }
-    .await;
-    let (pool, surplus_pools, prefix, mut secrets) = match (result, target) {
-        (Ok((None, ..)), Target::Update(id)) => return Err(Error::PoolLost(id.clone())),
-        (Ok(found), _) => found,
-        // Many errors can mean that the pool is gone or has lost its tags.
-        (Err(error), Target::Update(id)) => {
-            let pool = aws.services.pools.describe_user_pool(id).await.map_err(Error::Observe)?;
-            let ours = pool.is_some_and(|pool| desired.owner.owns(&pool.state.tags));
-            return Err(if ours { Error::Observe(error) } else { Error::PoolLost(id.clone()) });
-        }
-        (Err(error), Target::Create) => return Err(Error::Observe(error)),
+        },
     };
+    put_together(aws, desired, found).await.map_err(Error::Observe)
+}
 
+async fn find_for_create<S: Services>(
+    aws: &Aws<'_, S>,
+    desired: &Desired,
+    former_secrets: &BTreeSet<SecretId>,
+) -> Result<Found, AwsError> {
+    let (pools, prefix, secrets) = future::try_join3(
+        pools_of_create(aws, &desired.owner, &desired.pool.name),
+        aws.services.pools.describe_user_pool_domain(&desired.domain.prefix),
+        observe_secrets(aws, desired, &Target::Create, former_secrets),
+    )
+    .await?;
+    let pools = with_holder_of_prefix(aws, &desired.owner, pools, prefix.as_ref()).await?;
+    let (chosen, surplus_pools) = choose_pool(pools, prefix.as_ref());
+    let pool = match chosen {
+        Some(pool) => {
+            let (servers, clients) = future::try_join(resource_servers(aws, &pool.id), clients(aws, &pool.id)).await?;
+            Some((pool, servers, clients))
+        }
+        None => None,
+    };
+    Ok(Found { pool, surplus_pools, prefix, secrets })
+}
+
+async fn find_for_update<S: Services>(
+    aws: &Aws<'_, S>,
+    desired: &Desired,
+    id: &PoolId,
+    former_secrets: &BTreeSet<SecretId>,
+) -> Result<Found, AwsError> {
+    let (pool, servers, clients, prefix, secrets) = future::try_join5(
+        aws.services.pools.describe_user_pool(id),
+        resource_servers(aws, id),
+        clients(aws, id),
+        aws.services.pools.describe_user_pool_domain(&desired.domain.prefix),
+        observe_secrets(aws, desired, &Target::Update(id.clone()), former_secrets),
+    )
+    .await?;
+    let pool = pool.filter(|pool| desired.owner.owns(&pool.state.tags)).map(|pool| (pool, servers, clients));
+    Ok(Found { pool, surplus_pools: Vec::new(), prefix, secrets })
+}
+
+/// Separates the secret values from what may be printed, and reads what only the findings show is needed.
+async fn put_together<S: Services>(
+    aws: &Aws<'_, S>,
+    desired: &Desired,
+    found: Found,
+) -> Result<(Observed, Credentials), AwsError> {
+    let Found { pool, surplus_pools, prefix, mut secrets } = found;
     let mut credentials =
         Credentials { versions: secrets.versions, recorded: secrets.recorded, ..Credentials::default() };
     let prefix_taken_by = prefix
@@ -110,7 +143,7 @@ pub(super) async fn observe<S: Services>(
     let pool = match pool {
         None => None,
         Some((pool, resource_servers, described)) => {
-            let domain = pool_domain(aws, &pool, &desired.domain.prefix, prefix).await.map_err(Error::Observe)?;
+            let domain = pool_domain(aws, &pool, &desired.domain.prefix, prefix).await?;
             let mut clients = Vec::new();
             for (client, secret) in described {
                 credentials.described.extend(secret.map(|secret| (client.id.clone(), secret)));
@@ -119,9 +152,7 @@ pub(super) async fn observe<S: Services>(
             let names: Vec<_> = clients.iter().map(|client| client.name.clone()).collect();
             for (name, secret) in &mut secrets.found {
                 if secret.ownership == Ownership::NotOwned
-                    && is_orphan(aws, name, secret.scheduled, &secret.tags, &pool.id, &names)
-                        .await
-                        .map_err(Error::Observe)?
+                    && is_orphan(aws, name, secret.scheduled, &secret.tags, &pool.id, &names).await?
                 {
                     secret.ownership = Ownership::Reclaimable;
                 }

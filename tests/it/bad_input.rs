@@ -41,6 +41,7 @@ fn client(name: &str, value: Value) -> Value {
 }
 
 /// Returns properties, the path that the message must name, and a word of the rule.
+#[expect(clippy::too_many_lines, reason = "a table")]
 pub fn properties() -> Vec<(Value, &'static str, &'static str)> {
     vec![
         (json!([]), "ResourceProperties", "map"),

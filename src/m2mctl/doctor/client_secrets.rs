@@ -9,14 +9,14 @@ use crate::{
     model::SecretId,
     ports::{
         AWSCURRENT, AWSPENDING, AWSPREVIOUS, AwsError, ClientSecretDescription, ClientSecrets as _, FORMER,
-        SecretDocument, SecretVersions as _, Services, Version, all_pages,
+        SecretDocument, SecretVersions as _, Services, UNFINISHED, Version, all_pages,
     },
     reconcile::Aws,
     redact::Secret,
 };
 
 /// The versions of a secret that may hold a client secret that still works in Cognito.
-const KNOWN_STAGES: [&str; 4] = [AWSCURRENT, AWSPENDING, AWSPREVIOUS, FORMER];
+const KNOWN_STAGES: [&str; 5] = [AWSCURRENT, AWSPENDING, AWSPREVIOUS, FORMER, UNFINISHED];
 
 /// Reports a client that has two secrets in Cognito although Secrets Manager knows only one of them.
 ///
