@@ -152,7 +152,7 @@ def test_a_broken_connection_or_a_500_at_any_call_of_a_delete_leaves_nothing(aws
             check_deleted(wire, pool)
             assert wire.proxy.faulted == [call]
 
-    operations = "ListUserPools DescribeUserPool ListSecrets DescribeSecret DeleteSecret DeleteUserPoolDomain"
+    operations = "DescribeUserPool ListSecrets DescribeSecret DeleteSecret DeleteUserPoolDomain"
     each(check, [*operations.split(), "DeleteUserPool"], BEFORE_OR_AFTER, [reset, internal_error])
 
 

@@ -149,6 +149,8 @@ def test_pool_and_secret_carry_the_ownership_tags_and_the_users_own(cloud, stack
     }
     pool = cloud.client("cognito-idp").describe_user_pool(UserPoolId=stack.outputs["UserPoolId"])["UserPool"]
     secret = cloud.client("secretsmanager").describe_secret(SecretId=stack.outputs["ClientSecretArn"])
+    note = pool["UserPoolTags"].pop("cognito-m2m:applied")
+    assert len(note) <= 256
     assert pool["UserPoolTags"] == expected
     assert {tag["Key"]: tag["Value"] for tag in secret["Tags"]} == expected
 
