@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::versions::{move_label, read_listed, read_written, same_credentials};
 use crate::{
-    clock::{now, wait},
+    clock::{now, wait, wall_clock},
     model::{ClientId, ClientName, PoolId, SecretId, desired::SecretMetadata},
     ports::{
         AWSCURRENT, AWSPENDING, AWSPREVIOUS, AwsError, ClientSecretDescription, ClientSecrets, ErrorKind,
@@ -77,6 +77,8 @@ const REACHABLE_WITHIN: Duration = Duration::from_secs(15);
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// One step asks several times, so one question gets this fraction of the time that is left: a quarter.
 const PART_OF_THE_TIME: u32 = 4;
+/// The host name of a new domain is not looked up earlier. Source: `reconcile::new_domain`.
+const DOMAIN_UNKNOWN_FOR: Duration = Duration::from_secs(20);
 /// How long `testSecret` goes on asking, within the function's timeout.
 const KNOWN_WITHIN: Duration = Duration::from_mins(1);
 /// How long `setSecret` waits for the endpoint where two secrets are of the same second.
@@ -132,6 +134,7 @@ impl<S: Services> Rotate<'_, S> {
             // Secrets Manager's own test of a new schedule works with a copy of AWSCURRENT.
             return Ok(());
         }
+        self.wait_for_new_domain(&current_version).await?;
         let (pool, client) = (&current.metadata.user_pool_id, &current.client_id);
         let settling = now();
         let mut tries = 0;
@@ -175,7 +178,8 @@ impl<S: Services> Rotate<'_, S> {
     pub async fn test_secret(&self) -> Result<(), RotateError> {
         // Secrets Manager tests a new schedule with a copy of AWSCURRENT. That is not documented, so a version
         // without a value tests AWSCURRENT itself.
-        let (_, current) = self.current().await?;
+        let (current_version, current) = self.current().await?;
+        self.wait_for_new_domain(&current_version).await?;
         let tried = self.value().await?;
         let document = tried.unwrap_or_else(|| current.clone());
         let expected = self.expected(&document, &current);
@@ -360,6 +364,21 @@ impl<S: Services> Rotate<'_, S> {
         }
     }
 
+    /// Waits until the host name of a domain may be looked up, if AWSCURRENT has just begun to name it. A rotation
+    /// that starts by schedule does not know what a deployment has changed a moment ago.
+    async fn wait_for_new_domain(&self, current: &SecretVersion) -> Result<(), RotateError> {
+        let now = wall_clock();
+        if unknown_for(current, now).is_none() {
+            return Ok(());
+        }
+        let previous = self.version(Version::Stage(AWSPREVIOUS)).await?;
+        if let Some(time) = unknown_for(current, now).filter(|_| names_another_endpoint(current, previous.as_ref())) {
+            tracing::info!(secret = %self.secret, "waiting {} s before the first look-up of the new domain", time.as_secs());
+            wait(time.min(self.services.deadline.left())).await;
+        }
+        Ok(())
+    }
+
     /// What a token of the document's client must be. What AWSCURRENT says is true now, unless the
     /// caller knows better; the stack may have been updated since an older version was made.
     fn expected(&self, document: &SecretDocument, current: &SecretDocument) -> ExpectedToken {
@@ -426,6 +445,18 @@ fn age(secret: &ClientSecretDescription) -> (Duration, Option<u64>) {
     (secret.created, secret.id[secret.id.len() - digits..].parse().ok())
 }
 
+/// Returns how long the host name that a version names may still be unknown to DNS; `None` if it is known.
+fn unknown_for(current: &SecretVersion, now: Duration) -> Option<Duration> {
+    let age = now.checked_sub(current.created?)?;
+    DOMAIN_UNKNOWN_FOR.checked_sub(age).filter(|left| !left.is_zero())
+}
+
+/// Tells whether a version names another token endpoint than the one before it.
+fn names_another_endpoint(current: &SecretVersion, previous: Option<&SecretVersion>) -> bool {
+    let endpoint = |version: &SecretVersion| version.document.as_ref().map(|it| it.metadata.token_endpoint.clone());
+    previous.and_then(endpoint).is_some_and(|previous| Some(previous) != endpoint(current))
+}
+
 fn random_secret() -> Secret<String> {
     Secret::new(Alphanumeric.sample_string(&mut rand::rng(), LENGTH))
 }
@@ -433,6 +464,34 @@ fn random_secret() -> Secret<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_young_version_that_names_another_endpoint_waits_for_its_domain() {
+        let version = |created: u64, host: &str| SecretVersion {
+            id: "v".to_owned(),
+            created: Some(Duration::from_secs(created)),
+            document: Some(SecretDocument {
+                client_id: ClientId::from("c"),
+                client_secret: Secret::new("s".to_owned()),
+                metadata: SecretMetadata {
+                    token_endpoint: format!("https://{host}/oauth2/token"),
+                    scope: String::new(),
+                    issuer: String::new(),
+                    jwks_uri: String::new(),
+                    user_pool_id: PoolId::from("us-east-1_a"),
+                    client_name: ClientName::from("n"),
+                },
+            }),
+        };
+        let now = Duration::from_secs(100);
+        assert_eq!(unknown_for(&version(95, "new"), now), Some(Duration::from_secs(15)));
+        for known in [version(80, "new"), version(1, "new"), SecretVersion { created: None, ..version(95, "new") }] {
+            assert_eq!(unknown_for(&known, now), None, "{:?}", known.created);
+        }
+        assert!(names_another_endpoint(&version(95, "new"), Some(&version(1, "old"))));
+        assert!(!names_another_endpoint(&version(95, "new"), Some(&version(1, "new"))));
+        assert!(!names_another_endpoint(&version(95, "new"), None));
+    }
 
     #[test]
     fn a_random_secret_is_what_cognito_takes_and_never_twice_the_same() {
