@@ -4,7 +4,7 @@
 //! | module | subject |
 //! |---|---|
 //! | [`args`] | the arguments |
-//! | [`plan`], [`token`], [`doctor`], [`completions`] | the commands, one module each |
+//! | [`plan`], [`token`], [`doctor`], `completions` | the commands, one module each |
 //! | [`context`] | AWS as a command uses it, and the stacks in it |
 //! | [`declared`], [`template`] | the properties that the user declares, and the template that holds them |
 //! | [`output`], [`error`] | what a command prints, and why it fails |

@@ -1,6 +1,6 @@
 //! Use case 2: rotating a client's secret while its consumers keep working.
 //!
-//! - [`handler`]: the gate. One event of Secrets Manager in, one step run.
+//! - `handler`: the gate. One event of Secrets Manager in, one step run.
 //! - [`steps`]: the four steps. `provider` runs them too, when a stack asks for a rotation now.
 //! - [`versions`]: reads of a secret's versions that know that Secrets Manager shows them late.
 

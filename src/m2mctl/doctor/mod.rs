@@ -3,11 +3,11 @@
 //!
 //! | module | subject |
 //! |---|---|
-//! | [`finding`] | a finding and its severity |
-//! | [`account`] | credentials and permissions |
-//! | [`pool`] | the domain, and the difference between what is declared and what is live |
-//! | [`stack`] | a stack, its resources and their secrets |
-//! | [`secret`], [`client_secrets`] | a client's secret in Secrets Manager and in Cognito |
+//! | `finding` | a finding and its severity |
+//! | `account` | credentials and permissions |
+//! | `pool` | the domain, and the difference between what is declared and what is live |
+//! | `stack` | a stack, its resources and their secrets |
+//! | `secret`, `client_secrets` | a client's secret in Secrets Manager and in Cognito |
 
 mod account;
 mod client_secrets;

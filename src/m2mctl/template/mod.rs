@@ -10,11 +10,11 @@
 //!
 //! | module | subject |
 //! |---|---|
-//! | [`yaml`], [`json`], [`scalar`] | text to values |
-//! | [`resolver`] | values: scalars, lists and maps |
-//! | [`intrinsics`] | functions: `Fn::Sub`, `Fn::If` and others |
-//! | [`conditions`] | the section Conditions |
-//! | [`parameters`] | `Ref`, parameters and pseudo parameters |
+//! | `yaml`, `json`, `scalar` | text to values |
+//! | `resolver` | values: scalars, lists and maps |
+//! | `intrinsics` | functions: `Fn::Sub`, `Fn::If` and others |
+//! | `conditions` | the section Conditions |
+//! | `parameters` | `Ref`, parameters and pseudo parameters |
 
 use std::{collections::BTreeMap, fmt};
 
