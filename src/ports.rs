@@ -8,6 +8,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     error::Error,
+    iter,
     time::Duration,
 };
 
@@ -418,22 +419,13 @@ pub async fn all_pages<T>(fetch: impl AsyncFn(Option<String>) -> Result<Page<T>>
 /// A text that contains its source's text, as the SDK's errors do, is not repeated.
 #[must_use]
 pub fn report<A: Into<String>>(error: &(dyn Error + 'static), what_to_do: impl Fn(&AwsError) -> A) -> String {
-    let mut text = error.to_string();
-    let mut advice = String::new();
-    let mut next = Some(error);
-    while let Some(cause) = next {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        if let Some(failed) = cause.downcast_ref::<AwsError>() {
-            advice = what_to_do(failed).into();
-        }
-        next = cause.source();
-    }
+    let failed = iter::successors(Some(error), |cause: &&(dyn Error + 'static)| (*cause).source())
+        .find_map(|cause| cause.downcast_ref::<AwsError>());
+    let advice: String = failed.map(what_to_do).map(Into::into).unwrap_or_default();
+    let text = redact::causes(error);
     // Some services end their messages with a full stop.
-    let text = redact::sanitize(text.trim_end_matches(['.', ' ']));
-    if advice.is_empty() { text } else { format!("{text}. {advice}") }
+    let text = text.trim_end_matches(['.', ' ']);
+    if advice.is_empty() { text.to_owned() } else { format!("{text}. {advice}") }
 }
 
 impl AwsError {
