@@ -310,6 +310,10 @@ pub enum TokenError {
     Refused(String),
 }
 
+/// How long after its creation the host name of a prefix domain may not exist. A look-up that comes too early is
+/// cached as missing for up to 15 minutes. Source: people who ran it on AWS wait this long.
+pub const DOMAIN_UNKNOWN_FOR: Duration = Duration::from_secs(20);
+
 /// The pool's OAuth 2.0 token endpoint.
 /// <https://docs.aws.amazon.com/cognito/latest/developerguide/token-endpoint.html>
 pub trait TokenEndpoint {

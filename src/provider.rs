@@ -87,7 +87,7 @@ pub async fn handle<S: Services>(
 
     let physical_resource_id = match (&outcome, progress.pool()) {
         // An update or delete must echo the id it was given; a different id means replacement.
-        _ if !physical_resource_id.is_empty() => physical_resource_id.clone(),
+        _ if request_type != "Create" && !physical_resource_id.is_empty() => physical_resource_id.clone(),
         (Ok(_), Some(pool)) => pool.to_string(),
         (_, pool) => FailedId { request: request_digest(&envelope), pool }.print(logical_resource_id),
     };

@@ -17,10 +17,8 @@ use crate::{
         Desired, Ownership,
         observed::{Observed, ObservedPool},
     },
+    ports::DOMAIN_UNKNOWN_FOR,
 };
-
-/// How long after its creation the name of a domain may not exist. People who ran it wait this long.
-const UNKNOWN_FOR: Duration = Duration::from_secs(20);
 
 /// A pool that is younger than this may have a domain that is too young: a Create makes the domain
 /// within seconds of the pool.
@@ -39,12 +37,12 @@ struct State {
 impl FirstLookUp {
     /// Records that this invocation has just created a domain, or has tried to.
     pub(super) fn domain_was_created(&self) {
-        self.state().from = Some(now() + UNKNOWN_FOR);
+        self.state().from = Some(now() + DOMAIN_UNKNOWN_FOR);
     }
 
     /// Records that an earlier delivery may just have created the domain.
     pub(super) fn domain_may_be_new(&self) {
-        self.state().from.get_or_insert(now() + UNKNOWN_FOR);
+        self.state().from.get_or_insert(now() + DOMAIN_UNKNOWN_FOR);
     }
 
     /// Waits until the name may be looked up. Returns `false` at once if that is only after `end`.

@@ -1,24 +1,23 @@
 //! The four steps that give a client a new secret while its consumers go on working.
 //!
-//! Cognito keeps two secrets of a client, and both are good. The new value is added beside
-//! AWSCURRENT's before AWSCURRENT moves to it, and AWSCURRENT's stays until the next rotation, which
-//! takes it away first thing. So whoever reads AWSCURRENT is never refused, and whoever read it before
-//! the last rotation is not refused either.
+//! A Cognito client can have two secrets, and the token endpoint accepts both. A rotation adds the new secret
+//! before it moves AWSCURRENT to it. The former secret stays until the next rotation deletes it. So Cognito
+//! refuses nobody who reads AWSCURRENT, nor anybody who read it before the last rotation.
 //!
 //! <https://docs.aws.amazon.com/secretsmanager/latest/userguide/rotate-secrets_lambda-functions.html>
 
-use std::{cmp::Ordering, time::Duration};
+use std::{cmp::Ordering, ops::ControlFlow, time::Duration};
 
 use rand::distr::{Alphanumeric, SampleString};
 use uuid::Uuid;
 
 use super::versions::{move_label, read_listed, read_written, same_credentials};
 use crate::{
-    clock::{now, wait, wall_clock},
+    clock::{now, poll_until, wait, wall_clock},
     model::{ClientId, ClientName, PoolId, SecretId, desired::SecretMetadata},
     ports::{
-        AWSCURRENT, AWSPENDING, AWSPREVIOUS, AwsError, ClientSecretDescription, ClientSecrets, ErrorKind,
-        ExpectedToken, FORMER, NEXT, SecretDocument, SecretVersion, SecretVersions, Services, TokenEndpoint,
+        AWSCURRENT, AWSPENDING, AWSPREVIOUS, AwsError, ClientSecretDescription, ClientSecrets, DOMAIN_UNKNOWN_FOR,
+        ErrorKind, ExpectedToken, FORMER, NEXT, SecretDocument, SecretVersion, SecretVersions, Services, TokenEndpoint,
         TokenError, UNFINISHED, Version, all_pages,
     },
     redact::Secret,
@@ -31,11 +30,25 @@ pub struct Rotate<'a, S: Services> {
     pub secret: &'a SecretId,
     /// The ClientRequestToken, which is the new version's id.
     pub token: &'a str,
-    /// What is true of the client now, where AWSCURRENT does not say so yet: in the middle of an Update.
+    /// The present metadata, if AWSCURRENT does not hold it yet: during an Update.
     pub metadata: Option<&'a SecretMetadata>,
 }
 
-/// Why a step changed nothing more.
+/// The versions that a rotation is about, with their documents.
+struct Versions {
+    current: (SecretVersion, SecretDocument),
+    pending: (SecretVersion, SecretDocument),
+}
+
+/// Whether Cognito has room for the pending secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Room {
+    Free,
+    /// Cognito has the pending secret already.
+    HasPending,
+}
+
+/// Why a step failed.
 #[derive(Debug, thiserror::Error)]
 pub enum RotateError {
     #[error(transparent)]
@@ -64,7 +77,8 @@ fn list(secrets: &[ClientSecretDescription]) -> String {
     shown.collect::<Vec<_>>().join(", ")
 }
 
-/// The longest that Cognito takes: 24 to 64 of `[\w+]`.
+/// The longest secret that Cognito accepts: 24 to 64 of `[\w+]`.
+/// <https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_AddUserPoolClientSecret.html>
 const LENGTH: usize = 64;
 
 /// A new secret may take a moment to be known at the token endpoint.
@@ -77,20 +91,18 @@ const REACHABLE_WITHIN: Duration = Duration::from_secs(15);
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// One step asks several times, so one question gets this fraction of the time that is left: a quarter.
 const PART_OF_THE_TIME: u32 = 4;
-/// The host name of a new domain is not looked up earlier. Source: `reconcile::new_domain`.
-const DOMAIN_UNKNOWN_FOR: Duration = Duration::from_secs(20);
 /// How long `testSecret` goes on asking, within the function's timeout.
 const KNOWN_WITHIN: Duration = Duration::from_mins(1);
-/// How long `setSecret` waits for the endpoint where two secrets are of the same second.
+/// How long `setSecret` waits for the endpoint if a secret was added in the second of the pending version.
 const SETTLED_WITHIN: Duration = Duration::from_secs(10);
-/// How often a lost answer to AddUserPoolClientSecret is looked into.
+/// How often AddUserPoolClientSecret is tried if its answers are lost.
 const TRIES: usize = 3;
 
 impl<S: Services> Rotate<'_, S> {
-    /// All four steps, one after the other.
+    /// Runs all four steps, one after the other.
     ///
     /// # Errors
-    /// As each of them. Called again with the same token it goes on from there.
+    /// A step failed. A call with the same token goes on from there.
     pub async fn all(&self) -> Result<(), RotateError> {
         self.create_secret().await?;
         self.set_secret().await?;
@@ -98,11 +110,11 @@ impl<S: Services> Rotate<'_, S> {
         self.finish_secret().await
     }
 
-    /// Writes a new random value as AWSPENDING, with the other keys kept; nothing if that version
-    /// has one.
+    /// Writes a new random value as AWSPENDING, and keeps the other keys. Writes nothing if that version has a
+    /// value.
     ///
     /// # Errors
-    /// Where AWSCURRENT is no client's document, or AWS refuses.
+    /// AWSCURRENT is not a client's document, or a call failed.
     pub async fn create_secret(&self) -> Result<(), RotateError> {
         // A read that misses the value does no harm here: a version's value cannot be overwritten.
         let version = self.versions().get_secret_value(self.secret, Version::Id(self.token)).await?;
@@ -111,7 +123,7 @@ impl<S: Services> Rotate<'_, S> {
         }
         let pending = SecretDocument { client_secret: random_secret(), ..self.current().await?.1 };
         match self.versions().put_secret_value(self.secret, &pending, self.token, AWSPENDING).await {
-            // A lost answer: the version has the value of the first try, which is as good.
+            // The answer to the first try was lost: the version has that value.
             Err(error) if error.kind == ErrorKind::Changed && self.value().await?.is_some() => Ok(()),
             result => Ok(result?),
         }
@@ -123,7 +135,7 @@ impl<S: Services> Rotate<'_, S> {
     /// - AWSCURRENT's secret is never deleted, nor one that this secret's versions do not know.
     ///
     /// # Errors
-    /// Where there are two secrets and it cannot be told which is which.
+    /// The client has two secrets and one of them is unknown, or a call failed.
     pub async fn set_secret(&self) -> Result<(), RotateError> {
         let (pending_version, pending) = self.pending().await?;
         let (current_version, current) = self.current().await?;
@@ -136,45 +148,56 @@ impl<S: Services> Rotate<'_, S> {
         }
         self.wait_for_new_domain(&current_version).await?;
         let (pool, client) = (&current.metadata.user_pool_id, &current.client_id);
-        let settling = now();
-        let mut tries = 0;
-        loop {
-            tries += 1;
-            let found = self.client_secrets(pool, client).await?;
-            if found.len() >= 2 {
-                if self.is_accepted(&pending, &current).await? {
-                    return Ok(());
-                }
-                // One of the two may be the pending one, which the endpoint does not know yet, while it may
-                // still take the former one that is gone: nothing that is as young as the pending version
-                // is told apart by its age. Cognito's dates are whole seconds.
-                let made = pending_version.created.map(|made| made.as_secs());
-                let youngest = found.iter().map(|secret| secret.created.as_secs()).max();
-                if tries > 1 || youngest > made.or(youngest) {
-                    return Err(unknown(&current, &found, "one of them may be the pending one, not yet known there"));
-                }
-                if youngest == made && settling.elapsed() < SETTLED_WITHIN.min(self.services.deadline.left() / 2) {
-                    tries -= 1;
-                    wait(ASK_AGAIN_AFTER).await;
-                    continue;
-                }
-                let surplus = self.surplus_of(&found, &current_version, &current, &pending).await?;
-                self.clients().delete_user_pool_client_secret(pool, client, &surplus).await?;
+        let versions = Versions { current: (current_version, current.clone()), pending: (pending_version, pending) };
+        for attempt in 1..=TRIES {
+            if self.make_room(&versions, attempt).await? == Room::HasPending {
+                return Ok(());
             }
             move_label(self.versions(), self.secret, UNFINISHED, Some(self.token)).await?;
-            match self.clients().add_user_pool_client_secret(pool, client, &pending.client_secret).await {
-                // It may have been added: the list says whether there are two, the endpoint whether
-                // it is this one.
-                Err(error) if error.kind == ErrorKind::Lost && tries < TRIES => wait(ASK_AGAIN_AFTER).await,
+            match self.clients().add_user_pool_client_secret(pool, client, &versions.pending.1.client_secret).await {
+                // Cognito may have added it. The next attempt lists the secrets and asks the endpoint.
+                Err(error) if error.kind == ErrorKind::Lost && attempt < TRIES => wait(ASK_AGAIN_AFTER).await,
                 result => return Ok(result?),
             }
+        }
+        Ok(())
+    }
+
+    /// Deletes the surplus secret if the client has two, and neither is the pending one.
+    async fn make_room(&self, versions: &Versions, attempt: usize) -> Result<Room, RotateError> {
+        let Versions { current: (current_version, current), pending: (pending_version, pending) } = versions;
+        let (pool, client) = (&current.metadata.user_pool_id, &current.client_id);
+        let settled_at = now() + SETTLED_WITHIN.min(self.services.deadline.left() / 2);
+        loop {
+            let found = self.client_secrets(pool, client).await?;
+            if found.len() < 2 {
+                return Ok(Room::Free);
+            }
+            if self.is_accepted(pending, current).await? {
+                return Ok(Room::HasPending);
+            }
+            // One of the two may be the pending one that the endpoint does not know yet, while it still accepts
+            // the former one that is gone. So the age of a secret that is as young as the pending version says
+            // nothing. Cognito's dates are whole seconds.
+            let made = pending_version.created.map(|made| made.as_secs());
+            let youngest = found.iter().map(|secret| secret.created.as_secs()).max();
+            if attempt > 1 || youngest > made.or(youngest) {
+                return Err(unknown(current, &found, "one of them may be the pending one, not yet known there"));
+            }
+            if youngest == made && now() < settled_at {
+                wait(ASK_AGAIN_AFTER).await;
+                continue;
+            }
+            let surplus = self.surplus_of(&found, current_version, current, pending).await?;
+            self.clients().delete_user_pool_client_secret(pool, client, &surplus).await?;
+            return Ok(Room::Free);
         }
     }
 
     /// Gets a token with the pending secret and checks it.
     ///
     /// # Errors
-    /// Where there is no good token within a minute or the function's timeout.
+    /// There is no valid token within a minute, or within the function's timeout.
     pub async fn test_secret(&self) -> Result<(), RotateError> {
         // Secrets Manager tests a new schedule with a copy of AWSCURRENT. That is not documented, so a version
         // without a value tests AWSCURRENT itself.
@@ -183,28 +206,23 @@ impl<S: Services> Rotate<'_, S> {
         let tried = self.value().await?;
         let document = tried.unwrap_or_else(|| current.clone());
         let expected = self.expected(&document, &current);
-        let within = KNOWN_WITHIN.min(self.services.deadline.left().saturating_sub(ASK_AGAIN_AFTER));
-        let started = now();
-        loop {
-            let left = within.saturating_sub(started.elapsed());
-            let answer =
-                tokio::time::timeout(left, self.services.tokens.verify(&expected, &document.client_secret)).await;
-            let reason = match answer {
-                Ok(Ok(())) => return Ok(()),
-                Ok(Err(TokenError::Refused(reason) | TokenError::Unreachable(reason))) => reason,
-                Err(_) => "no answer in time".to_owned(),
-            };
-            if started.elapsed() + ASK_AGAIN_AFTER >= within {
-                return Err(RotateError::Token { client: document.metadata.client_name, reason });
+        let until = now() + KNOWN_WITHIN.min(self.services.deadline.left().saturating_sub(ASK_AGAIN_AFTER));
+        let tested = poll_until(until, ASK_AGAIN_AFTER, async || {
+            let verified = self.services.tokens.verify(&expected, &document.client_secret);
+            match tokio::time::timeout_at(until, verified).await {
+                Ok(Ok(())) => ControlFlow::Break(Ok(())),
+                Ok(Err(TokenError::Refused(reason) | TokenError::Unreachable(reason))) => ControlFlow::Continue(reason),
+                Err(_) => ControlFlow::Continue("no answer in time".to_owned()),
             }
-            wait(ASK_AGAIN_AFTER).await;
-        }
+        })
+        .await;
+        tested.map_err(|reason| RotateError::Token { client: document.metadata.client_name.clone(), reason })
     }
 
-    /// Moves AWSCURRENT to the pending version. The former secret stays good until the next rotation.
+    /// Moves AWSCURRENT to the pending version. The former secret works until the next rotation.
     ///
     /// # Errors
-    /// Where the pending version has no value, or AWS refuses.
+    /// The pending version has no value, or a call failed.
     pub async fn finish_secret(&self) -> Result<(), RotateError> {
         let (_, pending) = self.pending().await?;
         let (current_version, current) = self.current().await?;
@@ -214,8 +232,8 @@ impl<S: Services> Rotate<'_, S> {
             if current.metadata == pending.metadata {
                 secrets.update_secret_version_stage(self.secret, AWSCURRENT, Some(from), Some(self.token)).await?;
             } else {
-                // The stack was updated since the pending version was written: what it says beside
-                // the secret is out of date, and a version cannot be changed.
+                // An Update has written the other keys since the pending version was made. A version cannot be
+                // changed, so a new one takes the pending secret.
                 let fresh = SecretDocument { client_secret: pending.client_secret, ..current };
                 let token = Uuid::new_v5(&Uuid::NAMESPACE_URL, format!("{}\n{from}", self.token).as_bytes());
                 replace_current(secrets, self.secret, &fresh, &token.to_string(), from).await?;
@@ -379,8 +397,8 @@ impl<S: Services> Rotate<'_, S> {
         Ok(())
     }
 
-    /// What a token of the document's client must be. What AWSCURRENT says is true now, unless the
-    /// caller knows better; the stack may have been updated since an older version was made.
+    /// Returns what a token of the document's client must contain. AWSCURRENT's metadata is the present one,
+    /// unless the caller knows a newer one; an older version's may be out of date.
     fn expected(&self, document: &SecretDocument, current: &SecretDocument) -> ExpectedToken {
         let metadata = self.metadata.unwrap_or(&current.metadata);
         ExpectedToken { client_id: document.client_id.clone(), metadata: metadata.clone() }
@@ -419,8 +437,10 @@ fn unknown(current: &SecretDocument, found: &[ClientSecretDescription], why: &'s
     }
 }
 
-/// Writes AWSCURRENT anew, unless it has moved on from the version `from`: Secrets Manager takes a label
-/// from the version that is named or from none.
+/// Writes AWSCURRENT anew, unless it has moved on from the version `from`.
+///
+/// # Errors
+/// A call failed. Secrets Manager refuses to move a label from a version that does not have it.
 pub async fn replace_current(
     secrets: &impl SecretVersions,
     secret: &SecretId,
@@ -432,14 +452,14 @@ pub async fn replace_current(
     secrets.update_secret_version_stage(secret, AWSCURRENT, Some(from), Some(token)).await
 }
 
-/// Whether a version was written before another.
+/// Tells whether a version was written before another.
 #[must_use]
 pub fn is_older(version: &SecretVersion, than: &SecretVersion) -> bool {
-    // Where dates are not known, nothing speaks against it.
+    // Without dates, the order of the labels is believed.
     version.created.zip(than.created).is_none_or(|(one, other)| one <= other)
 }
 
-/// By date; two of one second by the number that ends their ids (`<client-id>--<epoch>`).
+/// Orders secrets by date. The number at the end of an id (`<client-id>--<epoch>`) orders two of the same second.
 fn age(secret: &ClientSecretDescription) -> (Duration, Option<u64>) {
     let digits = secret.id.bytes().rev().take_while(u8::is_ascii_digit).count();
     (secret.created, secret.id[secret.id.len() - digits..].parse().ok())

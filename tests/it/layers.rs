@@ -93,13 +93,14 @@ fn imports_point_one_way() {
 }
 
 #[test]
-fn only_the_adapter_names_the_sdk() {
+fn only_the_adapter_names_the_sdk_and_the_http_client() {
     let mut all = Vec::new();
     files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut all);
     for path in all {
         let text = fs::read_to_string(&path).unwrap();
-        let names_sdk =
-            ["aws_sdk_", "aws_config::", "aws_smithy", "aws_types::"].iter().any(|name| text.contains(name));
+        let names_sdk = ["aws_sdk_", "aws_config::", "aws_smithy", "aws_types::", "reqwest::"]
+            .iter()
+            .any(|name| text.contains(name));
         assert!(!names_sdk || imports(&path).0 == "aws", "{}", path.display());
     }
 }

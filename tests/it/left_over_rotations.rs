@@ -57,6 +57,37 @@ fn assert_rotated_once(stack: &Stack, folder: &str, before: &[SecretDocument; 3]
     }
 }
 
+/// Injects every fault at every call of an Update that rotates each client once. If the Update fails, rolls it
+/// back and sends it again with the same value: it has rotated each client already, or it does so now. Returns
+/// the number of combinations.
+async fn survives_every_fault(
+    context: &str,
+    prepared: impl AsyncFn() -> (Stack, String),
+    (old, new): (&Value, &Value),
+    folder: &str,
+) -> usize {
+    let (stack, id) = prepared().await;
+    let calls = stack.count_calls(&stack.update_event(&id, new, old)).await;
+    for k in 0..calls {
+        for fault in faults() {
+            let place = format!("{context}: {fault:?} at call {k} of {calls}");
+            let (stack, id) = prepared().await;
+            let before = documents(&stack);
+            let updated = stack.send_with(&stack.update_event(&id, new, old), [(k, fault)]).await;
+            if !updated.succeeded() {
+                stack.update(&id, old, new).await.good_at(&place);
+                println_on_failure(&place, || assert_is(&stack, old));
+                stack.update(&id, new, old).await.good_at(&place);
+            }
+            println_on_failure(&place, || {
+                assert_is(&stack, new);
+                assert_rotated_once(&stack, folder, &before);
+            });
+        }
+    }
+    calls * faults().len()
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_new_name_and_a_rotation_in_one_update_rotate_every_client_once() {
     let (stack, id) = rotated_once().await;
@@ -82,28 +113,7 @@ async fn a_new_name_and_a_rotation_in_one_update_rotate_every_client_once() {
 #[tokio::test(start_paused = true)]
 async fn a_new_name_and_a_rotation_survive_every_fault_at_every_call() {
     let (old, new) = (rotating("1"), renamed(rotating("2")));
-    let (stack, id) = rotated_once().await;
-    let calls = stack.count_calls(&stack.update_event(&id, &new, &old)).await;
-    let mut combinations = 0;
-    for k in 0..calls {
-        for fault in faults() {
-            let place = format!("{fault:?} at call {k} of {calls}");
-            let (stack, id) = rotated_once().await;
-            let before = documents(&stack);
-            let updated = stack.send_with(&stack.update_event(&id, &new, &old), [(k, fault)]).await;
-            if !updated.succeeded() {
-                stack.update(&id, &old, &new).await.good_at(&place);
-                assert_is(&stack, &old);
-                // The same value: it has rotated each client already, or it does so now.
-                stack.update(&id, &new, &old).await.good_at(&place);
-            }
-            println_on_failure(&place, || {
-                assert_is(&stack, &new);
-                assert_rotated_once(&stack, "new/", &before);
-            });
-            combinations += 1;
-        }
-    }
+    let combinations = survives_every_fault("renamed", rotated_once, (&old, &new), "new/").await;
     println!("{combinations} combinations of an Update that renames and rotates and a fault");
 }
 
@@ -286,26 +296,8 @@ async fn an_update_over_a_left_over_rotation_survives_every_fault_at_every_call(
             leave(&stack, left_over, "left-over").await;
             (stack, id)
         };
-        let (stack, id) = prepared().await;
-        let calls = stack.count_calls(&stack.update_event(&id, &new, &old)).await;
-        for k in 0..calls {
-            for fault in faults() {
-                let place = format!("{left_over:?}: {fault:?} at call {k} of {calls}");
-                let (stack, id) = prepared().await;
-                let before = documents(&stack);
-                let updated = stack.send_with(&stack.update_event(&id, &new, &old), [(k, fault)]).await;
-                if !updated.succeeded() {
-                    stack.update(&id, &old, &new).await.good_at(&place);
-                    println_on_failure(&place, || assert_is(&stack, &old));
-                    stack.update(&id, &new, &old).await.good_at(&place);
-                }
-                println_on_failure(&place, || {
-                    assert_is(&stack, &new);
-                    assert_rotated_once(&stack, "", &before);
-                });
-                combinations += 1;
-            }
-        }
+        let context = format!("{left_over:?}");
+        combinations += survives_every_fault(&context, prepared, (&old, &new), "").await;
     }
     println!("{combinations} combinations of an Update over a left-over rotation and a fault");
 }
@@ -494,27 +486,7 @@ async fn a_lag_under_an_update_that_renames_and_rotates_survives_every_fault_at_
         stack.world().behavior.versions_lag = LAG;
         (stack, id)
     };
-    let (stack, id) = prepared().await;
-    let calls = stack.count_calls(&stack.update_event(&id, &new, &old)).await;
-    let mut combinations = 0;
-    for k in 0..calls {
-        for fault in faults() {
-            let place = format!("{fault:?} at call {k} of {calls}");
-            let (stack, id) = prepared().await;
-            let before = documents(&stack);
-            let updated = stack.send_with(&stack.update_event(&id, &new, &old), [(k, fault)]).await;
-            if !updated.succeeded() {
-                stack.update(&id, &old, &new).await.good_at(&place);
-                println_on_failure(&place, || assert_is(&stack, &old));
-                stack.update(&id, &new, &old).await.good_at(&place);
-            }
-            println_on_failure(&place, || {
-                assert_is(&stack, &new);
-                assert_rotated_once(&stack, "new/", &before);
-            });
-            combinations += 1;
-        }
-    }
+    let combinations = survives_every_fault("lagging", prepared, (&old, &new), "new/").await;
     println!("{combinations} combinations of a call and a fault while reads lag");
 }
 

@@ -65,6 +65,18 @@ async fn handle_with(
 const LONG: Duration = Duration::from_mins(5);
 
 #[tokio::test(start_paused = true)]
+async fn a_create_answers_with_the_pools_id_whatever_id_it_was_given() {
+    let stack = new_stack();
+    let mut create = stack.create_event(&json!({}));
+    create["PhysicalResourceId"] = json!("given");
+    let created = stack.send(&create).await.good();
+    assert_eq!(created.physical_id(), created.attribute("UserPoolId"));
+    // An Update echoes the id.
+    let id = created.physical_id().to_owned();
+    assert_eq!(stack.update(&id, &json!({}), &json!({})).await.good().physical_id(), id);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_answer_that_is_not_taken_is_put_again_on_what_may_pass_alone() {
     let stack = new_stack();
     let event = stack.delete_event("one-M2M-1A2B", &json!({}));
