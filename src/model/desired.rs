@@ -45,7 +45,8 @@ pub enum DesiredPool {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OwnPool {
     pub state: UserPool,
-    pub domain: Domain,
+    /// `None` if clients get their tokens by API.
+    pub domain: Option<Domain>,
 }
 
 /// Where clients get their tokens.
@@ -55,6 +56,46 @@ pub enum TokenSource {
     PrefixDomain(Domain),
     /// The operation GetClientToken. The pool needs no domain.
     Api,
+}
+
+impl TokenSource {
+    /// Returns how clients ask for a token there.
+    #[must_use]
+    pub fn service(&self) -> TokenService {
+        match self {
+            Self::PrefixDomain(_) => TokenService::OAuth2,
+            Self::Api => TokenService::GetClientToken,
+        }
+    }
+}
+
+/// How a client asks for a token: the value of the key `token_service` in its secret.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TokenService {
+    /// By the client credentials grant, at the token endpoint of a domain. A secret that does not say means this.
+    #[default]
+    OAuth2,
+    /// By an unsigned call of this operation.
+    /// <https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_GetClientToken.html>
+    GetClientToken,
+}
+
+impl TokenService {
+    pub const ALL: [Self; 2] = [Self::OAuth2, Self::GetClientToken];
+
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::OAuth2 => "oauth2",
+            Self::GetClientToken => "GetClientToken",
+        }
+    }
+}
+
+impl fmt::Display for TokenService {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
 }
 
 /// A rotation schedule.
@@ -192,6 +233,7 @@ pub enum AuthFlow {
 /// The keys of a client's secret other than its id and its client secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SecretMetadata {
+    pub token_service: TokenService,
     pub token_endpoint: String,
     pub scope: String,
     pub issuer: String,
@@ -231,7 +273,7 @@ impl Desired {
     #[must_use]
     pub fn token_source(&self, observed: Option<&ObservedPool>) -> TokenSource {
         let domain = match &self.pool {
-            DesiredPool::Own(own) => Some(&own.domain),
+            DesiredPool::Own(own) => own.domain.as_ref(),
             DesiredPool::Shared(_) => observed.and_then(|pool| pool.domain.as_ref()),
         };
         domain.cloned().map_or(TokenSource::Api, TokenSource::PrefixDomain)
@@ -241,6 +283,7 @@ impl Desired {
     #[must_use]
     pub fn secret_metadata(&self, client: &Client, pool: &PoolId, tokens: &TokenSource) -> SecretMetadata {
         SecretMetadata {
+            token_service: tokens.service(),
             token_endpoint: self.endpoints.token_endpoint(tokens),
             scope: client.scopes.join(" "),
             issuer: self.endpoints.issuer(pool),

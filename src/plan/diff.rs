@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use super::{
     Changes, Deletion, Plan, Refusal, SecretUpdate, Step,
-    refusal::{CHANGING_THE_DOMAIN, DELETING_THE_POOL, Member},
+    refusal::{CHANGING_THE_DOMAIN, CHANGING_THE_TOKEN_SERVICE, DELETING_THE_POOL, Member},
 };
 use crate::model::{
-    AuthFlow, Client, ClientId, ClientName, Desired, DesiredPool, Domain, Mark, Owner, Ownership, PoolId,
-    ResourceServer, RotationRecord, SecretId, Tags, TokenSource, UserPool, UserPoolClient,
+    AuthFlow, Client, ClientId, ClientName, Desired, DesiredPool, Domain, Mark, OwnPool, Owner, Ownership, PoolId,
+    ResourceServer, RotationRecord, SecretId, Tags, Tier, TokenSource, UserPool, UserPoolClient,
     desired::{MAX_SCOPES_PER_SERVER, MAX_SERVERS, SecretMetadata},
     ids::short_key_id,
     observed::{
@@ -47,12 +47,13 @@ fn plan_steps(desired: &Desired, observed: &Observed, servers: &[ResourceServer]
     let (domain, pool, protect) = match &desired.pool {
         DesiredPool::Own(own) => {
             let (pool, protect) = plan_pool(&own.state, now);
-            (plan_domain(&own.domain, now), pool, protect)
+            (plan_domain(own, now), pool, protect)
         }
         DesiredPool::Shared(_) => Default::default(),
     };
-    let clients = plan_clients(desired, observed);
-    let verify = plan_verification(desired, &clients, &domain, occasion.also_verify);
+    let DomainSteps { change: domain, delete: delete_domain } = domain;
+    let ClientSteps { update: clients, close } = plan_clients(desired, observed);
+    let verify = plan_verification(desired, clients.iter().chain(&close), &domain, occasion.also_verify);
     let SecretSteps { rotate_renamed, secrets, rotate, schedule } = plan_secrets(desired, observed);
     let ResourceServerSteps { make_room, widen, narrow } = plan_resource_servers(servers, now);
     let Adoption { prove, record } = plan_adoption(desired, observed);
@@ -94,6 +95,9 @@ fn plan_steps(desired: &Desired, observed: &Observed, servers: &[ResourceServer]
         stale_clients(desired, observed),
         // Only now does no client hold these scopes any more.
         narrow,
+        // The secrets say the new way to get tokens, and it has been checked. Consumers that read them before are cut
+        // off as late as possible.
+        close.into_iter().chain(delete_domain).collect(),
         observed.surplus_pools.iter().map(|id| Step::Delete(Deletion::UserPool { id: id.clone() })).collect(),
         // Last, so that CloudFormation can still delete what a failed Create made.
         protect,
@@ -102,8 +106,9 @@ fn plan_steps(desired: &Desired, observed: &Observed, servers: &[ResourceServer]
 
 /// Refuses names and clients that belong to another owner, and a change of the domain that others use.
 fn refuse_others_things(desired: &Desired, observed: &Observed) -> Result<(), Refusal> {
-    if let (Some(pool), Some(own)) = (&observed.prefix_taken_by, desired.own_pool()) {
-        return Err(Refusal::DomainTaken { prefix: own.domain.prefix.clone(), pool: pool.clone() });
+    let domain = desired.own_pool().and_then(|own| own.domain.as_ref());
+    if let (Some(pool), Some(domain)) = (&observed.prefix_taken_by, domain) {
+        return Err(Refusal::DomainTaken { prefix: domain.prefix.clone(), pool: pool.clone() });
     }
     for client in &desired.clients {
         if let Some(ObservedSecret { ownership: Ownership::NotOwned, scheduled, .. }) =
@@ -123,12 +128,24 @@ fn refuse_others_things(desired: &Desired, observed: &Observed) -> Result<(), Re
     if let Some(server) = desired.resource_servers.iter().find(is_foreign) {
         return Err(Refusal::ServerTaken { identifier: server.identifier.clone(), pool: pool.id.clone() });
     }
-    if let (Some(own), Some(domain)) = (desired.own_pool(), &pool.domain)
-        && domain.prefix != own.domain.prefix
-    {
-        refuse_while_in_use(&pool.id, &pool.foreign, CHANGING_THE_DOMAIN)?;
+    match desired.own_pool().and_then(|own| change_for_others(own, pool)) {
+        Some(change) => refuse_while_in_use(&pool.id, &pool.foreign, change),
+        None => Ok(()),
     }
-    Ok(())
+}
+
+/// Names the change that makes the pool's other clients get their tokens in another way.
+fn change_for_others(own: &OwnPool, pool: &ObservedPool) -> Option<&'static str> {
+    match (&own.domain, &pool.domain) {
+        (Some(desired), Some(current)) => (desired.prefix != current.prefix).then_some(CHANGING_THE_DOMAIN),
+        (None, Some(_)) => Some(CHANGING_THE_TOKEN_SERVICE),
+        // A domain that is missing for another reason is put back.
+        (Some(_), None) => {
+            let by_api = pool.clients.iter().any(|client| client.auth_flow == Some(AuthFlow::ClientToken));
+            by_api.then_some(CHANGING_THE_TOKEN_SERVICE)
+        }
+        (None, None) => None,
+    }
 }
 
 fn refuse_while_in_use(pool: &PoolId, foreign: &Foreign, action: &'static str) -> Result<(), Refusal> {
@@ -380,13 +397,38 @@ fn stale_tags<'t>(desired: &'t Tags, observed: &'t Tags) -> impl Iterator<Item =
     observed.keys().filter(|key| !desired.contains_key(*key) && !key.starts_with("aws:"))
 }
 
-fn plan_domain(desired: &Domain, observed: Option<&ObservedPool>) -> Vec<Step> {
+/// The steps of the domain.
+#[derive(Default)]
+struct DomainSteps {
+    /// Creates, updates and replacements.
+    change: Vec<Step>,
+    /// Deletes the domain of a pool whose clients get their tokens by API, once nobody needs it.
+    delete: Vec<Step>,
+}
+
+fn plan_domain(own: &OwnPool, observed: Option<&ObservedPool>) -> DomainSteps {
+    let current = observed.and_then(|pool| Some((pool, pool.domain.as_ref()?)));
+    let Some(desired) = &own.domain else {
+        return current.map(|(pool, domain)| plan_domain_deletion(own, pool, domain)).unwrap_or_default();
+    };
     let domain = desired.clone();
-    match observed.and_then(|pool| pool.domain.as_ref()) {
+    let change = match current.map(|(_, current)| current) {
         None => vec![Step::CreateUserPoolDomain { domain }],
         Some(current) if current == desired => Vec::new(),
         Some(current) if current.prefix == desired.prefix => vec![Step::UpdateUserPoolDomain { domain }],
         Some(current) => vec![Step::ReplaceUserPoolDomain { from: current.clone(), to: domain }],
+    };
+    DomainSteps { change, delete: Vec::new() }
+}
+
+fn plan_domain_deletion(own: &OwnPool, pool: &ObservedPool, current: &Domain) -> DomainSteps {
+    // The domain stays until the end, but LITE has no managed login.
+    let domain = Domain { managed_login_version: 1, ..current.clone() };
+    let is_downgrade = own.state.tier == Tier::Lite && domain != *current;
+    let delete = Deletion::UserPoolDomain { pool: pool.id.clone(), prefix: current.prefix.clone() };
+    DomainSteps {
+        change: is_downgrade.then_some(Step::UpdateUserPoolDomain { domain }).into_iter().collect(),
+        delete: vec![Step::Delete(delete)],
     }
 }
 
@@ -468,17 +510,42 @@ fn server_changes(desired: &ResourceServer, observed: &ResourceServer) -> Change
     changes
 }
 
-fn plan_clients(desired: &Desired, observed: &Observed) -> Vec<Step> {
+/// The steps of the clients.
+#[derive(Default)]
+struct ClientSteps {
+    /// Creates and updates. They take no way to get tokens from a client.
+    update: Vec<Step>,
+    /// Turns GetClientToken off for clients that get their tokens from a domain now.
+    close: Vec<Step>,
+}
+
+fn plan_clients(desired: &Desired, observed: &Observed) -> ClientSteps {
     let tokens = desired.token_source(observed.pool.as_ref());
-    let step = |client: &Client| {
+    let mut steps = ClientSteps::default();
+    for client in &desired.clients {
         let current = observed.client(client);
         let state = client_state(&desired.owner, client, current, &tokens);
         let client = client.name.clone();
-        let Some(current) = current else { return Some(Step::CreateUserPoolClient { client, state }) };
-        let changes = client_changes(&state, current);
-        (!changes.is_empty()).then(|| Step::UpdateUserPoolClient { id: current.id.clone(), client, state, changes })
-    };
-    desired.clients.iter().filter_map(step).collect()
+        let Some(current) = current else {
+            steps.update.push(Step::CreateUserPoolClient { client, state });
+            continue;
+        };
+        let update = |state: UserPoolClient, changes| {
+            let (id, client) = (current.id.clone(), client.clone());
+            Step::UpdateUserPoolClient { id, client, state, changes }
+        };
+        let by_api = current.auth_flow == Some(AuthFlow::ClientToken);
+        let first = UserPoolClient { auth_flow: if by_api { AuthFlow::ClientToken } else { state.auth_flow }, ..state.clone() };
+        let changes = client_changes(&first, current);
+        if !changes.is_empty() {
+            steps.update.push(update(first.clone(), changes));
+        }
+        if first != state {
+            let change = "GetClientToken off (consumers that still use it get no more tokens)".to_owned();
+            steps.close.push(update(state, vec![change]));
+        }
+    }
+    steps
 }
 
 /// Returns the whole state that a client must have.
@@ -524,8 +591,12 @@ fn client_changes(desired: &UserPoolClient, observed: &ObservedClient) -> Change
             observed.access_token_validity_minutes
         ));
     }
-    if !observed.m2m_only || observed.auth_flow != Some(*auth_flow) {
-        changes.push("settings back to machine-to-machine only".to_owned());
+    match (observed.auth_flow, auth_flow) {
+        (Some(AuthFlow::RefreshToken), AuthFlow::ClientToken) if observed.m2m_only => {
+            changes.push("GetClientToken on".to_owned());
+        }
+        (Some(current), flow) if observed.m2m_only && current == *flow => {}
+        _ => changes.push("settings back to machine-to-machine only".to_owned()),
     }
     changes
 }
@@ -664,9 +735,13 @@ fn document_changes(
         return vec!["value".to_owned()];
     };
     let present = observed.client(client).map(|client| &client.id);
-    let SecretMetadata { token_endpoint, scope, issuer, jwks_uri, user_pool_id, client_name } =
+    let SecretMetadata { token_service, token_endpoint, scope, issuer, jwks_uri, user_pool_id, client_name } =
         desired.secret_metadata(client, &pool.id, &desired.token_source(Some(pool)));
-    [
+    let former = metadata.token_service;
+    let service = (token_service != former).then(|| {
+        format!("token_service {former} -> {token_service} (running consumers must change how they ask for tokens)")
+    });
+    let keys = [
         ("client_id", present == Some(client_id)),
         ("token_endpoint", token_endpoint == metadata.token_endpoint),
         ("scope", scope == metadata.scope),
@@ -677,8 +752,8 @@ fn document_changes(
     ]
     .into_iter()
     .filter(|(_, same)| !same)
-    .map(|(key, _)| key.to_owned())
-    .collect()
+    .map(|(key, _)| key.to_owned());
+    service.into_iter().chain(keys).collect()
 }
 
 /// Tells whether two spellings name the same key. DescribeSecret may show an ARN for a key that was
@@ -687,12 +762,16 @@ pub(super) fn same_key(desired: Option<&str>, observed: Option<&str>) -> bool {
     short_key_id(desired) == short_key_id(observed)
 }
 
-fn plan_verification(desired: &Desired, clients: &[Step], domain: &[Step], also: &BTreeSet<ClientName>) -> Vec<Step> {
+fn plan_verification<'s>(
+    desired: &Desired,
+    clients: impl Iterator<Item = &'s Step>,
+    domain: &[Step],
+    also: &BTreeSet<ClientName>,
+) -> Vec<Step> {
     if !desired.verify_token {
         return Vec::new();
     }
     let changed: BTreeSet<&ClientName> = clients
-        .iter()
         .filter_map(|step| match step {
             Step::CreateUserPoolClient { client, .. } | Step::UpdateUserPoolClient { client, .. } => Some(client),
             _ => None,

@@ -58,7 +58,7 @@ fn observed(desired: &Desired) -> Observed {
             applied: None,
             m2m_only: true,
             created: std::time::Duration::ZERO,
-            domain: Some(own.domain.clone()),
+            domain: own.domain.clone(),
             resource_servers: desired.resource_servers.clone(),
             clients: desired.clients.iter().map(client).collect(),
             foreign: Foreign::default(),

@@ -1,8 +1,8 @@
 //! Builds [`Desired`] from a template's properties, and checks the rules that involve several of them.
 //!
 //! These rules are: the length of derived names, reserved words in the domain, `LITE` without managed login, defaults
-//! that are not valid, names that are declared twice, scopes that are not declared, and a rotation without its
-//! function.
+//! that are not valid, names that are declared twice, scopes that are not declared, a rotation without its function, and
+//! a domain although tokens come from the API.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -13,12 +13,12 @@ use super::{
     reader::{Fields, Reader, quoted},
     rules::TextRule,
     table::{
-        ACCESS_TOKEN_VALIDITY_MINUTES, ALLOWED_OAUTH_SCOPES, CLIENT_NAME, CLIENTS, COGNITO_M2M, DEFAULT_CLIENT_SUFFIX,
+        ACCESS_TOKEN_VALIDITY_MINUTES, ALLOWED_OAUTH_SCOPES, BY_API, CLIENT_NAME, CLIENTS, COGNITO_M2M, DEFAULT_CLIENT_SUFFIX,
         DEFAULT_RECOVERY_WINDOW_IN_DAYS, DELETION_PROTECTION, DOMAIN_PREFIX, ENVIRONMENT_NAME, LITE_LOGIN_VERSION,
         MANAGED_LOGIN_VERSION, MAX_DOMAIN, MAX_POOL_NAME, MAX_SCOPES_PER_CLIENT, MAX_SHARED_WITH, NO_ROTATION,
         PROJECT_TAG, PROTECTED, Property, RESERVED_DOMAIN_WORDS, RESOURCE_SERVERS, ROTATE_SECRETS, ROTATION_DAYS,
         SCOPE_DESCRIPTION, SCOPE_NAME, SCOPES, SECRET_KMS_KEY_ID, SECRET_NAME, SECRET_NAME_PREFIX,
-        SECRET_RECOVERY_WINDOW_IN_DAYS, SERVER_IDENTIFIER, SERVER_NAME, SHARED_WITH_STACKS, TAGS, USER_POOL_ID,
+        SECRET_RECOVERY_WINDOW_IN_DAYS, SERVER_IDENTIFIER, SERVER_NAME, SHARED_WITH_STACKS, TAGS, TOKEN_SERVICE, USER_POOL_ID,
         USER_POOL_NAME_PREFIX, USER_POOL_TIER, VERIFY_TOKEN,
     },
 };
@@ -77,7 +77,7 @@ fn read_pool_resource(
     let environment = reader.read(fields, &ENVIRONMENT_NAME)?;
     let secret_tags = read_tags(reader, fields, &environment, &owner)?;
     let state = read_pool(reader, fields, &environment, &secret_tags)?;
-    let domain = read_domain(reader, fields, &environment, state.tier)?;
+    let domain = read_token_source(reader, fields, &environment, state.tier)?;
     let resource_servers = read_resource_servers(reader, fields);
     let secret_prefix = read_secret_prefix(reader, fields, &state.name);
     let clients = read_clients(reader, fields, &state.name, secret_prefix.as_deref(), &resource_servers);
@@ -140,6 +140,22 @@ fn read_tags(reader: &mut Reader, fields: &Fields, environment: &str, owner: &Ow
     debug_assert_eq!(tags.len(), TAGS.rule.ours());
     tags.extend(reader.read(fields, &TAGS)?);
     Some(tags)
+}
+
+/// Reads where the clients get their tokens: the domain, or nothing if by API. Returns `None` after a violation.
+fn read_token_source(reader: &mut Reader, fields: &Fields, environment: &str, tier: Tier) -> Option<Option<Domain>> {
+    if reader.read(fields, &TOKEN_SERVICE)? != BY_API {
+        return read_domain(reader, fields, environment, tier).map(Some);
+    }
+    if fields.has(&DOMAIN_PREFIX) {
+        reader.refuse(
+            fields.path(&DOMAIN_PREFIX),
+            format!("must be left out if {} is {BY_API}, because the pool has no domain", TOKEN_SERVICE.name),
+        );
+    }
+    // It has no effect, but it must be valid.
+    reader.read(fields, &MANAGED_LOGIN_VERSION)?;
+    Some(None)
 }
 
 fn read_domain(reader: &mut Reader, fields: &Fields, environment: &str, tier: Tier) -> Option<Domain> {

@@ -32,7 +32,6 @@ fn of_pool(desired: &Desired, own: &OwnPool, reconciled: &Reconciled) -> Data {
         ("Issuer", endpoints.issuer(pool)),
         ("JwksUri", endpoints.jwks_uri(pool)),
         ("DiscoveryUrl", endpoints.discovery_url(pool)),
-        ("Domain", endpoints.host(&own.domain)),
         ("TokenEndpoint", endpoints.token_endpoint(tokens)),
         ("ClientId", first.map(id).unwrap_or_default()),
         ("ClientSecretArn", first.map(arn).unwrap_or_default()),
@@ -50,7 +49,10 @@ fn of_pool(desired: &Desired, own: &OwnPool, reconciled: &Reconciled) -> Data {
         })
         .collect();
     let names: Vec<_> = of_clients.iter().map(|(name, _)| name.clone()).collect();
+    // A pool whose clients get their tokens by API has none.
+    let domain = own.domain.iter().map(|domain| ("Domain".to_owned(), endpoints.host(domain)));
     data(fixed)
+        .and(domain)
         .and(of_clients)
         .may_leave_out(names)
         // Only huge stacks get here. A response without these attributes is better than none.

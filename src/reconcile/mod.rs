@@ -300,7 +300,7 @@ fn late(desired: &Desired, observed: &Observed, pool: &ObservedPool) -> Outcome 
         client_ids: BTreeMap::new(),
         secret_arns: BTreeMap::new(),
         verification: Verification::Skipped,
-        tokens: desired.token_source(Some(pool)),
+        tokens: TokenSource::Api,
     };
     let mut clients = Vec::new();
     for client in &pool.clients {
@@ -321,14 +321,16 @@ fn late(desired: &Desired, observed: &Observed, pool: &ObservedPool) -> Outcome 
     let place = |name: &ClientName| desired.clients.iter().position(|client| client.name == *name);
     clients.sort_by_key(|client| (place(&client.name).unwrap_or(usize::MAX), client.name.clone()));
     let present_pool = match &desired.pool {
-        DesiredPool::Own(own) => DesiredPool::Own(OwnPool {
+        DesiredPool::Own(_) => DesiredPool::Own(OwnPool {
             state: pool.state.clone(),
-            domain: pool.domain.clone().unwrap_or_else(|| own.domain.clone()),
+            // What the late event declares says less about the pool than the pool itself.
+            domain: pool.domain.clone(),
         }),
         DesiredPool::Shared(id) => DesiredPool::Shared(id.clone()),
     };
     let present =
         Desired { pool: present_pool, resource_servers: pool.resource_servers.clone(), clients, ..desired.clone() };
+    reconciled.tokens = present.token_source(Some(pool));
     Outcome::Late { present: Box::new(present), reconciled }
 }
 

@@ -123,12 +123,16 @@ async fn find_for_create<S: Services>(
 ) -> Result<Found, AwsError> {
     let (pools, prefix, secrets) = future::try_join3(
         pools_of_create(aws, &desired.owner, &own.state.name),
-        aws.services.pools.describe_user_pool_domain(&own.domain.prefix),
+        holder_of_prefix(aws, own),
         observe_secrets(aws, desired, &Target::Create, former_secrets),
     )
     .await?;
-    let pools = with_holder_of_prefix(aws, &desired.owner, pools, prefix.as_ref()).await?;
-    let (chosen, surplus_pools) = choose_pool(pools, prefix.as_ref());
+    let decided = match &own.domain {
+        Some(_) => prefix.as_ref().map(|prefix| prefix.pool.clone()),
+        None => secrets.pool_of_first(desired).cloned(),
+    };
+    let pools = with_decided_pool(aws, &desired.owner, pools, decided.as_ref()).await?;
+    let (chosen, surplus_pools) = choose_pool(pools, decided.as_ref());
     let pool = match chosen {
         Some(pool) => {
             let (resource_servers, clients) =
@@ -151,13 +155,21 @@ async fn find_for_update<S: Services>(
         aws.services.pools.describe_user_pool(id),
         resource_servers(aws, id),
         own_clients(aws, id),
-        aws.services.pools.describe_user_pool_domain(&own.domain.prefix),
+        holder_of_prefix(aws, own),
         observe_secrets(aws, desired, &Target::Update(ResourceId::Pool(id.clone())), former_secrets),
     )
     .await?;
     let pool = pool.filter(|pool| desired.owner.owns(&pool.state.tags));
     let pool = pool.map(|pool| PoolContents { pool, resource_servers, clients });
     Ok(Found { pool, prefix, secrets, ..Found::default() })
+}
+
+/// Reads who has the declared prefix, if one is declared.
+async fn holder_of_prefix<S: Services>(aws: &Aws<'_, S>, own: &OwnPool) -> Result<Option<DomainDescription>, AwsError> {
+    match &own.domain {
+        Some(domain) => aws.services.pools.describe_user_pool_domain(&domain.prefix).await,
+        None => Ok(None),
+    }
 }
 
 /// Separates the secret values from what may be printed, and what is ours from what is not. Reads what only the
@@ -180,7 +192,8 @@ async fn put_together<S: Services>(
     let pool = match pool {
         None => None,
         Some(PoolContents { pool, resource_servers, clients: described }) => {
-            let domain = pool_domain(aws, &pool, desired.own_pool().map(|own| &*own.domain.prefix), prefix).await?;
+            let declared = desired.own_pool().and_then(|own| own.domain.as_ref());
+            let domain = pool_domain(aws, &pool, declared.map(|domain| &*domain.prefix), prefix).await?;
             let mut clients = Vec::new();
             for (client, secret) in described.ours {
                 credentials.described.extend(secret.map(|secret| (client.id.clone(), secret)));
@@ -333,34 +346,34 @@ async fn pools_named<S: Services>(aws: &Aws<'_, S>, name: Option<&str>) -> Resul
     Ok(described.into_iter().flatten().collect())
 }
 
-/// Adds the pool that holds the prefix, if it is ours and not listed yet: a second delivery of the event
+/// Adds the pool that a unique name belongs to, if it is ours and not listed yet: a second delivery of the event
 /// may have created it meanwhile.
-pub(super) async fn with_holder_of_prefix<S: Services>(
+pub(super) async fn with_decided_pool<S: Services>(
     aws: &Aws<'_, S>,
     owner: &Owner,
     mut pools: Vec<UserPoolDescription>,
-    prefix: Option<&DomainDescription>,
+    decided: Option<&PoolId>,
 ) -> Result<Vec<UserPoolDescription>, AwsError> {
-    if let Some(prefix) = prefix
-        && !pools.iter().any(|pool| pool.id == prefix.pool)
+    if let Some(decided) = decided
+        && !pools.iter().any(|pool| pool.id == *decided)
     {
-        let holder = aws.services.pools.describe_user_pool(&prefix.pool).await?;
-        pools.extend(holder.filter(|pool| owner.owns(&pool.state.tags)));
+        let found = aws.services.pools.describe_user_pool(decided).await?;
+        pools.extend(found.filter(|pool| owner.owns(&pool.state.tags)));
     }
     Ok(pools)
 }
 
-/// Chooses which of several pools with our tags stays: the one that holds the desired prefix, then one
-/// with any domain, then the oldest. Only one pool can hold a prefix, so two concurrent runs end with the
-/// same choice: the run that fails to get the prefix observes again.
+/// Chooses which of several pools with our tags stays: the one that a unique name belongs to, then one with any
+/// domain, then the oldest. The name is the desired prefix, or else that of the first client's secret. Only one pool
+/// can have it, so two concurrent runs end with the same choice: the run that fails to get the name observes again.
 fn choose_pool(
     mut pools: Vec<UserPoolDescription>,
-    prefix: Option<&DomainDescription>,
+    decided: Option<&PoolId>,
 ) -> (Option<UserPoolDescription>, Vec<PoolId>) {
-    let holds_prefix = |pool: &UserPoolDescription| prefix.is_some_and(|prefix| prefix.pool == pool.id);
+    let is_decided = |pool: &UserPoolDescription| decided == Some(&pool.id);
     pools.sort_by(|a, b| {
-        (!holds_prefix(a), a.domain.is_none())
-            .cmp(&(!holds_prefix(b), b.domain.is_none()))
+        (!is_decided(a), a.domain.is_none())
+            .cmp(&(!is_decided(b), b.domain.is_none()))
             .then(a.created.cmp(&b.created))
             .then(a.id.cmp(&b.id))
     });
@@ -434,6 +447,17 @@ pub(super) struct FoundSecrets {
     found: BTreeMap<SecretId, ObservedSecret>,
     recorded: HashMap<ClientId, Secret<String>>,
     versions: HashMap<SecretId, String>,
+}
+
+impl FoundSecrets {
+    /// Returns the pool that the first client's secret names, or else the next one's.
+    fn pool_of_first(&self, desired: &Desired) -> Option<&PoolId> {
+        let mut secrets = desired.clients.iter().filter_map(|client| self.found.get(&client.secret_name));
+        secrets.find_map(|secret| {
+            let document = secret.document.as_ref().filter(|_| secret.ownership == Ownership::Ours)?;
+            Some(&document.metadata.user_pool_id)
+        })
+    }
 }
 
 pub(super) async fn observe_secrets<S: Services>(

@@ -28,10 +28,11 @@ use crate::{
 /// a client, but only one of them can write the version. The other is refused, observes again, and finds
 /// the first one's client in the secret.
 pub(super) fn version_token(name: &SecretId, current: Option<&str>, metadata: &SecretMetadata) -> String {
-    let SecretMetadata { token_endpoint, scope, issuer, jwks_uri, user_pool_id, client_name } = metadata;
+    let SecretMetadata { token_service, token_endpoint, scope, issuer, jwks_uri, user_pool_id, client_name } = metadata;
     let parts = [
         name.as_str(),
         current.unwrap_or_default(),
+        token_service.as_str(),
         token_endpoint,
         scope,
         issuer,

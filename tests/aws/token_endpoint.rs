@@ -19,7 +19,7 @@ use crate::{
     signing::{SigningKey, with},
     support::{
         BASIC, CLIENT_ID, CLIENT_SECRET, JWKS_PATH, Scripted, TOKEN_PATH, Turn, assert_shows_no_secret, client_id,
-        client_secret, header, metadata, nobody,
+        client_secret, header, metadata, nobody, sdk_config,
     },
 };
 
@@ -41,7 +41,7 @@ fn key_set() -> Value {
 }
 
 fn oauth() -> TokenClient {
-    TokenClient::new(Http::default())
+    TokenClient::new(&sdk_config("http://localhost:1"), &Http::default())
 }
 
 fn expected_at(token_uri: &str, jwks_uri: &str) -> ExpectedToken {

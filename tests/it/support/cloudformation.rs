@@ -12,7 +12,7 @@ use cognito_m2m::{
     cfn::{Deliver, ResponseUrl},
     clock::Deadline,
     model::{
-        Applied, Client, ClientId, Desired, Endpoints, Owner, ProviderConfig, ResourceType, RotationRecord,
+        Applied, AuthFlow, Client, ClientId, Desired, Endpoints, Owner, ProviderConfig, ResourceType, RotationRecord,
         ownership::MAX_TAGS,
     },
     provider::{Provider, handle},
@@ -271,6 +271,8 @@ pub fn assert_is(stack: &Stack, properties: &Value) {
     for client in &desired.clients {
         let (client_id, found) = pool.clients.iter().find(|(_, found)| found.client.name == client.name).unwrap();
         assert!(found.m2m_only);
+        let by_api = desired.own_pool().unwrap().domain.is_none();
+        assert_eq!(found.client.auth_flow, if by_api { AuthFlow::ClientToken } else { AuthFlow::RefreshToken });
         assert_eq!(
             (&found.client.scopes, found.client.access_token_validity_minutes),
             (&client.scopes, client.access_token_validity_minutes)
@@ -293,7 +295,7 @@ pub fn assert_pool_is(pool: &FakePool, desired: &Desired) {
     assert_eq!(Applied::take(&mut state.tags).is_some(), has_room, "a note says what was applied");
     assert_eq!(state, own.state);
     assert!(pool.m2m_only, "machine-to-machine and nothing else");
-    assert_eq!(pool.domain.as_ref().map(|held| &held.domain), Some(&own.domain));
+    assert_eq!(pool.domain.as_ref().map(|held| &held.domain), own.domain.as_ref());
     let servers: Vec<_> = pool.servers.values().cloned().collect();
     let mut wanted = desired.resource_servers.clone();
     wanted.sort_by(|a, b| a.identifier.cmp(&b.identifier));

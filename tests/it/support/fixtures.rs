@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use cognito_m2m::{
     model::{
-        AuthFlow, ClientId, ClientName, Domain, Owner, PoolId, ResourceServer, Scope, SecretId, Tags, Tier, UserPool,
-        UserPoolClient, desired::SecretMetadata,
+        AuthFlow, ClientId, ClientName, Domain, Owner, PoolId, ResourceServer, Scope, SecretId, Tags, Tier, TokenService,
+        UserPool, UserPoolClient, desired::SecretMetadata,
     },
     ports::{SecretDocument, UserPools},
     redact::Secret,
@@ -99,6 +99,7 @@ pub fn document(value: &str) -> SecretDocument {
         client_id: ClientId::from("id"),
         client_secret: Secret::new(value.to_owned()),
         metadata: SecretMetadata {
+            token_service: TokenService::OAuth2,
             token_endpoint: String::new(),
             scope: "orders/read orders/write".to_owned(),
             issuer: String::new(),
