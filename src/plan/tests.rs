@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 
 use super::{diff::same_key, *};
 use crate::model::{
-    AuthFlow, Client, ClientId, ClientName, Desired, Digest, Endpoints, Owner, Ownership, PoolId, ProviderConfig,
+    AuthFlow, Client, ClientId, ClientName, Desired, Digest, Endpoints, Mark, Owner, Ownership, PoolId, ProviderConfig,
     ResourceType, RotationRecord,
     observed::{
-        DeleteObservation, Foreign, Observed, ObservedClient, ObservedDocument, ObservedPool, ObservedSecret,
+        DeleteObservation, Foreign, ListedClient, Observed, ObservedClient, ObservedDocument, ObservedPool, ObservedSecret,
         RemainingPool,
     },
 };
@@ -32,7 +32,7 @@ fn observed(desired: &Desired) -> Observed {
         mark: client.mark.clone(),
         scopes: client.scopes.clone(),
         access_token_validity_minutes: client.access_token_validity_minutes,
-        auth_flow: Some(AuthFlow::RefreshToken),
+        auth_flow: Some(if own.domain.is_some() { AuthFlow::RefreshToken } else { AuthFlow::ClientToken }),
         m2m_only: true,
     };
     let secret = |client: &Client| ObservedSecret {
@@ -149,6 +149,46 @@ fn a_downgrade_gives_managed_login_up_first_also_with_a_new_prefix() {
 }
 
 #[test]
+fn a_switch_to_the_api_says_so_and_deletes_the_domain_last() {
+    let (domain, api) = (desired(&json!({})), desired(&json!({ "TokenService": "API", "DeletionProtection": "ACTIVE" })));
+    assert_snapshot!(shown(&api, &observed(&domain)), @"");
+}
+
+#[test]
+fn a_switch_to_a_domain_creates_it_first_and_turns_the_api_off_last() {
+    let (domain, api) = (desired(&json!({})), desired(&json!({ "TokenService": "API" })));
+    assert_snapshot!(shown(&domain, &observed(&api)), @"");
+    // What else changes about a client does not wait.
+    let shorter = json!({ "Clients": [{ "ClientName": "machine-to-machine-dev-client", "AccessTokenValidityMinutes": 5 }] });
+    assert_snapshot!(shown(&desired(&shorter), &observed(&api)), @"");
+}
+
+#[test]
+fn a_switch_to_the_api_and_to_the_lesser_tier_gives_managed_login_up_first() {
+    let (domain, lite) = (desired(&json!({})), desired(&json!({ "TokenService": "API", "UserPoolTier": "LITE" })));
+    assert_snapshot!(shown(&lite, &observed(&domain)), @"");
+}
+
+#[test]
+fn a_switch_is_refused_while_others_use_the_pool_and_a_missing_domain_is_put_back() {
+    let (domain, api) = (desired(&json!({})), desired(&json!({ "TokenService": "API" })));
+    let shared = |desired: &Desired| {
+        let mut observed = observed(desired);
+        let theirs = ListedClient { id: "their-id".into(), name: "theirs".into(), mark: Some(Mark::of(&desired.owner)) };
+        observed.pool.as_mut().unwrap().foreign.clients.push(theirs);
+        observed
+    };
+    for (to, from) in [(&api, &domain), (&domain, &api)] {
+        let refusal = plan(to, &shared(from), &occasion(&BTreeSet::new())).unwrap_err().to_string();
+        assert!(refusal.contains("client theirs") && refusal.contains("A change of TokenService"), "{refusal}");
+    }
+    let mut without = shared(&domain);
+    without.pool.as_mut().unwrap().domain = None;
+    assert!(shown(&domain, &without).contains("CreateUserPoolDomain"));
+    assert_eq!(shown(&api, &shared(&api)), "");
+}
+
+#[test]
 fn second_clients_and_pools_of_one_name_go_and_the_secret_says_which() {
     let desired = desired(&json!({}));
     let mut observed = observed(&desired);
@@ -254,6 +294,7 @@ fn a_digest_covers_what_aws_stores_in_any_order() {
     for other in [
         json!({ "EnvironmentName": "b" }),
         json!({ "DomainPrefix": "b" }),
+        json!({ "TokenService": "API" }),
         json!({ "UserPoolTier": "PLUS" }),
         json!({ "DeletionProtection": "ACTIVE" }),
         json!({ "Tags": { "a": "b" } }),
