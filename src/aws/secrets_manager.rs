@@ -14,8 +14,8 @@ use super::{
 };
 use crate::{
     model::{
-        ClientId, ClientName, Owner, PoolId, Rotation, SecretId, Tags, TokenService, desired::SecretMetadata, observed::FormerClient,
-        ownership::STACK_ID_TAG,
+        ClientId, ClientName, Owner, PoolId, Rotation, SecretId, Tags, TokenService, desired::SecretMetadata,
+        observed::FormerClient, ownership::STACK_ID_TAG,
     },
     ports::{
         AWSCURRENT, AwsError, ErrorKind, NewSecret, Page, Result, SecretChange, SecretDescription, SecretDocument,

@@ -535,7 +535,8 @@ fn plan_clients(desired: &Desired, observed: &Observed) -> ClientSteps {
             Step::UpdateUserPoolClient { id, client, state, changes }
         };
         let by_api = current.auth_flow == Some(AuthFlow::ClientToken);
-        let first = UserPoolClient { auth_flow: if by_api { AuthFlow::ClientToken } else { state.auth_flow }, ..state.clone() };
+        let first =
+            UserPoolClient { auth_flow: if by_api { AuthFlow::ClientToken } else { state.auth_flow }, ..state.clone() };
         let changes = client_changes(&first, current);
         if !changes.is_empty() {
             steps.update.push(update(first.clone(), changes));

@@ -10,8 +10,8 @@ use crate::model::{
     AuthFlow, Client, ClientId, ClientName, Desired, Digest, Endpoints, Mark, Owner, Ownership, PoolId, ProviderConfig,
     ResourceType, RotationRecord,
     observed::{
-        DeleteObservation, Foreign, ListedClient, Observed, ObservedClient, ObservedDocument, ObservedPool, ObservedSecret,
-        RemainingPool,
+        DeleteObservation, Foreign, ListedClient, Observed, ObservedClient, ObservedDocument, ObservedPool,
+        ObservedSecret, RemainingPool,
     },
 };
 
@@ -150,23 +150,61 @@ fn a_downgrade_gives_managed_login_up_first_also_with_a_new_prefix() {
 
 #[test]
 fn a_switch_to_the_api_says_so_and_deletes_the_domain_last() {
-    let (domain, api) = (desired(&json!({})), desired(&json!({ "TokenService": "API", "DeletionProtection": "ACTIVE" })));
-    assert_snapshot!(shown(&api, &observed(&domain)), @"");
+    let (domain, api) =
+        (desired(&json!({})), desired(&json!({ "TokenService": "API", "DeletionProtection": "ACTIVE" })));
+    assert_snapshot!(shown(&api, &observed(&domain)), @r"
+    UpdateUserPoolClient machine-to-machine-dev-client: GetClientToken on
+    ---
+    UpdateSecret machine-to-machine-dev/machine-to-machine-dev-client: token_service oauth2 -> GetClientToken (running consumers must change how they ask for tokens), token_endpoint
+    VerifyToken machine-to-machine-dev-client
+    ---
+    DeleteUserPoolDomain m2m-rubicon-dev
+    ---
+    UpdateUserPool machine-to-machine-dev: deletion protection on
+    ");
 }
 
 #[test]
 fn a_switch_to_a_domain_creates_it_first_and_turns_the_api_off_last() {
     let (domain, api) = (desired(&json!({})), desired(&json!({ "TokenService": "API" })));
-    assert_snapshot!(shown(&domain, &observed(&api)), @"");
+    assert_snapshot!(shown(&domain, &observed(&api)), @r"
+    CreateUserPoolDomain m2m-rubicon-dev (managed login version 2)
+    ---
+    UpdateSecret machine-to-machine-dev/machine-to-machine-dev-client: token_service GetClientToken -> oauth2 (running consumers must change how they ask for tokens), token_endpoint
+    VerifyToken machine-to-machine-dev-client
+    ---
+    UpdateUserPoolClient machine-to-machine-dev-client: GetClientToken off (consumers that still use it get no more tokens)
+    ");
     // What else changes about a client does not wait.
-    let shorter = json!({ "Clients": [{ "ClientName": "machine-to-machine-dev-client", "AccessTokenValidityMinutes": 5 }] });
-    assert_snapshot!(shown(&desired(&shorter), &observed(&api)), @"");
+    let shorter =
+        json!({ "Clients": [{ "ClientName": "machine-to-machine-dev-client", "AccessTokenValidityMinutes": 5 }] });
+    assert_snapshot!(shown(&desired(&shorter), &observed(&api)), @r"
+    CreateUserPoolDomain m2m-rubicon-dev (managed login version 2)
+    ---
+    UpdateUserPoolClient machine-to-machine-dev-client: access token validity 60 -> 5 minutes
+    ---
+    UpdateSecret machine-to-machine-dev/machine-to-machine-dev-client: token_service GetClientToken -> oauth2 (running consumers must change how they ask for tokens), token_endpoint
+    VerifyToken machine-to-machine-dev-client
+    ---
+    UpdateUserPoolClient machine-to-machine-dev-client: GetClientToken off (consumers that still use it get no more tokens)
+    ");
 }
 
 #[test]
 fn a_switch_to_the_api_and_to_the_lesser_tier_gives_managed_login_up_first() {
     let (domain, lite) = (desired(&json!({})), desired(&json!({ "TokenService": "API", "UserPoolTier": "LITE" })));
-    assert_snapshot!(shown(&lite, &observed(&domain)), @"");
+    assert_snapshot!(shown(&lite, &observed(&domain)), @r"
+    UpdateUserPoolDomain m2m-rubicon-dev: managed login version 1
+    ---
+    UpdateUserPool machine-to-machine-dev: tier ESSENTIALS -> LITE
+    ---
+    UpdateUserPoolClient machine-to-machine-dev-client: GetClientToken on
+    ---
+    UpdateSecret machine-to-machine-dev/machine-to-machine-dev-client: token_service oauth2 -> GetClientToken (running consumers must change how they ask for tokens), token_endpoint
+    VerifyToken machine-to-machine-dev-client
+    ---
+    DeleteUserPoolDomain m2m-rubicon-dev
+    ");
 }
 
 #[test]
@@ -174,7 +212,8 @@ fn a_switch_is_refused_while_others_use_the_pool_and_a_missing_domain_is_put_bac
     let (domain, api) = (desired(&json!({})), desired(&json!({ "TokenService": "API" })));
     let shared = |desired: &Desired| {
         let mut observed = observed(desired);
-        let theirs = ListedClient { id: "their-id".into(), name: "theirs".into(), mark: Some(Mark::of(&desired.owner)) };
+        let theirs =
+            ListedClient { id: "their-id".into(), name: "theirs".into(), mark: Some(Mark::of(&desired.owner)) };
         observed.pool.as_mut().unwrap().foreign.clients.push(theirs);
         observed
     };

@@ -194,7 +194,6 @@ fn lite_without_managed_login() -> Value {
     })
 }
 
-
 /// A hyphen joins the two parts of the domain, so a word of the domain is a word of one of them.
 fn domain_without_reserved_words() -> Value {
     let service = TOKEN_SERVICE.name;

@@ -10,8 +10,7 @@ use super::{
     name_stacks,
     notes::note_name,
     observe::{
-        created_pools, is_orphan, list_clients, look_again, our_pools, resource_servers, secrets_of,
-        with_decided_pool,
+        created_pools, is_orphan, list_clients, look_again, our_pools, resource_servers, secrets_of, with_decided_pool,
     },
     phases::{self, MAX_CONCURRENT},
     rounds::Rounds,

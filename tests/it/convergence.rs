@@ -21,9 +21,13 @@ fn servers() -> impl Strategy<Value = Vec<Server>> {
 
 /// All properties but the servers and clients.
 fn settings() -> impl Strategy<Value = Value> {
-    (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>(), 0..3_usize, any::<bool>()).prop_map(
+    (0..3_usize, any::<bool>(), any::<bool>(), any::<bool>(), 0..3_usize, any::<bool>()).prop_map(
         |(domain, prefix, key, tag, tier, zero)| {
-            let mut properties = json!({ "DomainPrefix": if domain { "one" } else { "two" } });
+            let mut properties = match domain {
+                0 => json!({ "TokenService": "API" }),
+                1 => json!({ "DomainPrefix": "one" }),
+                _ => json!({ "DomainPrefix": "two" }),
+            };
             let mut set = |name: &str, value: Value| properties[name] = value;
             if prefix {
                 set("SecretNamePrefix", json!("other"));

@@ -16,8 +16,8 @@ use crate::support::{
     CfnResponse, FakeAws, Fault, Session, Stack, assert_is, assert_no_complaints, assert_nothing_left,
     cloudformation::assert_pool_is,
     fixtures::{
-        ADOPTEE, INVENTED_ID, add_adoptee, add_foreign_things, foreign_things, large, large_changed, member_client,
-        member_server, platform, with,
+        ADOPTEE, INVENTED_ID, add_adoptee, add_foreign_things, foreign_things, large, large_by_api, large_changed,
+        member_client, member_server, platform, with,
     },
     new_stack,
 };
@@ -154,7 +154,48 @@ fn scenarios() -> Vec<Scenario> {
             ..Scenario::new("a rollback over a broken client", broken_client, Request::Rollback, large())
         },
         Scenario::new("a Create while lists and tags lag", lagging_account, Request::Create, large()),
+        Scenario::new("a Create by API", by_api_account, Request::Create, large_by_api()),
+        Scenario::new(
+            "a switch from a domain to the API",
+            || Box::pin(async { switching(&large()).await }),
+            Request::Update,
+            large_by_api(),
+        ),
+        Scenario {
+            old: large_by_api(),
+            ..Scenario::new(
+                "a switch from the API to a domain",
+                || Box::pin(async { switching(&large_by_api()).await }),
+                Request::Update,
+                large(),
+            )
+        },
+        Scenario::new(
+            "a Delete by API",
+            || Box::pin(async { switching(&large_by_api()).await }),
+            Request::Delete,
+            large_by_api(),
+        ),
     ]
+}
+
+/// An account in which GetClientToken learns of a new client's flow late.
+fn by_api_account() -> SetUp {
+    Box::pin(async {
+        let stack = account();
+        stack.world().behavior.flow_lags = Duration::from_secs(3);
+        (stack, None)
+    })
+}
+
+/// A stack whose consumers ask in the way that their secret says.
+async fn switching(properties: &Value) -> (Stack, Option<String>) {
+    let (stack, _) = by_api_account().await;
+    let id = stack.create(properties).await.good().physical_id().to_owned();
+    tokio::time::advance(Duration::from_mins(10)).await;
+    stack.world().consumers.at_work = true;
+    stack.world().consumers.ask_as_told = true;
+    (stack, Some(id))
 }
 
 /// A stack that an Update has changed and another one has changed back. The first comes again.

@@ -30,4 +30,5 @@ mod rotation;
 mod schema;
 mod shared_pool;
 mod support;
+mod token_service;
 mod verification;

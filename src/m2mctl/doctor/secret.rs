@@ -81,9 +81,10 @@ fn token(metadata: &SecretMetadata, result: Result<(), TokenError>) -> Finding {
         TokenService::OAuth2 => {
             ("invalid_client", "DNS may know a new domain only after a minute. Otherwise check proxies and firewalls.")
         }
-        TokenService::GetClientToken => {
-            ("Invalid client or secret", "Check proxies, firewalls, and the VPC endpoint for cognito-idp if there is one.")
-        }
+        TokenService::GetClientToken => (
+            "Invalid client or secret",
+            "Check proxies, firewalls, and the VPC endpoint for cognito-idp if there is one.",
+        ),
     };
     match result {
         Ok(()) => Finding::new(Severity::Ok, subject, "is given; signature, issuer and scopes are right"),

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use cognito_m2m::{
     model::{
-        AuthFlow, ClientId, ClientName, Domain, Owner, PoolId, ResourceServer, Scope, SecretId, Tags, Tier, TokenService,
-        UserPool, UserPoolClient, desired::SecretMetadata, ownership::SHARED_WITH_TAG,
+        AuthFlow, ClientId, ClientName, Domain, Owner, PoolId, ResourceServer, Scope, SecretId, Tags, Tier,
+        TokenService, UserPool, UserPoolClient, desired::SecretMetadata, ownership::SHARED_WITH_TAG,
     },
     ports::{SecretDocument, UserPools},
     redact::Secret,

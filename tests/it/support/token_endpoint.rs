@@ -34,7 +34,8 @@ impl World {
 
     /// Looks up the host of a token endpoint. Returns whether the resolver knows it.
     pub(super) fn look_up(&mut self, token_endpoint: &str) -> bool {
-        if !self.behavior.domain_dns {
+        // Only a domain's name is new; the API's is not.
+        if !self.behavior.domain_dns || token_endpoint == endpoints().token_endpoint(&TokenSource::Api) {
             return true;
         }
         if self.missing_until.get(token_endpoint).is_some_and(|until| Instant::now() < *until) {
@@ -71,8 +72,8 @@ impl World {
     /// pool with a domain and for one without.
     fn check_flow(&self, expected: &ExpectedToken) -> Result<(), TokenError> {
         let Some((_, client)) = self.expected_client(expected) else { return Ok(()) };
-        let has_flow = client.client.auth_flow == AuthFlow::ClientToken
-            && client.flow_since.elapsed() >= self.behavior.flow_lags;
+        let has_flow =
+            client.client.auth_flow == AuthFlow::ClientToken && client.flow_since.elapsed() >= self.behavior.flow_lags;
         if has_flow || expected.metadata.token_service == TokenService::OAuth2 {
             return Ok(());
         }
@@ -91,7 +92,7 @@ impl World {
     }
 
     fn verify_token(&mut self, expected: &ExpectedToken, secret: &Secret<String>) -> Result<(), TokenError> {
-        if expected.metadata.token_service == TokenService::OAuth2 && !self.look_up(&expected.metadata.token_endpoint) {
+        if !self.look_up(&expected.metadata.token_endpoint) {
             return Err(unreachable());
         }
         match self.behavior.token_endpoint {
@@ -108,10 +109,8 @@ impl World {
     }
 
     fn accepts_secret(&mut self, expected: &ExpectedToken, secret: &Secret<String>) -> Result<bool, TokenError> {
-        let is_served =
-            self.pools.get(&expected.metadata.user_pool_id).is_some_and(|pool| self.serves(pool, expected));
-        let by_domain = expected.metadata.token_service == TokenService::OAuth2;
-        if !is_served || (by_domain && !self.look_up(&expected.metadata.token_endpoint)) {
+        let is_served = self.pools.get(&expected.metadata.user_pool_id).is_some_and(|pool| self.serves(pool, expected));
+        if !is_served || !self.look_up(&expected.metadata.token_endpoint) {
             return Err(unreachable());
         }
         self.check_flow(expected)?;
@@ -194,7 +193,8 @@ mod tests {
         expected.metadata.token_service = TokenService::GetClientToken;
         expected.metadata.token_endpoint = "https://cognito-idp.us-east-1.amazonaws.com/".to_owned();
         let says_flow = async |aws: &FakeAws, expected: &ExpectedToken| {
-            let refusals = [aws.verify(expected, &secret).await.unwrap_err(), aws.accepts(expected, &secret).await.unwrap_err()];
+            let refusals =
+                [aws.verify(expected, &secret).await.unwrap_err(), aws.accepts(expected, &secret).await.unwrap_err()];
             refusals.iter().all(|refusal| refusal.to_string().contains("ALLOW_CLIENT_TOKEN_AUTH"))
         };
         assert!(says_flow(&aws, &expected).await, "the flow is off");
@@ -202,7 +202,9 @@ mod tests {
         aws.world().behavior.flow_lags = LAG;
         let (pool, id) = (expected.metadata.user_pool_id.clone(), expected.client_id.clone());
         let client = aws.world().pools[&pool].clients[&id].client.clone();
-        aws.update_user_pool_client(&pool, &id, &UserPoolClient { auth_flow: AuthFlow::ClientToken, ..client }).await.unwrap();
+        aws.update_user_pool_client(&pool, &id, &UserPoolClient { auth_flow: AuthFlow::ClientToken, ..client })
+            .await
+            .unwrap();
         assert!(says_flow(&aws, &expected).await, "the flow is not known yet");
         tokio::time::advance(LAG).await;
         assert_eq!(aws.verify(&expected, &secret).await, Ok(()), "beside a domain");
