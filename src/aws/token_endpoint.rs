@@ -355,3 +355,55 @@ fn unreachable(url: &str, why: &str) -> TokenError {
 fn about(url: &str, why: &str) -> String {
     format!("{url}: {why}")
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_config::{BehaviorVersion, Region};
+
+    use super::*;
+    use crate::model::{ClientId, ClientName, desired::SecretMetadata};
+
+    fn expected(pool: &str) -> ExpectedToken {
+        let metadata = SecretMetadata {
+            token_service: TokenService::GetClientToken,
+            token_endpoint: "https://what-the-secret-says/".to_owned(),
+            scope: String::new(),
+            issuer: String::new(),
+            jwks_uri: "https://public/jwks.json".to_owned(),
+            user_pool_id: pool.into(),
+            client_name: ClientName::from("n"),
+        };
+        ExpectedToken { client_id: ClientId::from("c"), metadata }
+    }
+
+    fn client(configure: impl FnOnce(aws_types::sdk_config::Builder) -> aws_types::sdk_config::Builder) -> TokenClient {
+        let config = SdkConfig::builder().behavior_version(BehaviorVersion::latest()).region(Region::new("us-east-1"));
+        TokenClient::new(&configure(config).build(), &Http::default())
+    }
+
+    #[tokio::test]
+    async fn the_api_is_called_where_the_sdk_would_call_it() {
+        let (plain, fips) = (client(|config| config), client(|config| config.use_fips(true)));
+        for (client, pool, url) in [
+            (&plain, "us-east-1_AbC", "https://cognito-idp.us-east-1.amazonaws.com/"),
+            // The secret was read from a replica in another region than the pool's.
+            (&plain, "eu-west-1_AbC", "https://cognito-idp.eu-west-1.amazonaws.com/"),
+            (&plain, "cn-north-1_AbC", "https://cognito-idp.cn-north-1.amazonaws.com.cn/"),
+            (&fips, "us-east-1_AbC", "https://cognito-idp-fips.us-east-1.amazonaws.com/"),
+        ] {
+            assert_eq!(client.api.url(&expected(pool)).await, url);
+            assert_eq!(client.keys_url(&expected(pool)), "https://public/jwks.json");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_interface_endpoint_serves_the_tokens_and_the_keys() {
+        let endpoint = "https://vpce-1-x.cognito-idp.us-east-1.vpce.amazonaws.com";
+        let expected = expected("us-east-1_AbC");
+        for configured in [endpoint.to_owned(), format!("{endpoint}/")] {
+            let client = client(|config| config.endpoint_url(configured));
+            assert_eq!(client.api.url(&expected).await, format!("{endpoint}/"));
+            assert_eq!(client.keys_url(&expected), format!("{endpoint}/us-east-1_AbC/.well-known/jwks.json"));
+        }
+    }
+}

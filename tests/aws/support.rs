@@ -144,6 +144,7 @@ pub fn document_json() -> Value {
     json!({
         "client_id": CLIENT_ID,
         "client_secret": CLIENT_SECRET,
+        "token_service": "oauth2",
         "token_endpoint": "https://m2m-rubicon-dev.auth.us-east-1.amazoncognito.com/oauth2/token",
         "scope": "m2m-client/write m2m-client/read",
         "issuer": "https://cognito-idp.us-east-1.amazonaws.com/us-east-1_AbCdEfGhI",

@@ -23,12 +23,12 @@ use crate::{
     },
 };
 
-static KEY: LazyLock<SigningKey> = LazyLock::new(|| SigningKey::new("key-1"));
+pub static KEY: LazyLock<SigningKey> = LazyLock::new(|| SigningKey::new("key-1"));
 /// Another key under the id of `KEY`.
 static IMPOSTOR: LazyLock<SigningKey> = LazyLock::new(|| SigningKey::new("key-1"));
 
 /// The claims of a good token, as Cognito makes them.
-fn claims() -> Value {
+pub fn claims() -> Value {
     let now = wall_clock().as_secs();
     json!({
         "sub": CLIENT_ID, "token_use": "access", "scope": "m2m-client/read m2m-client/write", "auth_time": now,
@@ -36,7 +36,7 @@ fn claims() -> Value {
     })
 }
 
-fn key_set() -> Value {
+pub fn key_set() -> Value {
     json!({ "keys": [with(KEY.jwk(), &json!({ "kid": "key-0" })), KEY.jwk()] })
 }
 
