@@ -1,6 +1,9 @@
 //! A plan and its steps, as data.
 
-use crate::model::{Client, ClientId, ClientName, Domain, PoolId, ResourceServer, Rotation, SecretId, Tags, UserPool};
+use crate::model::{
+    ClientId, ClientName, Domain, PoolId, ResourceServer, Rotation, SecretId, Tags, UserPool, UserPoolClient,
+    observed::FormerClient,
+};
 
 /// Steps in phases. The steps of one phase are independent of each other and run concurrently. A phase
 /// begins when the one before it has ended.
@@ -41,21 +44,27 @@ pub enum Step {
         server: ResourceServer,
         changes: Changes,
     },
-    DeleteResourceServer {
-        identifier: String,
-    },
 
     CreateUserPoolClient {
-        client: Client,
+        client: ClientName,
+        state: UserPoolClient,
     },
     UpdateUserPoolClient {
         id: ClientId,
-        client: Client,
+        client: ClientName,
+        state: UserPoolClient,
         changes: Changes,
     },
-    DeleteUserPoolClient {
-        id: ClientId,
-        name: ClientName,
+    /// Requests a token with the secret of a client that is to be adopted, for the scopes that it has now.
+    ProveSecret {
+        client: ClientName,
+        scopes: Vec<String>,
+    },
+    /// Records in the secret what an adopted client was before.
+    RecordFormerClient {
+        name: SecretId,
+        client: ClientName,
+        former: FormerClient,
     },
 
     CreateSecret {
@@ -95,9 +104,32 @@ pub enum Step {
 /// The deletions that both a Delete and an Update make.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Deletion {
-    Secret { name: SecretId, recovery_window_in_days: u8 },
-    UserPoolDomain { pool: PoolId, prefix: String },
-    UserPool { id: PoolId },
+    Secret {
+        name: SecretId,
+        recovery_window_in_days: u8,
+    },
+    UserPoolClient {
+        pool: PoolId,
+        id: ClientId,
+        name: ClientName,
+    },
+    /// Gives an adopted client its former name back, instead of deleting it.
+    ReleaseUserPoolClient {
+        pool: PoolId,
+        id: ClientId,
+        state: UserPoolClient,
+    },
+    ResourceServer {
+        pool: PoolId,
+        identifier: String,
+    },
+    UserPoolDomain {
+        pool: PoolId,
+        prefix: String,
+    },
+    UserPool {
+        id: PoolId,
+    },
 }
 
 /// What a step does to the thing it names.
@@ -140,13 +172,22 @@ impl Step {
             | Self::ReplaceUserPoolDomain { .. }
             | Self::UpdateResourceServer { .. }
             | Self::UpdateUserPoolClient { .. }
+            | Self::RecordFormerClient { .. }
             | Self::UpdateSecret { .. }
             | Self::RotateSecret { .. }
             | Self::ScheduleRotation { .. }
             | Self::CancelRotation { .. } => Action::Update,
-            Self::DeleteResourceServer { .. } | Self::DeleteUserPoolClient { .. } | Self::Delete(_) => Action::Delete,
-            Self::VerifyToken { .. } => Action::Verify,
+            Self::Delete(_) => Action::Delete,
+            Self::ProveSecret { .. } | Self::VerifyToken { .. } => Action::Verify,
         }
+    }
+}
+
+impl Plan {
+    /// Tells whether the plan changes anything.
+    #[must_use]
+    pub fn writes(&self) -> bool {
+        self.steps().any(|step| step.action() != Action::Verify)
     }
 }
 

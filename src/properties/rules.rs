@@ -192,6 +192,15 @@ impl Rule for Flag {
 pub(super) struct TextList {
     pub(super) max: usize,
     pub(super) item: TextRule,
+    /// Whether the list may be empty, or have one empty text: that is what a template parameter of the type
+    /// `CommaDelimitedList` becomes if its value is empty.
+    pub(super) may_be_empty: bool,
+}
+
+impl TextList {
+    pub(super) const fn min(&self) -> usize {
+        if self.may_be_empty { 0 } else { 1 }
+    }
 }
 
 impl Rule for TextList {
@@ -199,6 +208,10 @@ impl Rule for TextList {
     type Value = Vec<(String, String)>;
 
     fn read(&self, reader: &mut Reader, path: &str, value: &Value) -> Option<Self::Value> {
+        let is_empty = value.as_array().is_some_and(Vec::is_empty) || is_unset_parameter(value);
+        if self.may_be_empty && is_empty {
+            return Some(Vec::new());
+        }
         let list = reader.list(path, value, self.max)?;
         let mut seen = HashSet::new();
         let mut texts = Vec::new();
@@ -214,8 +227,13 @@ impl Rule for TextList {
     }
 
     fn words(&self) -> String {
-        format!("1 to {} different entries, each {}", self.max, self.item.words())
+        format!("{} to {} different entries, each {}", self.min(), self.max, self.item.words())
     }
+}
+
+/// Tells whether a list is what an empty parameter of the type `CommaDelimitedList` becomes.
+pub(super) fn is_unset_parameter(value: &Value) -> bool {
+    matches!(value.as_array().map(Vec::as_slice), Some([Value::String(text)]) if text.is_empty())
 }
 
 /// A list of 1 to `max` objects.

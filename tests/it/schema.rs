@@ -4,7 +4,7 @@
 use std::{collections::BTreeSet, fs, sync::LazyLock};
 
 use cognito_m2m::{
-    model::{Desired, Owner, ProviderConfig, Violation, Violations},
+    model::{Desired, Owner, ProviderConfig, ResourceType, Violation, Violations},
     properties::{self, rules_outside_schema, schema},
 };
 use jsonschema::Validator;
@@ -16,11 +16,12 @@ use crate::{
     support::cloudformation::config,
 };
 
-static SCHEMA: LazyLock<Validator> = LazyLock::new(|| jsonschema::draft7::new(&schema()).unwrap());
+static SCHEMA: LazyLock<Validator> =
+    LazyLock::new(|| jsonschema::draft7::new(&schema(ResourceType::CognitoM2M)).unwrap());
 
 fn desired(properties: &Value, config: &ProviderConfig) -> Result<Desired, Violations> {
     let owner = Owner { stack_id: "arn:stack".to_owned(), logical_id: "M2M".to_owned() };
-    properties::parse(properties, owner, config)
+    properties::parse(ResourceType::CognitoM2M, properties, owner, config)
 }
 
 /// A rule that a schema cannot state.
@@ -32,7 +33,7 @@ struct Beyond {
 }
 
 /// In the order of [`rules_outside_schema`].
-const BEYOND: [Beyond; 10] = [
+const BEYOND: [Beyond; 12] = [
     Beyond {
         is: |properties, violation| {
             violation.path == "UserPoolNamePrefix" && too_long_with_environment(properties, &violation.path, 128)
@@ -150,6 +151,26 @@ const BEYOND: [Beyond; 10] = [
         is: |_, Violation { path, rule }| path == "RotationDays" && rule.contains("ROTATION_FUNCTION_ARN"),
         examples: || vec![json!({ "RotationDays": 30 })],
     },
+    Beyond {
+        is: |_, Violation { path, rule }| path.ends_with(".Name") && rule.contains("16 hexadecimal digits"),
+        examples: || {
+            let name = "orders @0123456789abcdef";
+            vec![json!({ "ResourceServers": [{ "Identifier": "a", "Name": name, "Scopes": [{ "ScopeName": "b" }] }] })]
+        },
+    },
+    Beyond {
+        is: |_, Violation { path, rule }| {
+            (path == "SharedWithStacks" && rule.starts_with("the entries together"))
+                || (path == "Tags" && rule.contains("SharedWithStacks"))
+        },
+        examples: || {
+            let tags: Map<_, _> = (0..45).map(|number| (format!("key{number}"), json!("value"))).collect();
+            vec![
+                json!({ "SharedWithStacks": [x(120), format!("{}b", x(119)), format!("{}c", x(119))] }),
+                json!({ "SharedWithStacks": ["a"], "Tags": tags }),
+            ]
+        },
+    },
 ];
 
 /// Returns the value at a path such as `Clients[1].ClientName`.
@@ -219,7 +240,7 @@ fn judge(properties: &Value) -> Verdict {
 
 #[test]
 fn it_is_a_schema_of_draft_07() {
-    let schema = schema();
+    let schema = schema(ResourceType::CognitoM2M);
     assert_eq!(schema["$schema"], "http://json-schema.org/draft-07/schema#");
     jsonschema::draft7::meta::validate(&schema).unwrap();
     // The meta-schema does not know all keywords: a misspelled one would have no effect.
@@ -306,8 +327,8 @@ fn the_corpus_is_judged_alike() {
 
 #[test]
 fn each_rule_beyond_the_schema_is_one_and_is_told() {
-    assert_eq!(BEYOND.len(), rules_outside_schema().len());
-    for (rule, says) in BEYOND.iter().zip(rules_outside_schema()) {
+    assert_eq!(BEYOND.len(), rules_outside_schema(ResourceType::CognitoM2M).len());
+    for (rule, says) in BEYOND.iter().zip(rules_outside_schema(ResourceType::CognitoM2M)) {
         for properties in (rule.examples)() {
             assert!(SCHEMA.is_valid(&properties), "{says}: it is not beyond the schema: {properties:.300}");
             let config = if says.starts_with("`RotationDays`") {
@@ -325,7 +346,7 @@ fn each_rule_beyond_the_schema_is_one_and_is_told() {
 
 #[test]
 fn the_defaults_are_those_of_no_properties() {
-    let schema = schema();
+    let schema = schema(ResourceType::CognitoM2M);
     let nothing = desired(&json!({}), &config()).unwrap();
     let (mut defaults, mut without) = (Map::new(), Vec::new());
     for (name, property) in schema["properties"].as_object().unwrap() {
