@@ -3,6 +3,8 @@
 
 use std::{collections::BTreeSet, fs};
 
+use cognito_m2m::model::ownership::SHARED_WITH_TAG;
+
 fn read(path: &str) -> String {
     fs::read_to_string(format!("{}/{path}", env!("CARGO_MANIFEST_DIR"))).unwrap()
 }
@@ -114,7 +116,7 @@ fn the_rotations_role_can_neither_make_nor_remove_a_pool_a_client_or_a_secret() 
     for statement in statements {
         let name = statement.lines().next().unwrap();
         let tagged = statement.contains("StringEquals: {\"aws:ResourceTag/ManagedBy\": cognito-m2m}")
-            || statement.contains("\"Null\": {\"aws:ResourceTag/cognito-m2m:shared-with\": \"false\"}");
+            || statement.contains(&format!("\"Null\": {{\"aws:ResourceTag/{SHARED_WITH_TAG}\": \"false\"}}"));
         let by_name = ["ChangeSecretsOfClientsInLocalCloud", "EncryptSecrets", "WriteLogs"].contains(&name);
         assert!(tagged != by_name, "{statement}");
     }
@@ -178,7 +180,7 @@ fn a_tag_is_never_put_on_what_has_another_manager_or_is_shared() {
             && !conditions.contains("IfExists");
         let new = conditions.contains("StringEqualsIfExists: {\"aws:ResourceTag/ManagedBy\": cognito-m2m}");
         let of_pools = statement.contains("cognito-idp:TagResource");
-        let not_shared = conditions.contains("\"Null\": {\"aws:ResourceTag/cognito-m2m:shared-with\": \"true\"}");
+        let not_shared = conditions.contains(&format!("\"Null\": {{\"aws:ResourceTag/{SHARED_WITH_TAG}\": \"true\"}}"));
         assert!(has_our_tag || (new && (not_shared || !of_pools)), "{statement}");
     }
 }
