@@ -1,18 +1,15 @@
 """Several teams in one user pool: platform, api-team, consumer-team and terraform-pool, by the real `sam deploy`.
 
 The tests of the first part are steps of one story: they run in this order. MiniStack has none of Cognito's calls for a
-second client secret, so a proxy in front of it answers the one that an adoption needs. MiniStack knows no conditions on
-tags of user pools either: tests/tools/test_iam_policies.py checks those of the roles.
+second client secret, so its clients have one. It knows no conditions on tags of user pools:
+tests/tools/test_iam_policies.py checks those of the roles.
 """
 
-import contextlib
-import json
 import re
 
 import pytest
 from cloud import REGION, ROOT, TOOLS, Stack, request_token, verified_claims
 from test_m2m import SECRET_KEYS, scopes_of
-from wire import Proxy
 
 PLATFORM = "m2m-platform"
 MARK = re.compile(r" @[0-9a-f]{16}$")
@@ -233,35 +230,7 @@ def terraform(cloud):
     cognito.delete_user_pool(UserPoolId=pool)
 
 
-@pytest.fixture
-def second_secrets(cloud, provider):
-    """Gives the provider the call that MiniStack lacks: every client has one secret in Cognito."""
-
-    def plan(call):
-        return one_secret if call.operation == "ListUserPoolClientSecrets" else None
-
-    def one_secret(exchange):
-        client = json.loads(exchange.handler.body)["ClientId"]
-        body = {"ClientSecrets": [{"ClientSecretId": f"{client}--1767323045", "ClientSecretCreateDate": 1767323045}]}
-        exchange.answer(200, json.dumps(body).encode(), {"Content-Type": "application/x-amz-json-1.1"})
-
-    functions = cloud.client("lambda")
-    before = functions.get_function_configuration(FunctionName=provider.arn)["Environment"]["Variables"]
-    with contextlib.closing(Proxy(cloud.endpoint, plan)) as proxy:
-
-        def configure(variables):
-            functions.update_function_configuration(FunctionName=provider.arn, Environment={"Variables": variables})
-
-        configure({**before, "AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER": proxy.url})
-        try:
-            yield proxy
-        finally:
-            configure(before)
-
-
-def test_a_client_from_terraform_keeps_its_id_and_secret_and_gets_its_name_back(
-    cloud, terraform, second_secrets, folder
-):
+def test_a_client_from_terraform_keeps_its_id_and_secret_and_gets_its_name_back(cloud, provider, terraform, folder):
     cognito, manager = cloud.client("cognito-idp"), cloud.client("secretsmanager")
     pool, client = terraform["UserPoolId"], terraform["ClientId"]
 
@@ -298,7 +267,7 @@ def secret_name(stack):
     return stack.outputs["ClientSecretArn"]
 
 
-def test_a_client_that_people_sign_in_with_is_not_taken_over(cloud, terraform, second_secrets, folder):
+def test_a_client_that_people_sign_in_with_is_not_taken_over(cloud, provider, terraform, folder):
     cognito = cloud.client("cognito-idp")
     pool, client = terraform["UserPoolId"], terraform["ClientId"]
     flows = {"AllowedOAuthFlows": ["code"], "CallbackURLs": ["https://example.com/callback"]}
