@@ -243,7 +243,7 @@ impl UserPools for Cognito {
     }
 
     async fn create_user_pool_client(&self, pool: &PoolId, client: &Client) -> Result<(ClientId, Secret<String>)> {
-        let Client { name, scopes, access_token_validity_minutes, secret_name: _ } = client;
+        let Client { name, scopes, access_token_validity_minutes, secret_name: _, secret_readers: _ } = client;
         let request = self
             .sdk
             .create_user_pool_client()
@@ -269,7 +269,7 @@ impl UserPools for Cognito {
     }
 
     async fn update_user_pool_client(&self, pool: &PoolId, id: &ClientId, client: &Client) -> Result<()> {
-        let Client { name, scopes, access_token_validity_minutes, secret_name: _ } = client;
+        let Client { name, scopes, access_token_validity_minutes, secret_name: _, secret_readers: _ } = client;
         let request = self
             .sdk
             .update_user_pool_client()

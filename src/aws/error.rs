@@ -126,6 +126,24 @@ fn classify(operation: &str, code: &str, message: &str, status: StatusCode) -> E
         ("CreateSecret" | "PutSecretValue", "ResourceExistsException") => ErrorKind::Changed,
         // The label is no longer on the version that the request named.
         ("UpdateSecretVersionStage", "InvalidParameterException") => ErrorKind::Changed,
+        // "You can't delete secret … that still has replica regions […]."
+        ("DeleteSecret", "InvalidParameterException") if says(&["replica"]) => ErrorKind::Changed,
+        // The region has a replica already.
+        ("ReplicateSecretToRegions", "InvalidParameterException" | "InvalidRequestException") if says(&["already"]) => {
+            ErrorKind::Changed
+        }
+        // The region has no replica any more.
+        ("RemoveRegionsFromReplication", "InvalidParameterException" | "InvalidRequestException")
+            if says(&["replica"]) =>
+        {
+            ErrorKind::Changed
+        }
+        // "This resource policy contains an unsupported principal", "Invalid principal in policy".
+        ("PutResourcePolicy", "MalformedPolicyDocumentException" | "InvalidParameterException")
+            if says(&["principal"]) =>
+        {
+            ErrorKind::UnknownPrincipal
+        }
         // "A previous rotation isn't complete. That rotation will be reattempted."
         ("RotateSecret", "InvalidRequestException") if says(&["previous rotation"]) => ErrorKind::Changed,
         // "…already scheduled for deletion", "…marked for deletion", "…not scheduled for deletion".

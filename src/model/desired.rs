@@ -2,7 +2,11 @@
 
 use std::{collections::BTreeSet, fmt};
 
-use super::{ClientName, Endpoints, Owner, PoolId, SecretId, Tags};
+use super::{
+    ClientName, Endpoints, Owner, PoolId, Principal, Replicas, SecretId, Tags,
+    ownership::MAX_TAGS,
+    sharing::{READERS_TAG, READERS_TAG_VALUE},
+};
 
 /// Cognito's quota of resource servers in a user pool.
 pub const MAX_SERVERS: usize = 25;
@@ -26,6 +30,8 @@ pub struct Desired {
     pub secret_recovery_window_in_days: u8,
     /// How Secrets Manager rotates every client's secret; `None` if it does not.
     pub rotation: Option<Rotation>,
+    /// The replicas of every client's secret.
+    pub secret_replicas: Replicas,
     /// Any text; see [`RotationRecord`](super::RotationRecord).
     pub rotate_secrets: String,
     pub verify_token: bool,
@@ -111,6 +117,8 @@ pub struct Client {
     pub scopes: Vec<String>,
     pub access_token_validity_minutes: u32,
     pub secret_name: SecretId,
+    /// Who may read the secret by its resource policy.
+    pub secret_readers: BTreeSet<Principal>,
 }
 
 /// The keys of a client's secret other than its id and its client secret.
@@ -134,6 +142,16 @@ impl Desired {
     #[must_use]
     pub fn secret_names(&self) -> BTreeSet<SecretId> {
         self.clients.iter().map(|client| client.secret_name.clone()).collect()
+    }
+
+    /// Returns the tags of a client's secret: a secret with readers has a mark that says so, if there is room.
+    #[must_use]
+    pub fn secret_tags(&self, client: &Client) -> Tags {
+        let mut tags = self.pool.tags.clone();
+        if !client.secret_readers.is_empty() && tags.len() < MAX_TAGS {
+            tags.insert(READERS_TAG.to_owned(), READERS_TAG_VALUE.to_owned());
+        }
+        tags
     }
 
     /// Returns what the client's secret should contain, once the pool is known.

@@ -7,12 +7,14 @@ pub mod ids;
 pub mod observed;
 pub mod ownership;
 pub mod rotation_record;
+pub mod sharing;
 pub mod violations;
 
 pub use applied::{APPLIED_TAG, Applied, Digest, EventStamp};
 pub use desired::{Client, Desired, Domain, ProviderConfig, ResourceServer, Rotation, Scope, Tier, UserPool};
 pub use endpoints::{Endpoints, is_aws_host};
-pub use ids::{ClientId, ClientName, PoolId, SecretId};
+pub use ids::{ClientId, ClientName, PoolId, Principal, Region, SecretId};
 pub use ownership::{MANAGED_BY, Owner, Ownership, Tags};
 pub use rotation_record::RotationRecord;
+pub use sharing::{PolicyChange, Replicas, ResourcePolicy};
 pub use violations::{Violation, Violations};

@@ -1,10 +1,13 @@
 //! What AWS holds for one resource. Contains no secret values.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use super::{
-    Applied, ClientId, ClientName, Domain, Ownership, PoolId, ResourceServer, Rotation, SecretId, Tags, UserPool,
-    desired::SecretMetadata,
+    Applied, ClientId, ClientName, Domain, Ownership, PoolId, Region, ResourcePolicy, ResourceServer, Rotation,
+    SecretId, Tags, UserPool, desired::SecretMetadata, sharing::ObservedReplica,
 };
 
 /// One reading of the account for a Create or an Update.
@@ -60,8 +63,18 @@ pub struct ObservedSecret {
     pub key_change_unfinished: bool,
     pub description: String,
     pub rotation: Option<Rotation>,
+    pub policy: ObservedPolicy,
+    pub replicas: BTreeMap<Region, ObservedReplica>,
     /// The document of AWSCURRENT; `None` if there is none that can be read.
     pub document: Option<ObservedDocument>,
+}
+
+/// The resource policy of a secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ObservedPolicy {
+    /// It was not read: no readers are declared, or the secret must be restored or tagged first.
+    NotRead,
+    Read(Option<ResourcePolicy>),
 }
 
 /// A secret's value without its client secret.
@@ -96,8 +109,8 @@ impl Observed {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DeleteObservation {
     pub pools: Vec<RemainingPool>,
-    /// Our secrets that are not yet scheduled for deletion.
-    pub secrets: Vec<SecretId>,
+    /// Our secrets that are not yet scheduled for deletion, with the regions of their replicas.
+    pub secrets: BTreeMap<SecretId, BTreeSet<Region>>,
     /// The note for a running Create, if it is not yet scheduled for deletion. It keeps a recovery
     /// window, because the Create must still read it.
     pub note: Option<SecretId>,

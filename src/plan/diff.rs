@@ -2,14 +2,20 @@
 
 use std::collections::BTreeSet;
 
-use super::{Changes, Deletion, Plan, SecretUpdate, Step};
+use super::{
+    Changes, Deletion, Plan, SecretUpdate, Step,
+    sharing::{SharingSteps, plan_sharing},
+};
 use crate::model::{
-    APPLIED_TAG, Applied, Client, ClientId, ClientName, Desired, Domain, Ownership, PoolId, ResourceServer,
-    RotationRecord, SecretId, Tags, UserPool,
+    APPLIED_TAG, Applied, Client, ClientId, ClientName, Desired, Domain, Ownership, PolicyChange, PoolId,
+    ResourcePolicy, ResourceServer, RotationRecord, SecretId, Tags, UserPool,
     desired::{MAX_SCOPES_PER_SERVER, MAX_SERVERS, SecretMetadata},
     ids::short_key_id,
-    observed::{DeleteObservation, Observed, ObservedClient, ObservedDocument, ObservedPool, ObservedSecret},
+    observed::{
+        DeleteObservation, Observed, ObservedClient, ObservedDocument, ObservedPolicy, ObservedPool, ObservedSecret,
+    },
     ownership::MAX_TAGS,
+    sharing::{MAX_POLICY, READERS_TAG},
 };
 
 /// Why there is no plan. Nothing was changed.
@@ -25,6 +31,11 @@ pub enum Refusal {
          Choose another SecretNamePrefix, or delete the secret if nobody needs it", scheduled_note(*scheduled)
     )]
     SecretTaken { name: SecretId, scheduled: bool },
+    #[error(
+        "The resource policy of secret {name} would have {length} characters with its readers, and AWS allows {MAX_POLICY}. \
+         Nothing was changed. Remove statements of your own from the policy, or entries from SecretReaders"
+    )]
+    PolicyTooLong { name: SecretId, length: usize },
     #[error(
         "Deletion protection is active on user pool {pool}. Nothing was deleted. Turn it off on the pool's \
          settings page in the Cognito console, then delete again. While the stack can still be updated, you can set \
@@ -49,6 +60,7 @@ pub fn plan(desired: &Desired, observed: &Observed, also_verify: &BTreeSet<Clien
     let clients = plan_clients(desired, observed);
     let verify = plan_verification(desired, &clients, &domain, also_verify);
     let SecretSteps { rotate_renamed, secrets, rotate, schedule } = plan_secrets(desired, observed);
+    let SharingSteps { readers, replicate, wait, remove } = plan_sharing(desired, observed)?;
     let ResourceServerSteps { make_room, widen, narrow } = plan_resource_servers(&desired.resource_servers, now);
     let (pool, protect) = plan_pool(&desired.pool, now);
 
@@ -79,7 +91,10 @@ pub fn plan(desired: &Desired, observed: &Observed, also_verify: &BTreeSet<Clien
         verify_rotated,
         // Secrets Manager tests a new schedule, and the test needs the token endpoint.
         schedule,
-        stale_secrets(desired, observed),
+        readers,
+        replicate,
+        wait,
+        stale_secrets(desired, observed).into_iter().chain(remove).collect(),
         stale_clients(desired, observed),
         // Only now does no client hold these scopes any more.
         narrow,
@@ -147,9 +162,13 @@ pub fn plan_delete(observation: &DeleteObservation, recovery_window_in_days: u8)
         observation
             .secrets
             .iter()
-            .map(|name| (name, recovery_window_in_days))
-            .chain(observation.note.iter().map(|name| (name, NOTE_KEPT_FOR_DAYS)))
-            .map(|(name, days)| Deletion::Secret { name: name.clone(), recovery_window_in_days: days })
+            .map(|(name, replicas)| (name, recovery_window_in_days, replicas.clone()))
+            .chain(observation.note.iter().map(|name| (name, NOTE_KEPT_FOR_DAYS, BTreeSet::new())))
+            .map(|(name, days, replicas)| Deletion::Secret {
+                name: name.clone(),
+                recovery_window_in_days: days,
+                replicas,
+            })
             .collect(),
         observation
             .pools
@@ -357,7 +376,7 @@ fn plan_clients(desired: &Desired, observed: &Observed) -> Vec<Step> {
 }
 
 fn client_changes(desired: &Client, observed: &ObservedClient) -> Changes {
-    let Client { name: _, scopes, access_token_validity_minutes, secret_name: _ } = desired;
+    let Client { name: _, scopes, access_token_validity_minutes, secret_name: _, secret_readers: _ } = desired;
     let wanted: BTreeSet<&str> = scopes.iter().map(String::as_str).collect();
     let granted: BTreeSet<&str> = observed.scopes.iter().map(String::as_str).collect();
     let mut changes = Changes::new();
@@ -422,7 +441,7 @@ fn plan_schedule(desired: &Desired, observed: &Observed, client: &Client) -> Opt
 /// Plans the secret's own step. `description` is `None` if a rotation will write it.
 fn plan_secret(desired: &Desired, observed: &Observed, client: &Client, description: Option<String>) -> Option<Step> {
     let name = client.secret_name.clone();
-    let tags = &desired.pool.tags;
+    let tags = &desired.secret_tags(client);
     let kms_key_id = desired.secret_kms_key_id.clone();
     let Some(current) = observed.secrets.get(&name) else {
         let description = description.unwrap_or_default();
@@ -440,14 +459,15 @@ fn plan_secret(desired: &Desired, observed: &Observed, client: &Client, descript
     if update.restore {
         changes.push("restore".to_owned());
     }
-    if let Some(change) = tag_changes(tags, &current.tags) {
+    let present = &comparable_tags(client, tags, current);
+    if let Some(change) = tag_changes(tags, present) {
         changes.push(change);
         update.tag = tags
             .iter()
-            .filter(|(key, value)| current.tags.get(*key) != Some(value))
+            .filter(|(key, value)| present.get(*key) != Some(value))
             .map(|(k, v)| (k.clone(), v.clone()))
             .collect();
-        update.untag = stale_tags(tags, &current.tags).cloned().collect();
+        update.untag = stale_tags(tags, present).cloned().collect();
     }
     let changes_key = current.key_change_unfinished || !same_key(kms_key_id.as_deref(), current.kms_key_id.as_deref());
     if changes_key {
@@ -463,6 +483,22 @@ fn plan_secret(desired: &Desired, observed: &Observed, client: &Client, descript
     update.document = changes_key || !document_changes.is_empty();
     changes.extend(document_changes);
     (!changes.is_empty()).then(|| Step::UpdateSecret { name, client: client.name.clone(), update, changes })
+}
+
+/// Returns the secret's tags without the mark of its readers, if the mark must stay until our statement is gone. A secret
+/// with as many tags as AWS allows has no room for it, and needs none.
+fn comparable_tags(client: &Client, desired: &Tags, secret: &ObservedSecret) -> Tags {
+    let has_statement = match &secret.policy {
+        ObservedPolicy::NotRead => true,
+        ObservedPolicy::Read(policy) => {
+            ResourcePolicy::with_readers(policy.as_ref(), &BTreeSet::new()) != PolicyChange::Keep
+        }
+    };
+    let mut tags = secret.tags.clone();
+    if client.secret_readers.is_empty() && has_statement && desired.len() < MAX_TAGS {
+        tags.remove(READERS_TAG);
+    }
+    tags
 }
 
 /// Returns the names of the document's keys whose values change. Without a document or a pool, the whole
@@ -526,9 +562,10 @@ fn stale_secrets(desired: &Desired, observed: &Observed) -> Vec<Step> {
         .secrets
         .iter()
         .filter(|(name, secret)| secret.ownership == Ownership::Ours && !secret.scheduled && !wanted.contains(name))
-        .map(|(name, _)| {
+        .map(|(name, secret)| {
             let recovery_window_in_days = desired.secret_recovery_window_in_days;
-            Step::Delete(Deletion::Secret { name: name.clone(), recovery_window_in_days })
+            let replicas = secret.replicas.keys().cloned().collect();
+            Step::Delete(Deletion::Secret { name: name.clone(), recovery_window_in_days, replicas })
         })
         .collect()
 }

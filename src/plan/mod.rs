@@ -6,10 +6,12 @@
 //!
 //! - [`step`]: what a plan consists of.
 //! - [`diff`]: how a plan is made; [`plan`] decides the order of the phases.
+//! - `sharing`: the part of it about readers and replicas of secrets.
 //! - `display`: how a plan is printed.
 
 pub mod diff;
 mod display;
+mod sharing;
 pub mod step;
 #[cfg(test)]
 mod tests;

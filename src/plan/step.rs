@@ -1,6 +1,11 @@
 //! A plan and its steps, as data.
 
-use crate::model::{Client, ClientId, ClientName, Domain, PoolId, ResourceServer, Rotation, SecretId, Tags, UserPool};
+use std::collections::BTreeSet;
+
+use crate::model::{
+    Client, ClientId, ClientName, Domain, PoolId, Principal, Region, Replicas, ResourceServer, Rotation, SecretId,
+    Tags, UserPool,
+};
 
 /// Steps in phases. The steps of one phase are independent of each other and run concurrently. A phase
 /// begins when the one before it has ended.
@@ -84,6 +89,31 @@ pub enum Step {
         update: SecretUpdate,
         changes: Changes,
     },
+    /// Makes the statement of ours in the secret's resource policy name these readers. The other statements stay.
+    PutResourcePolicy {
+        name: SecretId,
+        readers: BTreeSet<Principal>,
+        changes: Changes,
+    },
+    /// Deletes the secret's resource policy, whose only statement is ours.
+    DeleteResourcePolicy {
+        name: SecretId,
+    },
+    /// Makes replicas. First removes those in the regions of `renewed`, because the key of a replica cannot change.
+    ReplicateSecretToRegions {
+        name: SecretId,
+        replicas: Replicas,
+        renewed: BTreeSet<Region>,
+    },
+    /// Waits until the replicas in these regions are in sync.
+    AwaitReplicas {
+        name: SecretId,
+        regions: BTreeSet<Region>,
+    },
+    RemoveRegionsFromReplication {
+        name: SecretId,
+        regions: BTreeSet<Region>,
+    },
     /// Requests one token and checks it. Cognito bills each token.
     VerifyToken {
         client: ClientName,
@@ -95,9 +125,19 @@ pub enum Step {
 /// The deletions that both a Delete and an Update make.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Deletion {
-    Secret { name: SecretId, recovery_window_in_days: u8 },
-    UserPoolDomain { pool: PoolId, prefix: String },
-    UserPool { id: PoolId },
+    /// Removes the replicas first: AWS deletes no secret that has one.
+    Secret {
+        name: SecretId,
+        recovery_window_in_days: u8,
+        replicas: BTreeSet<Region>,
+    },
+    UserPoolDomain {
+        pool: PoolId,
+        prefix: String,
+    },
+    UserPool {
+        id: PoolId,
+    },
 }
 
 /// What a step does to the thing it names.
@@ -114,8 +154,9 @@ pub enum Action {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SecretUpdate {
     pub restore: bool,
-    pub tag: Tags,
+    /// Before `tag`, because AWS limits the number of tags.
     pub untag: Vec<String>,
+    pub tag: Tags,
     /// `Some(None)` is the AWS managed key.
     pub kms_key_id: Option<Option<String>>,
     pub description: Option<String>,
@@ -143,9 +184,15 @@ impl Step {
             | Self::UpdateSecret { .. }
             | Self::RotateSecret { .. }
             | Self::ScheduleRotation { .. }
-            | Self::CancelRotation { .. } => Action::Update,
-            Self::DeleteResourceServer { .. } | Self::DeleteUserPoolClient { .. } | Self::Delete(_) => Action::Delete,
-            Self::VerifyToken { .. } => Action::Verify,
+            | Self::CancelRotation { .. }
+            | Self::PutResourcePolicy { .. }
+            | Self::DeleteResourcePolicy { .. }
+            | Self::ReplicateSecretToRegions { .. } => Action::Update,
+            Self::DeleteResourceServer { .. }
+            | Self::DeleteUserPoolClient { .. }
+            | Self::RemoveRegionsFromReplication { .. }
+            | Self::Delete(_) => Action::Delete,
+            Self::VerifyToken { .. } | Self::AwaitReplicas { .. } => Action::Verify,
         }
     }
 }

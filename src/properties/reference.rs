@@ -2,7 +2,7 @@
 
 use super::{
     schema::rules_outside_schema,
-    table::{CLIENT, COGNITO_M2M, Entry, Object, RESOURCE_SERVER, SCOPE},
+    table::{CLIENT, COGNITO_M2M, Entry, Object, REPLICA, RESOURCE_SERVER, SCOPE},
 };
 
 const REFERENCE: &str = include_str!("../../docs/reference.md");
@@ -48,6 +48,7 @@ fn the_reference_lists_every_property_with_its_rule_and_default() {
         ("### Each of ResourceServers", &RESOURCE_SERVER),
         ("### Each of Scopes", &SCOPE),
         ("### Each of Clients", &CLIENT),
+        ("### Each of SecretReplicas", &REPLICA),
     ] {
         let (expected, found) = (table(object), lines(heading, '|'));
         assert!(found == expected, "docs/reference.md needs this table under {heading}:\n\n{expected}\n");

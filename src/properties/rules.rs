@@ -4,7 +4,7 @@
 
 use std::{collections::HashSet, ops::RangeInclusive};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{
     reader::{Fields, Reader, quoted},
@@ -85,10 +85,7 @@ impl TextRule {
     }
 
     fn range(&self) -> String {
-        match (self.min, self.max) {
-            (0, max) => format!("at most {max}"),
-            (min, max) => format!("{min} to {max}"),
-        }
+        counted(self.min, self.max)
     }
 }
 
@@ -188,8 +185,12 @@ impl Rule for Flag {
     }
 }
 
-/// A list of 1 to `max` different texts.
+/// A list of `min` to `max` different texts.
+///
+/// If `min` is 0, a list of one empty text is empty, too: a template parameter of the type `CommaDelimitedList` with an
+/// empty value becomes that.
 pub(super) struct TextList {
+    pub(super) min: usize,
     pub(super) max: usize,
     pub(super) item: TextRule,
 }
@@ -199,7 +200,10 @@ impl Rule for TextList {
     type Value = Vec<(String, String)>;
 
     fn read(&self, reader: &mut Reader, path: &str, value: &Value) -> Option<Self::Value> {
-        let list = reader.list(path, value, self.max)?;
+        if self.min == 0 && *value == json!([""]) {
+            return Some(Vec::new());
+        }
+        let list = reader.list(path, value, self.min..=self.max)?;
         let mut seen = HashSet::new();
         let mut texts = Vec::new();
         for (index, entry) in list.iter().enumerate() {
@@ -214,12 +218,13 @@ impl Rule for TextList {
     }
 
     fn words(&self) -> String {
-        format!("1 to {} different entries, each {}", self.max, self.item.words())
+        format!("{} different entries, each {}", counted(self.min, self.max), self.item.words())
     }
 }
 
-/// A list of 1 to `max` objects.
+/// A list of `min` to `max` objects.
 pub(super) struct ObjectList {
+    pub(super) min: usize,
     pub(super) max: usize,
     pub(super) each: &'static Object,
 }
@@ -229,7 +234,7 @@ impl Rule for ObjectList {
     type Value = Vec<Fields>;
 
     fn read(&self, reader: &mut Reader, path: &str, value: &Value) -> Option<Vec<Fields>> {
-        let list = reader.list(path, value, self.max)?;
+        let list = reader.list(path, value, self.min..=self.max)?;
         let entries = list.iter().enumerate();
         Some(
             entries.filter_map(|(index, entry)| reader.object(&format!("{path}[{index}]"), entry, self.each)).collect(),
@@ -237,8 +242,13 @@ impl Rule for ObjectList {
     }
 
     fn words(&self) -> String {
-        format!("1 to {} entries", self.max)
+        format!("{} entries", counted(self.min, self.max))
     }
+}
+
+/// Returns how many there may be, such as `1 to 25`.
+pub(super) fn counted(min: usize, max: usize) -> String {
+    if min == 0 { format!("at most {max}") } else { format!("{min} to {max}") }
 }
 
 /// Returns words in code spans, such as `LITE`, `ESSENTIALS` or `PLUS`.

@@ -44,7 +44,7 @@ pub fn schema() -> Value {
 
 /// Returns the rules that the provider checks and the schema cannot state, in Markdown.
 #[must_use]
-pub fn rules_outside_schema() -> [String; 10] {
+pub fn rules_outside_schema() -> [String; 13] {
     [
         format!("`UserPoolNamePrefix`, a hyphen and `EnvironmentName` together have at most {MAX_POOL_NAME} characters"),
         format!("`DomainPrefix`, a hyphen and `EnvironmentName` together have at most {MAX_DOMAIN} characters"),
@@ -64,6 +64,9 @@ pub fn rules_outside_schema() -> [String; 10] {
         "a number that is given as text keeps the rule of the text: `7` is an `EnvironmentName`, `-7` and `1.5` are not"
             .to_owned(),
         format!("`RotationDays` is {NO_ROTATION} if the provider does not know its rotation function"),
+        "each of `SecretReaders` is in the stack's partition".to_owned(),
+        "one of another account needs `SecretKmsKeyId` with another key than the AWS managed one".to_owned(),
+        "each `Region` of `SecretReplicas` is listed once, and none is the stack's own".to_owned(),
     ]
 }
 
@@ -212,12 +215,18 @@ fn flag() -> Value {
     json!({ "enum": [true, false, yes, no] })
 }
 
-fn text_list(TextList { max, item }: &TextList) -> Value {
-    json!({ "type": "array", "minItems": 1, "maxItems": max, "uniqueItems": true, "items": text(item) })
+fn text_list(TextList { min, max, item }: &TextList) -> Value {
+    let list = json!({ "type": "array", "minItems": min, "maxItems": max, "uniqueItems": true, "items": text(item) });
+    if *min > 0 { list } else { json!({ "anyOf": [unset_parameter(), list] }) }
 }
 
-fn object_list(ObjectList { max, each }: &ObjectList) -> Value {
-    json!({ "type": "array", "minItems": 1, "maxItems": max, "items": object(each) })
+/// A list that a template parameter of the type `CommaDelimitedList` with an empty value fills.
+fn unset_parameter() -> Value {
+    json!({ "$comment": "An empty parameter of the type CommaDelimitedList.", "const": [""] })
+}
+
+fn object_list(ObjectList { min, max, each }: &ObjectList) -> Value {
+    json!({ "type": "array", "minItems": min, "maxItems": max, "items": object(each) })
 }
 
 fn tags() -> Value {
@@ -233,7 +242,7 @@ fn tags() -> Value {
         "additionalProperties": text(&TAG_VALUE),
         "maxItems": MAX_USER_TAGS,
         "anyOf": [
-            { "$comment": "An empty parameter of the type CommaDelimitedList.", "const": [""] },
+            unset_parameter(),
             { "items": key_and_value(&reserved_prefixes) },
         ],
     })
@@ -322,7 +331,7 @@ mod tests {
     use jsonschema::Validator;
 
     use super::{
-        super::table::{ALLOWED_OAUTH_SCOPES, CLIENT, SCOPE, SCOPE_NAME, SECRET_KMS_KEY_ID},
+        super::table::{ALLOWED_OAUTH_SCOPES, CLIENT, REPLICA, SCOPE, SCOPE_NAME, SECRET_KMS_KEY_ID},
         *,
     };
 
@@ -331,7 +340,7 @@ mod tests {
     }
 
     /// Every object of the table.
-    const OBJECTS: [&Object; 4] = [&COGNITO_M2M, &RESOURCE_SERVER, &SCOPE, &CLIENT];
+    const OBJECTS: [&Object; 5] = [&COGNITO_M2M, &RESOURCE_SERVER, &SCOPE, &CLIENT, &REPLICA];
 
     /// Every rule for text, with a name.
     fn text_rules() -> Vec<(&'static str, &'static TextRule)> {

@@ -1,6 +1,10 @@
 //! Deletes everything a resource owns. Handles the Delete that meets a running Create.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::ControlFlow,
+    time::Duration,
+};
 
 use futures::{StreamExt, TryStreamExt, future, stream};
 use uuid::Uuid;
@@ -12,7 +16,7 @@ use super::{
     rounds::{FIRST_PAUSE, MAX_ROUNDS, Rounds},
 };
 use crate::{
-    clock::{now, wait},
+    clock::{now, poll_until, wait},
     model::{
         Applied, ClientName, Digest, Owner, Ownership, PoolId, SecretId, Tags, UserPool,
         observed::{DeleteObservation, RemainingPool},
@@ -61,6 +65,8 @@ pub enum DeleteScope {
 /// everything itself.
 const CREATE_ENDS_WITHIN: Duration = Duration::from_secs(30);
 const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(2);
+/// A replica that was removed is gone within seconds.
+const REPLICAS_GONE_WITHIN: Duration = Duration::from_secs(30);
 
 /// Deletes everything with the owner's tags.
 ///
@@ -117,8 +123,21 @@ async fn delete_once<S: Services>(aws: &Aws<'_, S>, target: &DeleteTarget<'_>) -
 
 pub(super) async fn perform_deletion<S: Services>(aws: &Aws<'_, S>, deletion: &Deletion) -> Result<(), AwsError> {
     match deletion {
-        Deletion::Secret { name, recovery_window_in_days } => {
-            aws.services.secrets.delete_secret(name, *recovery_window_in_days).await
+        Deletion::Secret { name, recovery_window_in_days, replicas } => {
+            let secrets = &aws.services.secrets;
+            if replicas.is_empty() {
+                return secrets.delete_secret(name, *recovery_window_in_days).await;
+            }
+            secrets.remove_regions_from_replication(name, replicas).await?;
+            // Secrets Manager may count a replica for a while that it is still deleting.
+            let end = (now() + REPLICAS_GONE_WITHIN).min(aws.services.deadline.for_work());
+            poll_until(end, LOOK_AGAIN_AFTER, async || {
+                match secrets.delete_secret(name, *recovery_window_in_days).await {
+                    Err(error) if error.kind == ErrorKind::Changed => ControlFlow::Continue(error),
+                    result => ControlFlow::Break(result),
+                }
+            })
+            .await
         }
         Deletion::UserPoolDomain { pool, prefix } => aws.services.pools.delete_user_pool_domain(pool, prefix).await,
         Deletion::UserPool { id } => {
@@ -136,16 +155,15 @@ async fn observe_deletion<S: Services>(
     let (pools, described) = future::try_join(pools_to_delete(aws, target), described_secrets(aws, target)).await?;
     let Some(pools) = pools else { return Ok((DeleteObservation::default(), Vec::new())) };
     let owner = target.owner;
-    let mut secrets = Vec::new();
+    let mut secrets = BTreeMap::new();
     for (name, described) in described.into_iter().filter(|(_, described)| !described.scheduled) {
         if Ownership::of(&described.tags, described.scheduled, owner) == Ownership::Ours
             || is_our_orphan(aws, &name, &described.tags, &pools).await?
         {
-            secrets.push(name);
+            secrets.insert(name, described.replicas.into_keys().collect());
         }
     }
-    secrets.sort();
-    let note = secrets.iter().position(|name| *name == note_name(owner)).map(|index| secrets.remove(index));
+    let note = secrets.remove_entry(&note_name(owner)).map(|(name, _)| name);
 
     let remaining = pools.iter().map(|pool| RemainingPool {
         id: pool.id.clone(),

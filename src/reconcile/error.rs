@@ -1,7 +1,7 @@
 //! Why an event fails.
 
 use crate::{
-    model::{ClientName, PoolId, SecretId, Violations},
+    model::{ClientName, PoolId, Region, SecretId, Violations},
     plan::Refusal,
     ports::{AwsError, report},
     rotation::steps::RotateError,
@@ -41,6 +41,18 @@ pub enum Error {
          Remove the client from the template and deploy, then add it again and deploy"
     )]
     SecretLost { client: ClientName, secret: SecretId },
+    #[error("Secrets Manager does not accept a reader of secret {secret}, which must be one of {readers}")]
+    UnknownReader {
+        secret: SecretId,
+        readers: String,
+        #[source]
+        source: AwsError,
+    },
+    #[error(
+        "The replica of secret {secret} in {region} has failed: {}. Correct the cause, or remove the region from \
+         SecretReplicas, and deploy again", reason.trim_end_matches(['.', ' '])
+    )]
+    ReplicaFailed { secret: SecretId, region: Region, reason: String },
     #[error(
         "The rotation of secret {secret} failed. Its consumers can go on with the secret that they have. \
          Correct the cause and deploy again"

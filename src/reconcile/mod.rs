@@ -3,8 +3,8 @@
 //! - [`reconcile`] serves a Create and an Update, [`delete`] a Delete; [`observe`] only reads.
 //! - `observe`: reads what AWS holds.
 //! - `apply`: carries out a plan; `phases` runs its steps; `verify` checks tokens; `secret_versions`
-//!   writes the versions of a secret; `rotations` starts and ends rotations; `new_domain` keeps the first
-//!   look-up of a new domain waiting.
+//!   writes the versions of a secret; `rotations` starts and ends rotations; `sharing` sets the readers and
+//!   replicas of secrets; `new_domain` keeps the first look-up of a new domain waiting.
 //! - `delete`: removes everything; also the Delete that meets a running Create.
 //! - `rounds`: when to observe again. `progress`, `error`: what a run tells others.
 
@@ -18,6 +18,7 @@ mod progress;
 mod rotations;
 mod rounds;
 mod secret_versions;
+mod sharing;
 mod verify;
 
 use std::{
@@ -37,7 +38,7 @@ use crate::{
         Applied, Client, ClientId, ClientName, Desired, Digest, EventStamp, Ownership, PoolId, SecretId,
         observed::{Observed, ObservedPool},
     },
-    plan::{Plan, Step, add_note, plan},
+    plan::{Action, Plan, Step, add_note, plan},
     ports::Services,
     retry::RetryingServices,
 };
@@ -221,11 +222,12 @@ fn note(deployment: &Deployment<'_>, applied: Option<&Applied>, plan: &Plan) -> 
         }
         Target::Update(_) => {
             let old = former.map(Digest::of_desired);
+            let writes = plan.steps().any(|step| step.action() != Action::Verify);
             let note = Applied::by_update(applied, stamp, &state, old.as_ref());
             // An update that changes nothing writes nothing, unless the note says something else: an
             // update that failed may have written its note and nothing more.
             let is_due = match applied {
-                applied if !plan.is_empty() => applied != Some(&note),
+                applied if writes => applied != Some(&note),
                 applied => applied.is_some_and(|applied| applied.state != state),
             };
             (note, is_due)
@@ -254,6 +256,7 @@ fn late(desired: &Desired, observed: &Observed, pool: &ObservedPool) -> Outcome 
             scopes: client.scopes.clone(),
             access_token_validity_minutes: client.access_token_validity_minutes,
             secret_name: secret.map_or_else(|| SecretId::from(""), |(name, _)| name.clone()),
+            secret_readers: BTreeSet::new(),
         });
     }
     let place = |name: &ClientName| desired.clients.iter().position(|client| client.name == *name);

@@ -13,7 +13,8 @@ use crate::{
     clock::{now, poll_until},
     model::{
         Applied, ClientId, ClientName, Desired, Domain, Owner, Ownership, PoolId, ResourceServer, SecretId, Tags,
-        observed::{Observed, ObservedClient, ObservedPool, ObservedSecret},
+        observed::{Observed, ObservedClient, ObservedPolicy, ObservedPool, ObservedSecret},
+        sharing::may_have_readers,
     },
     ports::{
         AWSCURRENT, AwsError, DomainDescription, OLD_KEY, SecretDocument, SecretVersion, SecretVersions, Secrets,
@@ -335,8 +336,10 @@ async fn observe_secrets<S: Services>(
     target: &Target,
     former: &BTreeSet<SecretId>,
 ) -> Result<FoundSecrets, AwsError> {
+    let shared = desired.clients.iter().filter(|client| !client.secret_readers.is_empty());
+    let shared: HashSet<&SecretId> = shared.map(|client| &client.secret_name).collect();
     let wanted: HashSet<SecretId> = desired.clients.iter().map(|client| client.secret_name.clone()).collect();
-    let own = read_secrets(aws, &desired.owner, wanted.iter().cloned().collect());
+    let own = read_secrets(aws, &desired.owner, wanted.iter().cloned().collect(), &shared);
     // A Create has no former names, because a second delivery has the same properties.
     let strays = async {
         let names: BTreeSet<_> = match target {
@@ -346,7 +349,8 @@ async fn observe_secrets<S: Services>(
                 former.iter().cloned().chain(listed).filter(|name| !wanted.contains(name)).collect()
             }
         };
-        read_secrets(aws, &desired.owner, names.into_iter().collect()).await
+        // These are about to be deleted, with their policies.
+        read_secrets(aws, &desired.owner, names.into_iter().collect(), &HashSet::new()).await
     };
     let (mut all, strays) = future::try_join(own, strays).await?;
     // Ignore the secrets of other owners under names that are not desired.
@@ -363,20 +367,27 @@ async fn read_secrets<S: Services>(
     aws: &Aws<'_, S>,
     owner: &Owner,
     names: Vec<SecretId>,
+    shared: &HashSet<&SecretId>,
 ) -> Result<FoundSecrets, AwsError> {
     let read = async |name: SecretId| {
         let Some(described) = aws.services.secrets.describe_secret(&name).await? else { return Ok(None) };
         let ownership = Ownership::of(&described.tags, described.scheduled, owner);
-        let version = if ownership == Ownership::Ours && !described.scheduled {
-            read_listed(&aws.services.secrets, &name, Version::Stage(AWSCURRENT), aws.services.deadline).await?
-        } else {
-            None
+        if ownership != Ownership::Ours || described.scheduled {
+            return Ok(Some((name, described, ownership, None, ObservedPolicy::NotRead)));
+        }
+        let version = read_listed(&aws.services.secrets, &name, Version::Stage(AWSCURRENT), aws.services.deadline);
+        let policy = async {
+            if !shared.contains(&name) && !may_have_readers(&described.tags) {
+                return Ok(ObservedPolicy::NotRead);
+            }
+            aws.services.secrets.get_resource_policy(&name).await.map(ObservedPolicy::Read)
         };
-        Ok::<_, AwsError>(Some((name, described, ownership, version)))
+        let (version, policy) = future::try_join(version, policy).await?;
+        Ok::<_, AwsError>(Some((name, described, ownership, version, policy)))
     };
     let read: Vec<_> = stream::iter(names.into_iter().map(read)).buffer_unordered(MAX_CONCURRENT).try_collect().await?;
     let mut all = FoundSecrets::default();
-    for (name, described, ownership, version) in read.into_iter().flatten() {
+    for (name, described, ownership, version, policy) in read.into_iter().flatten() {
         let mut document = None;
         if let Some(SecretVersion { id, created: _, document: found }) = version {
             all.versions.insert(name.clone(), id);
@@ -392,6 +403,8 @@ async fn read_secrets<S: Services>(
             key_change_unfinished: labeled(&described.versions, OLD_KEY).is_some(),
             description: described.description,
             rotation: described.rotation,
+            policy,
+            replicas: described.replicas,
             document,
         };
         all.found.insert(name, secret);
