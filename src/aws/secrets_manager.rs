@@ -13,7 +13,7 @@ use aws_sdk_secretsmanager::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    error::{failed, found},
+    error::{REPLICA, failed, found},
     since_epoch,
 };
 use crate::{
@@ -272,7 +272,7 @@ impl Secrets for SecretsManager {
         };
         match found("DeleteSecret", subject(name), request.send().await) {
             // The secret is scheduled for deletion already.
-            Err(error) if error.kind == ErrorKind::Changed && error.code == "InvalidRequestException" => Ok(()),
+            Err(error) if error.kind == ErrorKind::Changed && !error.message.contains(REPLICA) => Ok(()),
             outcome => outcome.map(drop),
         }
     }

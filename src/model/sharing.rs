@@ -65,7 +65,7 @@ impl ResourcePolicy {
     #[must_use]
     pub fn with_readers(policy: Option<&Self>, readers: &BTreeSet<Principal>) -> PolicyChange {
         let statements = policy.map(Self::statements).unwrap_or_default();
-        let (ours, mut others): (Vec<_>, Vec<_>) = statements.into_iter().partition(|statement| is_ours(statement));
+        let (ours, mut others): (Vec<_>, Vec<_>) = statements.into_iter().partition(is_ours);
         if readers.is_empty() {
             return match (policy, ours.is_empty(), others.is_empty()) {
                 (_, true, _) | (None, ..) => PolicyChange::Keep,
@@ -227,7 +227,7 @@ mod tests {
         arns.iter().map(|arn| Principal::from(*arn)).collect()
     }
 
-    fn policy(statements: Value) -> ResourcePolicy {
+    fn policy(statements: &Value) -> ResourcePolicy {
         ResourcePolicy::parse(&json!({ "Version": "2012-10-17", "Statement": statements }).to_string()).unwrap()
     }
 
@@ -242,27 +242,27 @@ mod tests {
         let ours = json!({ "Sid": "CognitoM2MReaders", "Effect": "Allow", "Principal": { "AWS": [ROLE, ROOT] },
             "Action": ["secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"], "Resource": "*" });
         let both = [ROOT, ROLE];
-        assert_eq!(of(None, &both), PolicyChange::Put(policy(json!([ours]))), "sorted");
+        assert_eq!(of(None, &both), PolicyChange::Put(policy(&json!([ours]))), "sorted");
         assert_eq!(of(None, &[]), PolicyChange::Keep);
-        assert_eq!(of(Some(&policy(json!([ours]))), &both), PolicyChange::Keep);
-        assert_eq!(of(Some(&policy(json!([ours]))), &[]), PolicyChange::Delete);
-        assert_eq!(of(Some(&policy(ours.clone())), &[]), PolicyChange::Delete, "a statement without a list");
+        assert_eq!(of(Some(&policy(&json!([ours]))), &both), PolicyChange::Keep);
+        assert_eq!(of(Some(&policy(&json!([ours]))), &[]), PolicyChange::Delete);
+        assert_eq!(of(Some(&policy(&ours)), &[]), PolicyChange::Delete, "a statement without a list");
 
-        let theirs = policy(json!([foreign()]));
-        let mixed = policy(json!([foreign(), ours]));
+        let theirs = policy(&json!([foreign()]));
+        let mixed = policy(&json!([foreign(), ours]));
         assert_eq!(of(Some(&theirs), &[]), PolicyChange::Keep, "a policy without our statement is not touched");
         assert_eq!(of(Some(&theirs), &both), PolicyChange::Put(mixed.clone()));
-        assert_eq!(of(Some(&policy(json!([ours, foreign()]))), &both), PolicyChange::Keep, "in any order");
+        assert_eq!(of(Some(&policy(&json!([ours, foreign()]))), &both), PolicyChange::Keep, "in any order");
         assert_eq!(of(Some(&mixed), &[]), PolicyChange::Put(theirs));
     }
 
     #[test]
     fn what_aws_spells_in_another_way_is_the_same_and_a_deleted_role_is_not() {
-        let with = |principal: Value, change: Value| {
+        let with = |principal: &Value, change: &Value| {
             let mut statement = statement(&readers(&[ROLE]));
             statement["Principal"] = json!({ "AWS": principal });
             statement.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
-            policy(json!([statement]))
+            policy(&json!([statement]))
         };
         let none = json!({});
         for (arns, principal) in [
@@ -271,7 +271,7 @@ mod tests {
             (vec![ROOT], json!("444455556666")),
             (vec![ROLE, ROOT], json!(["444455556666", ROLE])),
         ] {
-            let found = with(principal, none.clone());
+            let found = with(&principal, &none);
             assert_eq!(ResourcePolicy::with_readers(Some(&found), &readers(&arns)), PolicyChange::Keep, "{arns:?}");
         }
         for (principal, change) in [
@@ -285,8 +285,8 @@ mod tests {
             (json!(ROLE), json!({ "Principal": "*" })),
             (json!(ROLE), json!({ "Principal": { "AWS": ROLE, "Service": "lambda.amazonaws.com" } })),
         ] {
-            let found = with(principal.clone(), change.clone());
-            let wanted = PolicyChange::Put(policy(json!([statement(&readers(&[ROLE]))])));
+            let found = with(&principal, &change);
+            let wanted = PolicyChange::Put(policy(&json!([statement(&readers(&[ROLE]))])));
             assert_eq!(ResourcePolicy::with_readers(Some(&found), &readers(&[ROLE])), wanted, "{principal} {change}");
         }
     }
@@ -295,11 +295,11 @@ mod tests {
     fn the_changes_name_who_comes_and_who_goes() {
         let mut found = statement(&readers(&[ROLE]));
         found["Principal"]["AWS"] = json!(["444455556666", "AROAEXAMPLEID"]);
-        let changes = ResourcePolicy::changes(Some(&policy(json!([found]))), &readers(&[ROLE, ROOT]));
+        let changes = ResourcePolicy::changes(Some(&policy(&json!([found]))), &readers(&[ROLE, ROOT]));
         assert_eq!(changes, [format!("+{ROLE}"), "-AROAEXAMPLEID".to_owned()]);
         let mut denied = statement(&readers(&[ROLE]));
         denied["Effect"] = json!("Deny");
-        let changes = ResourcePolicy::changes(Some(&policy(json!([denied]))), &readers(&[ROLE]));
+        let changes = ResourcePolicy::changes(Some(&policy(&json!([denied]))), &readers(&[ROLE]));
         assert_eq!(changes, ["the statement of the readers"]);
     }
 

@@ -21,6 +21,7 @@ impl<S: fmt::Display> fmt::Display for Plan<S> {
 }
 
 impl fmt::Display for Step {
+    #[expect(clippy::too_many_lines, reason = "one arm for each step")]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::CreateUserPool { pool } => write!(f, "CreateUserPool {}", pool.name),
@@ -79,11 +80,11 @@ impl fmt::Display for Step {
             }
             Self::DeleteResourcePolicy { name } => write!(f, "DeleteResourcePolicy {name}"),
             Self::ReplicateSecretToRegions { name, replicas, renewed } => {
-                let replica = |(region, _): (&Region, _)| match renewed.contains(region) {
-                    true => format!("{region} (removed and made again)"),
-                    false => region.to_string(),
+                let replica = |region: &Region| {
+                    let note = if renewed.contains(region) { " (removed and made again)" } else { "" };
+                    format!("{region}{note}")
                 };
-                let list: Vec<_> = replicas.iter().map(replica).collect();
+                let list: Vec<_> = replicas.keys().map(replica).collect();
                 write!(f, "ReplicateSecretToRegions {name}: {}", list.join(", "))
             }
             Self::AwaitReplicas { name, regions } => write!(f, "AwaitReplicas {name}: {}", listed(regions)),

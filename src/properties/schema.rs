@@ -65,7 +65,7 @@ pub fn rules_outside_schema() -> [String; 13] {
             .to_owned(),
         format!("`RotationDays` is {NO_ROTATION} if the provider does not know its rotation function"),
         "each of `SecretReaders` is in the stack's partition".to_owned(),
-        "one of another account needs `SecretKmsKeyId` with another key than the AWS managed one".to_owned(),
+        "`SecretKmsKeyId` names a key of your own if one of `SecretReaders` is in another account".to_owned(),
         "each `Region` of `SecretReplicas` is listed once, and none is the stack's own".to_owned(),
     ]
 }

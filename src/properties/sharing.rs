@@ -68,11 +68,9 @@ pub(super) fn read_secret_replicas(reader: &mut Reader, fields: &Fields, endpoin
         if region.as_str() == endpoints.region() {
             let message = format!("must be another region than the stack's, but is {}", quoted(region.as_str()));
             reader.refuse(path, message);
-        } else if replicas.contains_key(&region) {
+        } else if replicas.insert(region.clone(), key).is_some() {
             let message = format!("must be unique in the list, but {} is declared twice", quoted(region.as_str()));
             reader.refuse(path, message);
-        } else {
-            replicas.insert(region, key);
         }
     }
     replicas

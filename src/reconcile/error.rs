@@ -41,13 +41,8 @@ pub enum Error {
          Remove the client from the template and deploy, then add it again and deploy"
     )]
     SecretLost { client: ClientName, secret: SecretId },
-    #[error("Secrets Manager does not accept a reader of secret {secret}, which must be one of {readers}")]
-    UnknownReader {
-        secret: SecretId,
-        readers: String,
-        #[source]
-        source: AwsError,
-    },
+    #[error(transparent)]
+    UnknownReader(Box<UnknownReader>),
     #[error(
         "The replica of secret {secret} in {region} has failed: {}. Correct the cause, or remove the region from \
          SecretReplicas, and deploy again", reason.trim_end_matches(['.', ' '])
@@ -66,6 +61,15 @@ pub enum Error {
     Internal(&'static str),
     #[error("Time ran out {}. Deploy again: the work goes on from there", before(steps))]
     OutOfTime { steps: Vec<String> },
+}
+
+/// A principal in `SecretReaders` that IAM does not know.
+#[derive(Debug, thiserror::Error)]
+#[error("Secrets Manager does not accept a reader of secret {secret}, which must be one of {readers}")]
+pub struct UnknownReader {
+    pub secret: SecretId,
+    pub readers: String,
+    pub source: AwsError,
 }
 
 fn before(steps: &[String]) -> String {

@@ -339,7 +339,7 @@ async fn observe_secrets<S: Services>(
     let shared = desired.clients.iter().filter(|client| !client.secret_readers.is_empty());
     let shared: HashSet<&SecretId> = shared.map(|client| &client.secret_name).collect();
     let wanted: HashSet<SecretId> = desired.clients.iter().map(|client| client.secret_name.clone()).collect();
-    let own = read_secrets(aws, &desired.owner, wanted.iter().cloned().collect(), &shared);
+    let own = read_secrets(aws, &desired.owner, wanted.iter().cloned().collect(), Some(&shared));
     // A Create has no former names, because a second delivery has the same properties.
     let strays = async {
         let names: BTreeSet<_> = match target {
@@ -350,7 +350,7 @@ async fn observe_secrets<S: Services>(
             }
         };
         // These are about to be deleted, with their policies.
-        read_secrets(aws, &desired.owner, names.into_iter().collect(), &HashSet::new()).await
+        read_secrets(aws, &desired.owner, names.into_iter().collect(), None).await
     };
     let (mut all, strays) = future::try_join(own, strays).await?;
     // Ignore the secrets of other owners under names that are not desired.
@@ -363,11 +363,12 @@ async fn observe_secrets<S: Services>(
     Ok(all)
 }
 
+/// Reads secrets. `shared` are those with declared readers; without it, no resource policy is read.
 async fn read_secrets<S: Services>(
     aws: &Aws<'_, S>,
     owner: &Owner,
     names: Vec<SecretId>,
-    shared: &HashSet<&SecretId>,
+    shared: Option<&HashSet<&SecretId>>,
 ) -> Result<FoundSecrets, AwsError> {
     let read = async |name: SecretId| {
         let Some(described) = aws.services.secrets.describe_secret(&name).await? else { return Ok(None) };
@@ -377,7 +378,7 @@ async fn read_secrets<S: Services>(
         }
         let version = read_listed(&aws.services.secrets, &name, Version::Stage(AWSCURRENT), aws.services.deadline);
         let policy = async {
-            if !shared.contains(&name) && !may_have_readers(&described.tags) {
+            if shared.is_none_or(|shared| !shared.contains(&name) && !may_have_readers(&described.tags)) {
                 return Ok(ObservedPolicy::NotRead);
             }
             aws.services.secrets.get_resource_policy(&name).await.map(ObservedPolicy::Read)

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, ops::ControlFlow, time::Duration};
 
-use super::{Error, apply::Applying, phases::StepError};
+use super::{Error, apply::Applying, error::UnknownReader, phases::StepError};
 use crate::{
     clock::{now, poll_until},
     model::{
@@ -77,7 +77,8 @@ impl<S: Services> Applying<'_, S> {
         if !self.tolerates_refusal {
             let unknown: Vec<_> = readers.difference(&known).map(ToString::to_string).collect();
             let readers = if unknown.is_empty() { named(readers) } else { named(&unknown) };
-            return Err(StepError::Other(Error::UnknownReader { secret: name.clone(), readers, source: error }));
+            let unknown = UnknownReader { secret: name.clone(), readers, source: error };
+            return Err(StepError::Other(Error::UnknownReader(Box::new(unknown))));
         }
         tracing::warn!(secret = %name, %error, "a reader is not known; a rollback goes on without it");
         match ResourcePolicy::with_readers(present, &known) {
@@ -108,6 +109,7 @@ impl<S: Services> Applying<'_, S> {
         let end = *self
             .replicate_until
             .get_or_init(|| started + REPLICATED_WITHIN.min(services.deadline.left() / PART_OF_THE_TIME));
+        let is_believed = || started.elapsed() >= FAILURE_IS_BELIEVED_AFTER || now() + LOOK_AGAIN_AFTER >= end;
         let outcome = poll_until(end, LOOK_AGAIN_AFTER, async || {
             let replicas = match services.secrets.describe_secret(name).await {
                 Ok(described) => described.map(|described| described.replicas).unwrap_or_default(),
@@ -117,7 +119,7 @@ impl<S: Services> Applying<'_, S> {
             for region in regions {
                 match replicas.get(region).map(|replica| &replica.status) {
                     Some(ReplicaStatus::InSync) => {}
-                    Some(ReplicaStatus::Failed(reason)) if started.elapsed() >= FAILURE_IS_BELIEVED_AFTER => {
+                    Some(ReplicaStatus::Failed(reason)) if is_believed() => {
                         let failed = Waiting::Failed(region.clone(), reason.clone());
                         return ControlFlow::Break(Err(failed));
                     }

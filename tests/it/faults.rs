@@ -5,15 +5,21 @@
 
 use std::{fmt, panic::AssertUnwindSafe, pin::Pin, time::Duration};
 
-use cognito_m2m::{model::PoolId, redact::Secret};
+use cognito_m2m::{
+    model::{PoolId, Principal},
+    redact::Secret,
+};
 use futures::FutureExt;
 use serde_json::{Value, json};
 
-use crate::support::{
-    CfnResponse, Fault, Session, Stack, assert_is, assert_no_complaints, assert_nothing_left,
-    cloudformation::assert_pool_is,
-    fixtures::{INVENTED_ID, add_foreign_things, foreign_things, large, large_changed, with},
-    new_stack,
+use crate::{
+    bad_input::own,
+    support::{
+        CfnResponse, Fault, Session, Stack, assert_is, assert_no_complaints, assert_nothing_left,
+        cloudformation::assert_pool_is,
+        fixtures::{INVENTED_ID, add_foreign_things, foreign_things, large, large_changed, with},
+        new_stack,
+    },
 };
 
 /// A fault, and how many calls in a row it strikes.
@@ -149,6 +155,66 @@ fn scenarios() -> Vec<Scenario> {
         },
         Scenario::new("a Create while lists and tags lag", lagging_account, Request::Create, large()),
     ]
+}
+
+/// Scenarios with readers and replicas of secrets.
+fn sharing_scenarios() -> Vec<Scenario> {
+    vec![
+        Scenario::new("a Create with readers and replicas", sharing_account, Request::Create, shared()),
+        Scenario {
+            old: shared(),
+            ..Scenario::new("an Update of readers and replicas", shared_stack, Request::Update, shared_otherwise())
+        },
+        Scenario {
+            old: shared(),
+            ..Scenario::new("an Update that ends readers and replicas", shared_stack, Request::Update, unshared())
+        },
+        Scenario::new("a Delete of secrets with replicas", shared_stack, Request::Delete, shared()),
+    ]
+}
+
+/// Two clients, one of them with readers, and replicas.
+fn shared() -> Value {
+    json!({
+        "Clients": [{ "ClientName": "one", "SecretReaders": [own("role/a"), own("role/new")] }, { "ClientName": "two" }],
+        "SecretReplicas": [{ "Region": "eu-west-1" }, { "Region": "eu-west-2" }],
+    })
+}
+
+/// [`shared`] with other readers and replicas.
+fn shared_otherwise() -> Value {
+    json!({
+        "Clients": [
+            { "ClientName": "one", "SecretReaders": [own("role/b")] },
+            { "ClientName": "two", "SecretReaders": [own("root")] },
+        ],
+        "SecretReplicas": [{ "Region": "eu-west-1", "KmsKeyId": "alias/there" }, { "Region": "us-west-2" }],
+    })
+}
+
+fn unshared() -> Value {
+    json!({ "Clients": [{ "ClientName": "one" }, { "ClientName": "two" }] })
+}
+
+/// An account in which a role is new, and a replica takes its time.
+fn sharing_account() -> SetUp {
+    Box::pin(async {
+        let stack = new_stack();
+        {
+            let behavior = &mut stack.world().behavior;
+            behavior.unknown_principals.insert(Principal(own("role/new")), Duration::from_secs(5));
+            behavior.replication_takes = Duration::from_secs(3);
+        }
+        (stack, None)
+    })
+}
+
+fn shared_stack() -> SetUp {
+    Box::pin(async {
+        let (stack, _) = sharing_account().await;
+        let id = stack.create(&shared()).await.good().physical_id().to_owned();
+        (stack, Some(id))
+    })
 }
 
 /// A stack that an Update has changed and another one has changed back. The first comes again.
@@ -308,7 +374,7 @@ async fn survive(scenario: &Scenario, k: usize, strike: &Strike, place: &dyn fmt
 #[tokio::test(start_paused = true)]
 async fn every_call_survives_every_fault() {
     let mut combinations = 0;
-    for scenario in scenarios() {
+    for scenario in scenarios().into_iter().chain(sharing_scenarios()) {
         let (stack, id) = (scenario.set_up)().await;
         let calls = stack.count_calls(&scenario.event(&stack, id.as_deref())).await;
         for k in 0..calls {

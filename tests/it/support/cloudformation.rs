@@ -12,7 +12,8 @@ use cognito_m2m::{
     cfn::{Deliver, ResponseUrl},
     clock::Deadline,
     model::{
-        Applied, Client, ClientId, Desired, Endpoints, Owner, ProviderConfig, RotationRecord, ownership::MAX_TAGS,
+        Applied, Client, ClientId, Desired, Endpoints, Owner, PolicyChange, ProviderConfig, Replicas, ResourcePolicy,
+        RotationRecord, ownership::MAX_TAGS,
     },
     provider::{Provider, handle},
 };
@@ -300,7 +301,12 @@ pub fn assert_pool_is(pool: &FakePool, desired: &Desired) {
 #[track_caller]
 fn assert_secret_is(world: &World, desired: &Desired, client: &Client, client_id: &ClientId) {
     let secret = &world.secrets[&client.secret_name];
-    assert_eq!((&secret.tags, &secret.kms_key_id), (&desired.pool.tags, &desired.secret_kms_key_id));
+    assert_eq!((&secret.tags, &secret.kms_key_id), (&desired.secret_tags(client), &desired.secret_kms_key_id));
+    let change = ResourcePolicy::with_readers(secret.policy.as_ref(), &client.secret_readers);
+    assert_eq!(change, PolicyChange::Keep, "the policy names the readers: {:?}", secret.policy);
+    let replicas: Replicas =
+        secret.replicas.iter().map(|(region, replica)| (region.clone(), replica.kms_key_id.clone())).collect();
+    assert_eq!(replicas, desired.secret_replicas);
     assert_eq!(secret.rotation, desired.rotation);
     let record = RotationRecord::parse(&secret.description).unwrap();
     assert!(!record.asks_to_rotate(&desired.rotate_secrets), "{}", secret.description);

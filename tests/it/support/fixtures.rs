@@ -1,6 +1,6 @@
 //! Properties and things that several tests use.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use cognito_m2m::{
     model::{
@@ -124,6 +124,7 @@ pub async fn one_client(aws: &FakeAws) -> (PoolId, ClientId, Secret<String>) {
         scopes: vec!["orders/read".to_owned(), "orders/write".to_owned()],
         access_token_validity_minutes: 60,
         secret_name: SecretId::from("dev/web"),
+        secret_readers: BTreeSet::new(),
     };
     let (client, secret) = aws.create_user_pool_client(&pool, &client).await.unwrap();
     (pool, client, secret)
