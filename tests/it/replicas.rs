@@ -284,3 +284,18 @@ async fn a_second_delivery_reports_the_replica_that_the_first_one_asked_for() {
     let event = stack.create_event(&declared);
     stack.send_with(&event, [(place, Fault::CrashAfter)]).await.failed("no such key");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_deletion_waits_for_replicas_that_are_still_being_removed() {
+    for (lingers, removals) in [(20, 1), (50, 1)] {
+        let stack = new_stack();
+        let declared = replicas(&json!(["eu-west-1"]));
+        let created = stack.create(&declared).await.good();
+        stack.world().behavior.removed_replicas_linger = Duration::from_secs(lingers);
+        take_writes(&stack);
+        stack.delete(created.physical_id(), &declared).await.good_at(lingers);
+        assert_nothing_left(&stack);
+        let writes = take_writes(&stack);
+        assert_eq!(writes.iter().filter(|write| **write == "RemoveRegionsFromReplication").count(), removals);
+    }
+}

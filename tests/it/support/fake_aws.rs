@@ -88,6 +88,9 @@ pub struct Behavior {
     pub stuck_replicas: BTreeSet<Region>,
     /// Regions whose replicas fail, each with the message.
     pub failing_replicas: BTreeMap<Region, String>,
+    /// How long DeleteSecret still counts a replica that was removed. DescribeSecret no longer shows it. No page says
+    /// that a removal is complete when it is answered.
+    pub removed_replicas_linger: Duration,
     /// Keys that nobody can use. Nothing under them can be read or written.
     pub disabled_keys: BTreeSet<String>,
     /// Keys with which nothing can be encrypted.

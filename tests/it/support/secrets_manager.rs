@@ -36,6 +36,8 @@ pub struct FakeSecret {
     pub rotation: Option<Rotation>,
     pub policy: Option<ResourcePolicy>,
     pub replicas: BTreeMap<Region, FakeReplica>,
+    /// Until when removed replicas count.
+    pub lingering: Option<Instant>,
     pub versions: BTreeMap<String, FakeVersion>,
     /// When the account got it; `None` if it was there before the test.
     pub created: Option<Instant>,
@@ -92,6 +94,7 @@ impl FakeSecret {
             rotation: None,
             policy: None,
             replicas: BTreeMap::new(),
+            lingering: None,
             versions: BTreeMap::new(),
             created: None,
         }
@@ -438,19 +441,24 @@ impl Secrets for FakeAws {
 
     async fn remove_regions_from_replication(&self, name: &SecretId, regions: &BTreeSet<Region>) -> Result<()> {
         self.answer("RemoveRegionsFromReplication", |world| {
+            let lingers = world.behavior.removed_replicas_linger;
             let secret = world.live_secret(name)?;
             if let Some(missing) = regions.iter().find(|region| !secret.replicas.contains_key(*region)) {
                 let message = format!("The secret has no replica in {missing}.");
                 return Err(Refusal::new(ErrorKind::Changed, "InvalidParameterException", message));
             }
             secret.replicas.retain(|region, _| !regions.contains(region));
+            secret.lingering = Some(Instant::now() + lingers);
             Ok(())
         })
     }
 
     async fn delete_secret(&self, name: &SecretId, recovery_window_in_days: u8) -> Result<()> {
         self.answer("DeleteSecret", |world| {
-            if let Some(secret) = world.secrets.get(name).filter(|secret| !secret.replicas.is_empty()) {
+            let counts = |secret: &&FakeSecret| {
+                !secret.replicas.is_empty() || secret.lingering.is_some_and(|until| Instant::now() < until)
+            };
+            if let Some(secret) = world.secrets.get(name).filter(counts) {
                 let regions: Vec<_> = secret.replicas.keys().map(ToString::to_string).collect();
                 let message =
                     format!("You can't delete secret {} that still has replica regions {regions:?}.", secret.arn);
