@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 
 use cognito_m2m::{
     cfn::{Data, Envelope, Event, Request, Response},
-    model::{Endpoints, Owner, ProviderConfig, observed::Observed},
-    plan::{Step, plan},
+    model::{Endpoints, Owner, ProviderConfig, ResourceType, observed::Observed},
+    plan::{Occasion, Step, plan},
     properties,
 };
 use serde_json::Value;
@@ -23,8 +23,15 @@ pub fn event(bytes: &[u8]) {
         Err(error) => Err(error.to_string()),
     };
     assert!(outcome.as_ref().err().is_none_or(|reason| !reason.is_empty()));
-    let Envelope { request_type: _, request_id, stack_id, logical_resource_id, physical_resource_id, response_url: _ } =
-        envelope;
+    let Envelope {
+        request_type: _,
+        request_id,
+        stack_id,
+        logical_resource_id,
+        physical_resource_id,
+        response_url: _,
+        resource_type: _,
+    } = envelope;
     // CloudFormation's own ids are short; they are copied and cannot be cut.
     let short = [&request_id, &stack_id, &logical_resource_id]
         .iter()
@@ -41,15 +48,16 @@ pub fn desired(bytes: &[u8]) {
     let endpoints = Endpoints::new("us-east-1", None);
     let config = ProviderConfig { endpoints, rotation_function: Some("arn:rotation".to_owned()) };
     let owner = Owner { stack_id: "arn:stack".to_owned(), logical_id: "M2M".to_owned() };
-    match properties::parse(&properties, owner, &config) {
+    match properties::parse(ResourceType::CognitoM2M, &properties, owner, &config) {
         Err(violations) => {
             assert!(!violations.0.is_empty(), "refused without a reason");
             assert!(violations.0.iter().all(|violation| !violation.rule.is_empty()));
         }
         Ok(desired) => {
-            assert!((1..=128).contains(&desired.pool.name.len()));
-            assert!((1..=63).contains(&desired.domain.prefix.len()));
-            assert!(desired.pool.tags.len() <= 50);
+            let own = desired.own_pool().expect("the resource has a pool of its own");
+            assert!((1..=128).contains(&own.state.name.len()));
+            assert!((1..=63).contains(&own.domain.prefix.len()));
+            assert!(own.state.tags.len() <= 50);
             assert!((1..=25).contains(&desired.resource_servers.len()));
             assert!((1..=100).contains(&desired.clients.len()));
             let declared: BTreeSet<String> = desired.scopes().collect();
@@ -61,7 +69,8 @@ pub fn desired(bytes: &[u8]) {
                 assert!((5..=1440).contains(&client.access_token_validity_minutes));
                 assert!((1..=512).contains(&client.secret_name.as_str().len()));
             }
-            let plan = plan(&desired, &Observed::default(), &BTreeSet::new()).expect("nothing is in the way");
+            let occasion = Occasion { is_create: true, is_rollback: false, also_verify: &BTreeSet::new() };
+            let plan = plan(&desired, &Observed::default(), &occasion).expect("nothing is in the way");
             let made = plan.steps().filter(|step| matches!(step, Step::CreateUserPoolClient { .. })).count();
             assert_eq!(made, desired.clients.len());
         }

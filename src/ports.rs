@@ -16,10 +16,11 @@ use serde_json::Value;
 
 use crate::{
     model::{
-        Client, ClientId, ClientName, Domain, Owner, PoolId, Region, Replicas, ResourcePolicy, ResourceServer,
-        Rotation, SecretId, Tags, UserPool,
+        ClientId, ClientName, Domain, Owner, PoolId, Region, Replicas, ResourcePolicy, ResourceServer, Rotation,
+        SecretId, Tags, UserPool, UserPoolClient,
+        adoption::ClientSettings,
         desired::SecretMetadata,
-        observed::{ObservedClient, ObservedDocument},
+        observed::{FormerClient, ObservedClient, ObservedDocument},
         sharing::ObservedReplica,
     },
     redact::{self, Secret},
@@ -96,6 +97,7 @@ pub struct DomainDescription {
 pub struct ClientDescription {
     pub observed: ObservedClient,
     pub secret: Option<Secret<String>>,
+    pub settings: ClientSettings,
 }
 
 /// One page of a listing.
@@ -131,12 +133,17 @@ pub trait UserPools: ClientSecrets {
     /// Succeeds if there is no such server.
     async fn delete_resource_server(&self, pool: &PoolId, identifier: &str) -> Result<()>;
 
+    /// Returns the names as Cognito holds them, with their marks.
     async fn list_user_pool_clients(&self, pool: &PoolId, next: Option<&str>) -> Result<Page<(ClientId, ClientName)>>;
     /// Returns `None` if there is no such client.
     async fn describe_user_pool_client(&self, pool: &PoolId, id: &ClientId) -> Result<Option<ClientDescription>>;
     /// Returns the id and the client secret.
-    async fn create_user_pool_client(&self, pool: &PoolId, client: &Client) -> Result<(ClientId, Secret<String>)>;
-    async fn update_user_pool_client(&self, pool: &PoolId, id: &ClientId, client: &Client) -> Result<()>;
+    async fn create_user_pool_client(
+        &self,
+        pool: &PoolId,
+        client: &UserPoolClient,
+    ) -> Result<(ClientId, Secret<String>)>;
+    async fn update_user_pool_client(&self, pool: &PoolId, id: &ClientId, client: &UserPoolClient) -> Result<()>;
     /// Succeeds if there is no such client.
     async fn delete_user_pool_client(&self, pool: &PoolId, id: &ClientId) -> Result<()>;
 }
@@ -198,6 +205,9 @@ pub const UNFINISHED: &str = "cognito-m2m-unfinished";
 /// rotation needs is under the old key.
 pub const OLD_KEY: &str = "cognito-m2m-old-key";
 
+/// The version that records what an adopted client was before. It also holds the client's secret of that time.
+pub const ADOPTED: &str = "cognito-m2m-adopted";
+
 /// Selects one version of a secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Version<'a> {
@@ -211,6 +221,8 @@ pub struct SecretDocument {
     pub client_id: ClientId,
     pub client_secret: Secret<String>,
     pub metadata: SecretMetadata,
+    /// Only in the version [`ADOPTED`].
+    pub former: Option<FormerClient>,
 }
 
 impl SecretDocument {
@@ -280,8 +292,9 @@ pub trait SecretVersions {
 /// AWS Secrets Manager.
 /// <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_Operations.html>
 pub trait Secrets: SecretVersions {
-    /// Returns the names of the secrets with the owner's tags. The listing lags by up to five minutes.
-    async fn list_secrets(&self, owner: &Owner, next: Option<&str>) -> Result<Page<SecretId>>;
+    /// Returns the names and tags of the secrets with the owner's tags, or of all secrets that have some owner's tags.
+    /// The listing lags by up to five minutes.
+    async fn list_secrets(&self, owner: Option<&Owner>, next: Option<&str>) -> Result<Page<(SecretId, Tags)>>;
     /// Returns the ARN.
     async fn create_secret(&self, secret: &NewSecret<'_>) -> Result<String>;
     async fn update_secret(&self, name: &SecretId, change: &SecretChange) -> Result<()>;

@@ -19,8 +19,8 @@ use tokio::{
 use crate::{
     clock::{Backoff, Deadline, now, wait, wait_until},
     model::{
-        Client, ClientId, ClientName, Domain, Owner, PoolId, Region, Replicas, ResourcePolicy, ResourceServer,
-        Rotation, SecretId, Tags, UserPool,
+        ClientId, ClientName, Domain, Owner, PoolId, Region, Replicas, ResourcePolicy, ResourceServer, Rotation,
+        SecretId, Tags, UserPool, UserPoolClient,
     },
     ports::{
         AwsError, ClientDescription, ClientSecretDescription, ClientSecrets, DomainDescription, ErrorKind, NewSecret,
@@ -213,8 +213,8 @@ impl<T: UserPools> UserPools for Retrying<'_, T> {
         limited Idempotent DeleteResourceServer delete_resource_server(pool: &PoolId, identifier: &str) -> ();
         limited Idempotent ListUserPoolClients list_user_pool_clients(pool: &PoolId, next: Option<&str>) -> Page<(ClientId, ClientName)>;
         limited Idempotent DescribeUserPoolClient describe_user_pool_client(pool: &PoolId, id: &ClientId) -> Option<ClientDescription>;
-        limited NotIdempotent CreateUserPoolClient create_user_pool_client(pool: &PoolId, client: &Client) -> (ClientId, Secret<String>);
-        limited Idempotent UpdateUserPoolClient update_user_pool_client(pool: &PoolId, id: &ClientId, client: &Client) -> ();
+        limited NotIdempotent CreateUserPoolClient create_user_pool_client(pool: &PoolId, client: &UserPoolClient) -> (ClientId, Secret<String>);
+        limited Idempotent UpdateUserPoolClient update_user_pool_client(pool: &PoolId, id: &ClientId, client: &UserPoolClient) -> ();
         limited Idempotent DeleteUserPoolClient delete_user_pool_client(pool: &PoolId, id: &ClientId) -> ();
     }
 }
@@ -238,7 +238,7 @@ impl<T: SecretVersions> SecretVersions for Retrying<'_, T> {
 
 impl<T: Secrets> Secrets for Retrying<'_, T> {
     retrying! {
-        unlimited Idempotent ListSecrets list_secrets(owner: &Owner, next: Option<&str>) -> Page<SecretId>;
+        unlimited Idempotent ListSecrets list_secrets(owner: Option<&Owner>, next: Option<&str>) -> Page<(SecretId, Tags)>;
         unlimited Idempotent CreateSecret create_secret(secret: &NewSecret<'_>) -> String;
         unlimited Idempotent UpdateSecret update_secret(name: &SecretId, change: &SecretChange) -> ();
         unlimited Idempotent RotateSecret rotate_secret(name: &SecretId, rotation: &Rotation) -> ();

@@ -20,7 +20,8 @@ use super::{
 };
 use crate::{
     model::{
-        Client, ClientId, ClientName, Domain, PoolId, ResourceServer, Scope, Tier, UserPool, observed::ObservedClient,
+        AuthFlow, ClientId, ClientName, Domain, Mark, PoolId, ResourceServer, Scope, Tier, UserPool, UserPoolClient,
+        adoption::ClientSettings, observed::ObservedClient,
     },
     ports::{
         AwsError, ClientDescription, ClientSecretDescription, ClientSecrets, DomainDescription, ErrorKind, Page,
@@ -178,13 +179,13 @@ impl UserPools for Cognito {
     }
 
     async fn create_resource_server(&self, pool: &PoolId, server: &ResourceServer) -> Result<()> {
-        let ResourceServer { identifier, name, scopes } = server;
+        let ResourceServer { identifier, name, mark, scopes } = server;
         let request = self
             .sdk
             .create_resource_server()
             .user_pool_id(pool.as_str())
             .identifier(identifier)
-            .name(name)
+            .name(Mark::join(name, mark.as_ref()))
             .set_scopes(Some(scope_types("CreateResourceServer", scopes)?));
         request
             .send()
@@ -194,13 +195,13 @@ impl UserPools for Cognito {
     }
 
     async fn update_resource_server(&self, pool: &PoolId, server: &ResourceServer) -> Result<()> {
-        let ResourceServer { identifier, name, scopes } = server;
+        let ResourceServer { identifier, name, mark, scopes } = server;
         let request = self
             .sdk
             .update_resource_server()
             .user_pool_id(pool.as_str())
             .identifier(identifier)
-            .name(name)
+            .name(Mark::join(name, mark.as_ref()))
             .set_scopes(Some(scope_types("UpdateResourceServer", scopes)?));
         request
             .send()
@@ -242,8 +243,12 @@ impl UserPools for Cognito {
         Ok(answer.and_then(|answer| answer.user_pool_client).map(|client| described_client(id, client)))
     }
 
-    async fn create_user_pool_client(&self, pool: &PoolId, client: &Client) -> Result<(ClientId, Secret<String>)> {
-        let Client { name, scopes, access_token_validity_minutes, secret_name: _, secret_readers: _ } = client;
+    async fn create_user_pool_client(
+        &self,
+        pool: &PoolId,
+        client: &UserPoolClient,
+    ) -> Result<(ClientId, Secret<String>)> {
+        let UserPoolClient { name, scopes, access_token_validity_minutes, auth_flow } = client;
         let request = self
             .sdk
             .create_user_pool_client()
@@ -253,8 +258,7 @@ impl UserPools for Cognito {
             .allowed_o_auth_flows(OAuthFlowType::ClientCredentials)
             .allowed_o_auth_flows_user_pool_client(true)
             .set_allowed_o_auth_scopes(Some(scopes.clone()))
-            // Cognito turns user sign-in on if this is left out.
-            .explicit_auth_flows(ExplicitAuthFlowsType::AllowRefreshTokenAuth)
+            .explicit_auth_flows(explicit_auth_flow(*auth_flow))
             .prevent_user_existence_errors(PreventUserExistenceErrorTypes::Enabled)
             .enable_token_revocation(true)
             .access_token_validity(minutes(*access_token_validity_minutes))
@@ -268,8 +272,8 @@ impl UserPools for Cognito {
         }
     }
 
-    async fn update_user_pool_client(&self, pool: &PoolId, id: &ClientId, client: &Client) -> Result<()> {
-        let Client { name, scopes, access_token_validity_minutes, secret_name: _, secret_readers: _ } = client;
+    async fn update_user_pool_client(&self, pool: &PoolId, id: &ClientId, client: &UserPoolClient) -> Result<()> {
+        let UserPoolClient { name, scopes, access_token_validity_minutes, auth_flow } = client;
         let request = self
             .sdk
             .update_user_pool_client()
@@ -279,7 +283,7 @@ impl UserPools for Cognito {
             .allowed_o_auth_flows(OAuthFlowType::ClientCredentials)
             .allowed_o_auth_flows_user_pool_client(true)
             .set_allowed_o_auth_scopes(Some(scopes.clone()))
-            .explicit_auth_flows(ExplicitAuthFlowsType::AllowRefreshTokenAuth)
+            .explicit_auth_flows(explicit_auth_flow(*auth_flow))
             .prevent_user_existence_errors(PreventUserExistenceErrorTypes::Enabled)
             .enable_token_revocation(true)
             .access_token_validity(minutes(*access_token_validity_minutes))
@@ -404,9 +408,12 @@ fn described_domain(domain: DomainDescriptionType) -> Option<DomainDescription> 
 /// <https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_ResourceServerType.html>
 fn described_server(server: ResourceServerType) -> ResourceServer {
     let scopes = server.scopes.unwrap_or_default().into_iter();
+    let full_name = server.name.unwrap_or_default();
+    let (name, mark) = Mark::split(&full_name);
     ResourceServer {
         identifier: server.identifier.unwrap_or_default(),
-        name: server.name.unwrap_or_default(),
+        name: name.to_owned(),
+        mark,
         scopes: scopes.map(|scope| Scope { name: scope.scope_name, description: scope.scope_description }).collect(),
     }
 }
@@ -416,12 +423,18 @@ fn described_client(id: &ClientId, client: UserPoolClientType) -> ClientDescript
     let empty = |list: &Option<Vec<String>>| list.as_ref().is_none_or(Vec::is_empty);
     let m2m_only = client.allowed_o_auth_flows.as_deref() == Some(&[OAuthFlowType::ClientCredentials])
         && client.allowed_o_auth_flows_user_pool_client == Some(true)
-        && client.explicit_auth_flows.as_deref() == Some(&[ExplicitAuthFlowsType::AllowRefreshTokenAuth])
         && client.prevent_user_existence_errors == Some(PreventUserExistenceErrorTypes::Enabled)
         && client.enable_token_revocation == Some(true)
         && empty(&client.supported_identity_providers)
         && empty(&client.callback_urls)
         && empty(&client.logout_urls);
+    let flows_are_on = client.allowed_o_auth_flows_user_pool_client == Some(true);
+    let settings = ClientSettings {
+        oauth_flows: names(client.allowed_o_auth_flows.as_deref().filter(|_| flows_are_on)),
+        sign_in_flows: names(client.explicit_auth_flows.as_deref()),
+        identity_providers: client.supported_identity_providers.clone().unwrap_or_default(),
+        callback_urls: client.callback_urls.clone().unwrap_or_default(),
+    };
     let unit = client.token_validity_units.and_then(|units| units.access_token);
     let validity = client.access_token_validity.and_then(|validity| u32::try_from(validity).ok());
     // Cognito's default is one hour, and its default unit is hours.
@@ -432,15 +445,39 @@ fn described_client(id: &ClientId, client: UserPoolClientType) -> ClientDescript
         (Some(validity), Some(TimeUnitsType::Days)) => validity.saturating_mul(24 * 60),
         (Some(validity), _) => validity.saturating_mul(60),
     };
+    let auth_flow = match client.explicit_auth_flows.as_deref() {
+        Some([flow]) => AUTH_FLOWS.into_iter().find(|known| explicit_auth_flow(*known) == *flow),
+        _ => None,
+    };
+    let full_name = client.client_name.unwrap_or_default();
+    let (name, mark) = Mark::split(&full_name);
     ClientDescription {
         observed: ObservedClient {
             id: id.clone(),
-            name: ClientName(client.client_name.unwrap_or_default()),
+            name: ClientName::from(name),
+            mark,
             scopes: client.allowed_o_auth_scopes.unwrap_or_default(),
             access_token_validity_minutes,
+            auth_flow,
             m2m_only,
         },
         secret: client.client_secret.map(Secret::new),
+        settings,
+    }
+}
+
+/// Returns the API's names of some values.
+fn names<T: AsRef<str>>(values: Option<&[T]>) -> Vec<String> {
+    values.unwrap_or_default().iter().map(|value| value.as_ref().to_owned()).collect()
+}
+
+const AUTH_FLOWS: [AuthFlow; 2] = [AuthFlow::RefreshToken, AuthFlow::ClientToken];
+
+fn explicit_auth_flow(flow: AuthFlow) -> ExplicitAuthFlowsType {
+    match flow {
+        AuthFlow::RefreshToken => ExplicitAuthFlowsType::AllowRefreshTokenAuth,
+        // The SDK has no variant for it.
+        AuthFlow::ClientToken => ExplicitAuthFlowsType::from("ALLOW_CLIENT_TOKEN_AUTH"),
     }
 }
 

@@ -20,6 +20,8 @@ use crate::{
     model::{
         ClientId, ClientName, Owner, PoolId, Region, Replicas, ResourcePolicy, Rotation, SecretId, Tags,
         desired::SecretMetadata,
+        observed::FormerClient,
+        ownership::STACK_ID_TAG,
         sharing::{ObservedReplica, ReplicaStatus},
     },
     ports::{
@@ -58,6 +60,16 @@ struct Json {
     jwks_uri: String,
     user_pool_id: String,
     client_name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    former: Option<FormerJson>,
+}
+
+/// What an adopted client was before.
+#[derive(Deserialize, Serialize)]
+struct FormerJson {
+    client_name: String,
+    scope: String,
+    access_token_validity_minutes: u32,
 }
 
 impl SecretVersions for SecretsManager {
@@ -126,13 +138,15 @@ impl SecretVersions for SecretsManager {
 }
 
 impl Secrets for SecretsManager {
-    async fn list_secrets(&self, owner: &Owner, next: Option<&str>) -> Result<Page<SecretId>> {
-        // The service's filter matches prefixes and ignores case, so `owns` decides below.
-        let filter = Filter::builder().key(FilterNameStringType::TagValue).values(&owner.stack_id).build();
+    async fn list_secrets(&self, owner: Option<&Owner>, next: Option<&str>) -> Result<Page<(SecretId, Tags)>> {
+        let filter = match owner {
+            Some(owner) => Filter::builder().key(FilterNameStringType::TagValue).values(&owner.stack_id),
+            None => Filter::builder().key(FilterNameStringType::TagKey).values(STACK_ID_TAG),
+        };
         let request = self
             .sdk
             .list_secrets()
-            .filters(filter)
+            .filters(filter.build())
             .max_results(SECRETS_A_PAGE)
             .set_next_token(next.map(ToOwned::to_owned));
         let page = request.send().await.map_err(|error| failed("ListSecrets", "the account", &error))?;
@@ -140,8 +154,9 @@ impl Secrets for SecretsManager {
             .secret_list
             .unwrap_or_default()
             .into_iter()
-            .filter(|secret| owner.owns(&tags_of(secret.tags.as_deref())))
-            .filter_map(|secret| secret.name.map(SecretId))
+            .filter_map(|secret| Some((SecretId(secret.name?), tags_of(secret.tags.as_deref()))))
+            // The service's filter matches prefixes and ignores case.
+            .filter(|(_, tags)| owner.is_none_or(|owner| owner.owns(tags)))
             .collect();
         Ok(Page { items, next: page.next_token.filter(|token| !token.is_empty()) })
     }
@@ -319,7 +334,7 @@ fn subject(name: &SecretId) -> String {
 }
 
 fn json(document: &SecretDocument) -> String {
-    let SecretDocument { client_id, client_secret, metadata } = document;
+    let SecretDocument { client_id, client_secret, metadata, former } = document;
     let SecretMetadata { token_endpoint, scope, issuer, jwks_uri, user_pool_id, client_name } = metadata.clone();
     let json = Json {
         client_id: client_id.to_string(),
@@ -330,13 +345,19 @@ fn json(document: &SecretDocument) -> String {
         jwks_uri,
         user_pool_id: user_pool_id.0,
         client_name: client_name.0,
+        former: former.clone().map(|FormerClient { name, scopes, access_token_validity_minutes }| FormerJson {
+            client_name: name.0,
+            scope: scopes.join(" "),
+            access_token_validity_minutes,
+        }),
     };
-    // Serializing eight strings cannot fail.
+    // Serializing strings and a number cannot fail.
     serde_json::to_string(&json).unwrap_or_default()
 }
 
 fn document(json: Json) -> SecretDocument {
-    let Json { client_id, client_secret, token_endpoint, scope, issuer, jwks_uri, user_pool_id, client_name } = json;
+    let Json { client_id, client_secret, token_endpoint, scope, issuer, jwks_uri, user_pool_id, client_name, former } =
+        json;
     SecretDocument {
         client_id: ClientId(client_id),
         client_secret: Secret::new(client_secret),
@@ -348,6 +369,11 @@ fn document(json: Json) -> SecretDocument {
             user_pool_id: PoolId(user_pool_id),
             client_name: ClientName(client_name),
         },
+        former: former.map(|FormerJson { client_name, scope, access_token_validity_minutes }| FormerClient {
+            name: ClientName(client_name),
+            scopes: scope.split_whitespace().map(ToOwned::to_owned).collect(),
+            access_token_validity_minutes,
+        }),
     }
 }
 

@@ -120,6 +120,8 @@ impl<'de> Deserialize<'de> for Event {
 #[derive(Clone, Debug)]
 pub struct Envelope {
     pub request_type: String,
+    /// Such as `Custom::CognitoM2M`.
+    pub resource_type: String,
     pub request_id: String,
     pub stack_id: String,
     pub logical_resource_id: String,
@@ -140,6 +142,7 @@ impl Envelope {
         });
         Self {
             request_type: text("RequestType"),
+            resource_type: text("ResourceType"),
             request_id: text("RequestId"),
             stack_id: text("StackId"),
             logical_resource_id: text("LogicalResourceId"),

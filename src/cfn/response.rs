@@ -27,6 +27,13 @@ impl Data {
         Self { values: values.into_iter().collect(), expendable: Vec::new() }
     }
 
+    /// Adds attributes.
+    #[must_use]
+    pub fn and(mut self, values: impl IntoIterator<Item = (String, String)>) -> Self {
+        self.values.extend(values);
+        self
+    }
+
     /// Adds a group of keys that may be left out, after the groups before it.
     #[must_use]
     pub fn may_leave_out(mut self, keys: impl IntoIterator<Item = String>) -> Self {

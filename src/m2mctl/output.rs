@@ -35,7 +35,7 @@ pub(super) fn plan_json(report: &PlanReport) -> Value {
         .collect();
     json!({
         "missing_stack": missing_stack,
-        "user_pool_name": desired.pool.name,
+        "user_pool_name": desired.own_pool().map(|own| &own.state.name),
         "user_pool_id": pool.as_ref().map(ToString::to_string),
         "stack_id": owner.as_ref().map(|owner| &owner.stack_id),
         "logical_id": owner.as_ref().map(|owner| &owner.logical_id),
@@ -46,11 +46,17 @@ pub(super) fn plan_json(report: &PlanReport) -> Value {
 
 pub(super) fn plan_text(report: &PlanReport) -> String {
     let PlanReport { owner, pool, missing_stack, desired, plan } = report;
+    let name = desired.own_pool().map(|own| own.state.name.as_str());
     let mut text = match (pool, owner) {
         (Some(pool), Some(owner)) => {
-            format!("User pool {pool} ({}), resource {} of {}\n", desired.pool.name, owner.logical_id, owner.stack_id)
+            format!(
+                "User pool {pool}{}, resource {} of {}\n",
+                name.map(|name| format!(" ({name})")).unwrap_or_default(),
+                owner.logical_id,
+                owner.stack_id
+            )
         }
-        _ => format!("User pool {}, which does not exist yet\n", desired.pool.name),
+        _ => format!("User pool {}, which does not exist yet\n", name.unwrap_or_default()),
     };
     if let Some(stack) = missing_stack {
         let _ = writeln!(text, "Stack {stack} does not exist: this is the plan of a new one");

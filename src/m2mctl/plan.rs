@@ -13,8 +13,10 @@ use super::{
     output::{Outcome, plan_json, plan_text},
 };
 use crate::{
-    model::{ClientName, Desired, Owner, PoolId, ProviderConfig, UserPool, observed::Observed},
-    plan::{Plan, plan},
+    model::{
+        ClientName, Desired, Owner, PoolId, ProviderConfig, ResourceId, ResourceType, UserPool, observed::Observed,
+    },
+    plan::{Occasion, Plan, plan},
     ports::{Account, Services},
     properties,
     reconcile::{self, Aws, Progress, Target},
@@ -74,7 +76,7 @@ pub async fn compute<S: Services, A: Account>(
     let properties = declared.properties(&logical_id, found.as_ref(), &context.account, &context.region).await?;
     let config =
         ProviderConfig { endpoints: context.endpoints.clone(), rotation_function: Some(UNKNOWN_FUNCTION.to_owned()) };
-    let desired_by = |owner: Owner| properties::parse(&properties, owner, &config);
+    let desired_by = |owner: Owner| properties::parse(ResourceType::CognitoM2M, &properties, owner, &config);
     // The owner is known only after its pool is found. Until then, an owner that owns nothing takes its place.
     let mut desired = desired_by(Owner { stack_id: String::new(), logical_id: logical_id.clone() })?;
 
@@ -82,11 +84,14 @@ pub async fn compute<S: Services, A: Account>(
     let aws = context.aws(&progress);
     let (owner, target) = match (&found, stack) {
         (Some(stack), _) => {
-            let target = stack.pool(&logical_id).map_or(Target::Create, Target::Update);
+            let target = stack.pool(&logical_id).map_or(Target::Create, |pool| Target::Update(ResourceId::Pool(pool)));
             (Some(stack.owner(&logical_id)), target)
         }
         (None, Some(_)) => (None, Target::Create),
-        (None, None) => owner_by_name(&aws, &desired.pool).await?,
+        (None, None) => match desired.own_pool() {
+            Some(own) => owner_by_name(&aws, &own.state).await?,
+            None => (None, Target::Create),
+        },
     };
     if let Some(owner) = &owner {
         desired = desired_by(owner.clone())?;
@@ -95,7 +100,9 @@ pub async fn compute<S: Services, A: Account>(
     let observed = reconcile::observe(&aws, &desired, &target).await?;
     name_rotation_function(&mut desired, &observed);
     let missing_stack = stack.filter(|_| found.is_none()).map(ToOwned::to_owned);
-    let plan = plan(&desired, &observed, &to_verify(&desired, &target)).map_err(|refusal| match &missing_stack {
+    let also_verify = &to_verify(&desired, &target);
+    let occasion = Occasion { is_create: target == Target::Create, is_rollback: false, also_verify };
+    let plan = plan(&desired, &observed, &occasion).map_err(|refusal| match &missing_stack {
         Some(stack) => {
             Error::Choice(format!("{} (Stack {stack} does not exist in {})", Error::from(refusal), context.region))
         }
@@ -119,7 +126,7 @@ async fn owner_by_name<S: Services>(aws: &Aws<'_, S>, pool: &UserPool) -> Result
     let mut ours: Vec<_> = pools.iter().filter_map(|pool| Some((Owner::of(&pool.state.tags)?, &pool.id))).collect();
     match ours.as_slice() {
         [] => Ok((None, Target::Create)),
-        [(owner, id)] => Ok((Some(owner.clone()), Target::Update((*id).clone()))),
+        [(owner, id)] => Ok((Some(owner.clone()), Target::Update(ResourceId::Pool((*id).clone())))),
         [(owner, _), rest @ ..] if rest.iter().all(|(other, _)| other == owner) => {
             Ok((Some(owner.clone()), Target::Create))
         }

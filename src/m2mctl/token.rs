@@ -24,11 +24,12 @@ pub(super) async fn run<S: Services<Tokens: Tokens>, A: Account>(
     format: Format,
     context: &Context<S, A>,
 ) -> Result<Outcome, Error> {
-    let SecretDocument { client_id, client_secret, mut metadata } = match (&arguments.secret, &arguments.stack) {
-        (Some(secret), _) => read_document(context, &SecretId(secret.clone())).await?,
-        (None, Some(stack)) => of_stack(context, stack, arguments.client.as_deref()).await?,
-        (None, None) => return Err(Error::Choice("name a stack or a secret".to_owned())),
-    };
+    let SecretDocument { client_id, client_secret, mut metadata, former: _ } =
+        match (&arguments.secret, &arguments.stack) {
+            (Some(secret), _) => read_document(context, &SecretId(secret.clone())).await?,
+            (None, Some(stack)) => of_stack(context, stack, arguments.client.as_deref()).await?,
+            (None, None) => return Err(Error::Choice("name a stack or a secret".to_owned())),
+        };
     let client = metadata.client_name.to_string();
     let failed = |source| Error::Token { client: client.clone(), source };
     if !arguments.scopes.is_empty() {

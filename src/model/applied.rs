@@ -14,7 +14,7 @@ use super::{Desired, Owner, Tags, ids::short_key_id};
 pub const APPLIED_TAG: &str = "cognito-m2m:applied";
 
 /// Another version of the note, or of the digests in it, is no note.
-const VERSION: &str = "v1";
+const VERSION: &str = "v2";
 /// Lambda keeps an event for minutes, and CloudFormation sends no more than this many in that time. Eight
 /// of them fit into a tag's 256 characters.
 const MAX_REQUESTS: usize = 8;
@@ -48,9 +48,9 @@ impl Digest {
             // The function's settings, not the template's.
             endpoints: _,
             pool,
-            domain,
             resource_servers,
             clients,
+            secret_tags,
             secret_kms_key_id,
             // Says how to delete, and whether to check: AWS stores neither.
             secret_recovery_window_in_days: _,
@@ -66,9 +66,13 @@ impl Digest {
         }
         let mut clients: Vec<_> = clients.clone();
         clients.sort_by(|a, b| a.name.cmp(&b.name));
+        for client in &mut clients {
+            // Only a Create adopts.
+            client.adopt = None;
+        }
         Self::of(&[
             &format!("{pool:?}"),
-            &format!("{domain:?}"),
+            &format!("{secret_tags:?}"),
             &format!("{servers:?}"),
             &format!("{clients:?}"),
             short_key_id(secret_kms_key_id.as_deref()),
@@ -262,7 +266,7 @@ mod tests {
     fn what_is_no_note_is_none() {
         let good = created().to_string();
         assert!(Applied::parse(&good).is_some());
-        for bad in ["", "v1", &good.replace("v1", "v2"), &format!("{good} more"), &good.replace("no", "maybe")] {
+        for bad in ["", "v2", &good.replace("v2", "v1"), &format!("{good} more"), &good.replace("no", "maybe")] {
             assert_eq!(Applied::parse(bad), None, "{bad}");
         }
         assert_eq!(Applied::of(&Tags::new()), None);

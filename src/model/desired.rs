@@ -3,7 +3,8 @@
 use std::{collections::BTreeSet, fmt};
 
 use super::{
-    ClientName, Endpoints, Owner, PoolId, Principal, Replicas, SecretId, Tags,
+    ClientId, ClientName, Endpoints, Mark, Owner, PoolId, Principal, Replicas, SecretId, Tags,
+    observed::ObservedPool,
     ownership::MAX_TAGS,
     sharing::{READERS_TAG, READERS_TAG_VALUE},
 };
@@ -13,17 +14,18 @@ pub const MAX_SERVERS: usize = 25;
 /// Cognito's quota of scopes in a resource server.
 pub const MAX_SCOPES_PER_SERVER: usize = 100;
 
-/// The whole stack that one `Custom::CognitoM2M` resource declares.
+/// What one resource declares: a whole pool, or one client or one resource server in somebody else's pool.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Desired {
     pub owner: Owner,
     pub endpoints: Endpoints,
-    pub pool: UserPool,
-    pub domain: Domain,
+    pub pool: DesiredPool,
     /// In the template's order; identifiers are unique.
     pub resource_servers: Vec<ResourceServer>,
     /// In the template's order; names are unique.
     pub clients: Vec<Client>,
+    /// The tags of every client's secret: ours and the user's.
+    pub secret_tags: Tags,
     /// The key of every client's secret; `None` for the AWS managed key.
     pub secret_kms_key_id: Option<String>,
     /// 0 deletes a secret at once.
@@ -35,6 +37,31 @@ pub struct Desired {
     /// Any text; see [`RotationRecord`](super::RotationRecord).
     pub rotate_secrets: String,
     pub verify_token: bool,
+}
+
+/// Which pool a resource is about, and how much of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DesiredPool {
+    /// The resource's own pool. Everything in it belongs to the resource, except what has another resource's mark.
+    Own(OwnPool),
+    /// Somebody else's pool. Only what has the resource's mark belongs to the resource.
+    Shared(PoolId),
+}
+
+/// A pool that the resource declares.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnPool {
+    pub state: UserPool,
+    pub domain: Domain,
+}
+
+/// Where clients get their tokens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TokenSource {
+    /// The OAuth 2.0 token endpoint of the pool's prefix domain.
+    PrefixDomain(Domain),
+    /// The operation GetClientToken. The pool needs no domain.
+    Api,
 }
 
 /// A rotation schedule.
@@ -100,8 +127,24 @@ pub struct Domain {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResourceServer {
     pub identifier: String,
+    /// Without the mark.
     pub name: String,
+    /// Whose it is; `None` if it belongs to the pool's owner.
+    pub mark: Option<Mark>,
     pub scopes: Vec<Scope>,
+}
+
+impl ResourceServer {
+    /// Returns every scope as `identifier/scope`.
+    pub fn full_scopes(&self) -> impl Iterator<Item = String> + '_ {
+        self.scopes.iter().map(|scope| self.full_scope(scope))
+    }
+
+    /// Returns one of the scopes as `identifier/scope`.
+    #[must_use]
+    pub fn full_scope(&self, scope: &Scope) -> String {
+        format!("{}/{}", self.identifier, scope.name)
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,15 +153,49 @@ pub struct Scope {
     pub description: String,
 }
 
+/// A declared client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Client {
+    /// Without the mark.
     pub name: ClientName,
+    /// The mark that the client is created with; `None` in the resource's own pool.
+    pub mark: Option<Mark>,
+    /// The existing client to take over instead of creating one.
+    pub adopt: Option<ClientId>,
     /// `identifier/scope`, in the template's order.
     pub scopes: Vec<String>,
     pub access_token_validity_minutes: u32,
     pub secret_name: SecretId,
     /// Who may read the secret by its resource policy.
     pub secret_readers: BTreeSet<Principal>,
+}
+
+impl Client {
+    /// Tells whether this is the client with a name. In its own pool a resource knows its clients by name. In
+    /// somebody else's pool it has one client, which may be renamed.
+    #[must_use]
+    pub fn is_named(&self, name: &ClientName) -> bool {
+        self.mark.is_some() || self.name == *name
+    }
+}
+
+/// A client's whole state, as the API takes it. Every create and update sends all of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserPoolClient {
+    /// With the mark.
+    pub name: ClientName,
+    pub scopes: Vec<String>,
+    pub access_token_validity_minutes: u32,
+    pub auth_flow: AuthFlow,
+}
+
+/// The client's only explicit authentication flow. Without one, Cognito turns user sign-in on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AuthFlow {
+    /// `ALLOW_REFRESH_TOKEN_AUTH`. A client without users has nothing to refresh.
+    RefreshToken,
+    /// `ALLOW_CLIENT_TOKEN_AUTH`, which GetClientToken needs.
+    ClientToken,
 }
 
 /// The keys of a client's secret other than its id and its client secret.
@@ -133,6 +210,21 @@ pub struct SecretMetadata {
 }
 
 impl Desired {
+    /// Returns the pool if it is the resource's own.
+    #[must_use]
+    pub fn own_pool(&self) -> Option<&OwnPool> {
+        match &self.pool {
+            DesiredPool::Own(own) => Some(own),
+            DesiredPool::Shared(_) => None,
+        }
+    }
+
+    /// Tells whether nothing that the resource owns can hold a note: a resource server has no tags.
+    #[must_use]
+    pub fn keeps_no_note(&self) -> bool {
+        self.own_pool().is_none() && self.clients.is_empty()
+    }
+
     /// Returns every declared scope as `identifier/scope`, in the template's order.
     pub fn scopes(&self) -> impl Iterator<Item = String> + '_ {
         declared_scopes(&self.resource_servers)
@@ -144,21 +236,42 @@ impl Desired {
         self.clients.iter().map(|client| client.secret_name.clone()).collect()
     }
 
-    /// Returns the tags of a client's secret: a secret with readers has a mark that says so, if there is room.
+    /// Returns the tags of a client's secret. A secret with readers has a mark that says so, if there is room.
     #[must_use]
-    pub fn secret_tags(&self, client: &Client) -> Tags {
-        let mut tags = self.pool.tags.clone();
-        if !client.secret_readers.is_empty() && tags.len() < MAX_TAGS {
+    pub fn tags_of_secret(&self, client: &Client) -> Tags {
+        let mut tags = self.secret_tags.clone();
+        if !client.secret_readers.is_empty() && self.has_room_for_mark() {
             tags.insert(READERS_TAG.to_owned(), READERS_TAG_VALUE.to_owned());
         }
         tags
     }
 
+    /// Tells whether a secret has room for one tag more. In somebody else's pool, the note about the events is a tag of
+    /// the secret, too.
+    #[must_use]
+    pub fn has_room_for_mark(&self) -> bool {
+        let notes = match &self.pool {
+            DesiredPool::Own(_) => 0,
+            DesiredPool::Shared(_) => 1,
+        };
+        self.secret_tags.len() + notes < MAX_TAGS
+    }
+
+    /// Returns where the clients get their tokens. In somebody else's pool, its domain decides.
+    #[must_use]
+    pub fn token_source(&self, observed: Option<&ObservedPool>) -> TokenSource {
+        let domain = match &self.pool {
+            DesiredPool::Own(own) => Some(&own.domain),
+            DesiredPool::Shared(_) => observed.and_then(|pool| pool.domain.as_ref()),
+        };
+        domain.cloned().map_or(TokenSource::Api, TokenSource::PrefixDomain)
+    }
+
     /// Returns what the client's secret should contain, once the pool is known.
     #[must_use]
-    pub fn secret_metadata(&self, client: &Client, pool: &PoolId) -> SecretMetadata {
+    pub fn secret_metadata(&self, client: &Client, pool: &PoolId, tokens: &TokenSource) -> SecretMetadata {
         SecretMetadata {
-            token_endpoint: self.endpoints.token_endpoint(&self.domain),
+            token_endpoint: self.endpoints.token_endpoint(tokens),
             scope: client.scopes.join(" "),
             issuer: self.endpoints.issuer(pool),
             jwks_uri: self.endpoints.jwks_uri(pool),
@@ -170,5 +283,5 @@ impl Desired {
 
 /// Returns every scope of the servers as `identifier/scope`, in their order.
 pub(crate) fn declared_scopes(servers: &[ResourceServer]) -> impl Iterator<Item = String> + '_ {
-    servers.iter().flat_map(|server| server.scopes.iter().map(|scope| format!("{}/{}", server.identifier, scope.name)))
+    servers.iter().flat_map(ResourceServer::full_scopes)
 }

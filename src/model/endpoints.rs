@@ -1,6 +1,6 @@
 //! Where a pool's tokens come from and who signs them.
 
-use super::{Domain, PoolId};
+use super::{Domain, PoolId, TokenSource};
 
 /// The region's addresses, or those of a custom endpoint such as a local cloud.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,11 +77,14 @@ impl Endpoints {
         format!("{}.{auth}.{}.amazoncognito.com", domain.prefix, self.region)
     }
 
+    /// Returns the URL that clients send their token requests to.
     #[must_use]
-    pub fn token_endpoint(&self, domain: &Domain) -> String {
-        match &self.custom {
-            Some(endpoint) => format!("{endpoint}/oauth2/token"),
-            None => format!("https://{}/oauth2/token", self.host(domain)),
+    pub fn token_endpoint(&self, tokens: &TokenSource) -> String {
+        match (tokens, &self.custom) {
+            (TokenSource::PrefixDomain(_), Some(endpoint)) => format!("{endpoint}/oauth2/token"),
+            (TokenSource::PrefixDomain(domain), None) => format!("https://{}/oauth2/token", self.host(domain)),
+            (TokenSource::Api, Some(endpoint)) => format!("{endpoint}/"),
+            (TokenSource::Api, None) => format!("https://cognito-idp.{}.{}/", self.region, self.suffix()),
         }
     }
 
@@ -147,9 +150,10 @@ mod tests {
         );
         assert_eq!(commercial.host(&domain()), "m2m-rubicon-dev.auth.us-east-1.amazoncognito.com");
         assert_eq!(
-            commercial.token_endpoint(&domain()),
+            commercial.token_endpoint(&TokenSource::PrefixDomain(domain())),
             "https://m2m-rubicon-dev.auth.us-east-1.amazoncognito.com/oauth2/token"
         );
+        assert_eq!(commercial.token_endpoint(&TokenSource::Api), "https://cognito-idp.us-east-1.amazonaws.com/");
         assert_eq!(
             Endpoints::new("us-gov-west-1", None).host(&domain()),
             "m2m-rubicon-dev.auth-fips.us-gov-west-1.amazoncognito.com"
@@ -165,7 +169,8 @@ mod tests {
     fn a_local_cloud_serves_tokens_and_keys_but_does_not_rename_the_issuer() {
         let pool = PoolId::from("us-east-1_Abc");
         let local = Endpoints::new("us-east-1", Some("http://127.0.0.1:4566/"));
-        assert_eq!(local.token_endpoint(&domain()), "http://127.0.0.1:4566/oauth2/token");
+        assert_eq!(local.token_endpoint(&TokenSource::PrefixDomain(domain())), "http://127.0.0.1:4566/oauth2/token");
+        assert_eq!(local.token_endpoint(&TokenSource::Api), "http://127.0.0.1:4566/");
         assert_eq!(local.jwks_uri(&pool), "http://127.0.0.1:4566/us-east-1_Abc/.well-known/jwks.json");
         assert_eq!(local.discovery_url(&pool), "http://127.0.0.1:4566/us-east-1_Abc/.well-known/openid-configuration");
         assert_eq!(local.issuer(&pool), "https://cognito-idp.us-east-1.amazonaws.com/us-east-1_Abc");

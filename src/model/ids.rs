@@ -66,6 +66,18 @@ impl PoolId {
     }
 }
 
+impl ClientId {
+    /// Returns the client id if a PhysicalResourceId can be one: letters, digits, `_` and `+`. The ids that
+    /// CloudFormation invents and those of failed Creates have hyphens.
+    /// <https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_UserPoolClientType.html>
+    #[must_use]
+    pub fn parse(physical_id: &str) -> Option<Self> {
+        let is_id = !physical_id.is_empty()
+            && physical_id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'+'));
+        is_id.then(|| Self(physical_id.to_owned()))
+    }
+}
+
 /// Returns what all spellings of a KMS key have in common: a key may be given as an id, an alias or an
 /// ARN. `None` is the AWS managed key.
 #[must_use]

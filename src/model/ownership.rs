@@ -13,11 +13,14 @@ pub const MAX_TAGS: usize = 50;
 
 /// The tag that names the program that created a thing.
 pub const MANAGED_BY: (&str, &str) = ("ManagedBy", "cognito-m2m");
-const STACK_ID: &str = "cognito-m2m:stack-id";
+/// The tag that names the owner's stack.
+pub const STACK_ID_TAG: &str = "cognito-m2m:stack-id";
 const LOGICAL_ID: &str = "cognito-m2m:logical-id";
-/// Keys that a user may not set, because this program sets them; with them, every key that begins with
-/// [`OUR_TAG_PREFIX`].
+/// The tag on a pool by which its owner lets other stacks add to it: prefixes of stack names, separated by spaces.
+pub const SHARED_WITH_TAG: &str = "cognito-m2m:shared-with";
+/// The keys of the tags that `Custom::CognitoM2M` sets, besides those that begin with [`OUR_TAG_PREFIX`].
 pub(crate) const OUR_TAG_KEYS: [&str; 3] = ["Environment", "Project", MANAGED_BY.0];
+/// Tags whose keys begin with this are this program's own.
 pub(crate) const OUR_TAG_PREFIX: &str = "cognito-m2m:";
 
 /// The owner of a pool or a secret: one logical resource of one stack.
@@ -33,7 +36,7 @@ impl Owner {
     pub fn tags(&self) -> Tags {
         Tags::from([
             (MANAGED_BY.0.to_owned(), MANAGED_BY.1.to_owned()),
-            (STACK_ID.to_owned(), self.stack_id.clone()),
+            (STACK_ID_TAG.to_owned(), self.stack_id.clone()),
             (LOGICAL_ID.to_owned(), self.logical_id.clone()),
         ])
     }
@@ -41,13 +44,13 @@ impl Owner {
     /// Tells whether both ownership tags name this resource.
     #[must_use]
     pub fn owns(&self, tags: &Tags) -> bool {
-        tags.get(STACK_ID) == Some(&self.stack_id) && tags.get(LOGICAL_ID) == Some(&self.logical_id)
+        tags.get(STACK_ID_TAG) == Some(&self.stack_id) && tags.get(LOGICAL_ID) == Some(&self.logical_id)
     }
 
     /// Returns the owner of a thing that this program created.
     #[must_use]
     pub fn of(tags: &Tags) -> Option<Self> {
-        let (stack_id, logical_id) = (tags.get(STACK_ID)?.clone(), tags.get(LOGICAL_ID)?.clone());
+        let (stack_id, logical_id) = (tags.get(STACK_ID_TAG)?.clone(), tags.get(LOGICAL_ID)?.clone());
         Self::made_by_this_program(tags).then_some(Self { stack_id, logical_id })
     }
 
@@ -67,6 +70,20 @@ impl Owner {
     fn arn_part(&self, index: usize) -> Option<&str> {
         let parts: Vec<_> = self.stack_id.splitn(6, ':').collect();
         (parts.len() == 6 && parts[0] == "arn").then(|| parts[index])
+    }
+
+    /// Returns the stack's name: `arn:<partition>:cloudformation:<region>:<account>:stack/<name>/<id>`.
+    #[must_use]
+    pub fn stack_name(&self) -> &str {
+        let name = self.stack_id.split_once(":stack/").map_or(&*self.stack_id, |(_, rest)| rest);
+        name.split('/').next().unwrap_or_default()
+    }
+
+    /// Tells whether a pool's owner lets this stack add to the pool.
+    #[must_use]
+    pub fn may_join(&self, tags: &Tags) -> bool {
+        tags.get(SHARED_WITH_TAG)
+            .is_some_and(|prefixes| prefixes.split_whitespace().any(|prefix| self.stack_name().starts_with(prefix)))
     }
 
     /// Returns a short name for the owner, always the same.
@@ -106,21 +123,34 @@ impl Ownership {
     }
 }
 
-/// Tells whether a user may not set this tag, because this program does.
-#[must_use]
-pub fn is_our_tag_key(key: &str) -> bool {
-    OUR_TAG_KEYS.contains(&key) || key.starts_with(OUR_TAG_PREFIX)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
+    fn a_stack_may_join_a_pool_whose_tag_has_a_prefix_of_its_name() {
+        let stack_id = "arn:aws:cloudformation:us-east-1:111122223333:stack/orders-prod/0a1b".to_owned();
+        let owner = Owner { stack_id, logical_id: "Client".into() };
+        assert_eq!(owner.stack_name(), "orders-prod");
+        for (prefixes, may_join) in [
+            ("orders", true),
+            ("billing orders-prod", true),
+            ("orders-prod-eu billing", false),
+            ("Orders", false),
+            ("", false),
+            ("  ", false),
+        ] {
+            let tags = Tags::from([(SHARED_WITH_TAG.to_owned(), prefixes.to_owned())]);
+            assert_eq!(owner.may_join(&tags), may_join, "{prefixes:?}");
+        }
+        assert!(!owner.may_join(&Tags::new()));
+    }
+
+    #[test]
     fn ownership_takes_both_tags() {
         let owner = Owner { stack_id: "arn:stack/a".into(), logical_id: "M2M".into() };
         assert!(owner.owns(&owner.tags()));
-        for key in [STACK_ID, LOGICAL_ID] {
+        for key in [STACK_ID_TAG, LOGICAL_ID] {
             let mut tags = owner.tags();
             tags.remove(key);
             assert!(!owner.owns(&tags), "without {key}");

@@ -3,66 +3,69 @@
 use std::collections::BTreeSet;
 
 use super::{
-    Changes, Deletion, Plan, SecretUpdate, Step,
+    Changes, Deletion, Plan, Refusal, SecretUpdate, Step,
+    refusal::{CHANGING_THE_DOMAIN, DELETING_THE_POOL, Member},
     sharing::{SharingSteps, plan_sharing},
 };
 use crate::model::{
-    APPLIED_TAG, Applied, Client, ClientId, ClientName, Desired, Domain, Ownership, PolicyChange, PoolId,
-    ResourcePolicy, ResourceServer, RotationRecord, SecretId, Tags, UserPool,
+    AuthFlow, Client, ClientId, ClientName, Desired, DesiredPool, Domain, Mark, Owner, Ownership, PolicyChange, PoolId,
+    ResourcePolicy, ResourceServer, RotationRecord, SecretId, Tags, TokenSource, UserPool, UserPoolClient,
     desired::{MAX_SCOPES_PER_SERVER, MAX_SERVERS, SecretMetadata},
     ids::short_key_id,
     observed::{
-        DeleteObservation, Observed, ObservedClient, ObservedDocument, ObservedPolicy, ObservedPool, ObservedSecret,
+        DeleteObservation, Foreign, FormerClient, ListedClient, Observed, ObservedClient, ObservedDocument,
+        ObservedPolicy, ObservedPool, ObservedSecret, RemainingClient, ScopeHolder,
     },
-    ownership::MAX_TAGS,
-    sharing::{MAX_POLICY, READERS_TAG},
+    ownership::SHARED_WITH_TAG,
+    sharing::READERS_TAG,
 };
 
-/// Why there is no plan. Nothing was changed.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    #[error(
-        "The domain prefix {prefix} already belongs to user pool {pool}, which this resource does not own. Nothing was changed. \
-         A prefix is unique in a region across all AWS accounts. Choose another DomainPrefix or EnvironmentName"
-    )]
-    DomainTaken { prefix: String, pool: String },
-    #[error(
-        "The secret {name} already exists and belongs to another owner{}. Nothing was changed. \
-         Choose another SecretNamePrefix, or delete the secret if nobody needs it", scheduled_note(*scheduled)
-    )]
-    SecretTaken { name: SecretId, scheduled: bool },
-    #[error(
-        "The resource policy of secret {name} would have {length} characters with its readers, and AWS allows {MAX_POLICY}. \
-         Nothing was changed. Remove statements of your own from the policy, or entries from SecretReaders"
-    )]
-    PolicyTooLong { name: SecretId, length: usize },
-    #[error(
-        "Deletion protection is active on user pool {pool}. Nothing was deleted. Turn it off on the pool's \
-         settings page in the Cognito console, then delete again. While the stack can still be updated, you can set \
-         DeletionProtection to INACTIVE and deploy instead"
-    )]
-    DeletionProtected { pool: PoolId },
-}
-
-fn scheduled_note(scheduled: bool) -> &'static str {
-    if scheduled { " (it is scheduled for deletion and keeps its name until then)" } else { "" }
+/// What a plan depends on besides Desired and Observed.
+#[derive(Clone, Copy, Debug)]
+pub struct Occasion<'a> {
+    pub is_create: bool,
+    /// Whether the event returns to what was declared before. What others hold by now is then kept.
+    pub is_rollback: bool,
+    /// Clients whose tokens are checked even if nothing changes.
+    pub also_verify: &'a BTreeSet<ClientName>,
 }
 
 /// Makes the plan that turns Observed into Desired. It checks a token for each client that it changes,
-/// and for those in `also_verify`.
+/// and for those in `occasion`.
 ///
 /// # Errors
-/// A name belongs to another owner.
-pub fn plan(desired: &Desired, observed: &Observed, also_verify: &BTreeSet<ClientName>) -> Result<Plan, Refusal> {
-    refuse_taken_names(desired, observed)?;
+/// The plan would touch what belongs to another owner, or break what others use.
+pub fn plan(desired: &Desired, observed: &Observed, occasion: &Occasion<'_>) -> Result<Plan, Refusal> {
+    refuse_others_things(desired, observed)?;
+    let servers = servers_to_plan(desired, observed, occasion)?;
+    let sharing = plan_sharing(desired, observed)?;
+    let plan = plan_steps(desired, observed, &servers, sharing, occasion);
+    refuse_without_consent(desired, observed, occasion.is_create || plan.writes())?;
+    refuse_unknown_scopes(desired, observed, &plan)?;
+    Ok(plan)
+}
+
+fn plan_steps(
+    desired: &Desired,
+    observed: &Observed,
+    servers: &[ResourceServer],
+    sharing: SharingSteps,
+    occasion: &Occasion<'_>,
+) -> Plan {
     let now = observed.pool.as_ref();
-    let domain = plan_domain(&desired.domain, now);
+    let (domain, pool, protect) = match &desired.pool {
+        DesiredPool::Own(own) => {
+            let (pool, protect) = plan_pool(&own.state, now);
+            (plan_domain(&own.domain, now), pool, protect)
+        }
+        DesiredPool::Shared(_) => Default::default(),
+    };
     let clients = plan_clients(desired, observed);
-    let verify = plan_verification(desired, &clients, &domain, also_verify);
+    let verify = plan_verification(desired, &clients, &domain, occasion.also_verify);
     let SecretSteps { rotate_renamed, secrets, rotate, schedule } = plan_secrets(desired, observed);
-    let SharingSteps { readers, replicate, wait, remove } = plan_sharing(desired, observed)?;
-    let ResourceServerSteps { make_room, widen, narrow } = plan_resource_servers(&desired.resource_servers, now);
-    let (pool, protect) = plan_pool(&desired.pool, now);
+    let SharingSteps { readers, replicate, wait, remove } = sharing;
+    let ResourceServerSteps { make_room, widen, narrow } = plan_resource_servers(servers, now);
+    let Adoption { prove, record } = plan_adoption(desired, observed);
 
     // Cognito refuses LITE while the domain has managed login, and managed login while the pool has
     // LITE.
@@ -71,17 +74,23 @@ pub fn plan(desired: &Desired, observed: &Observed, also_verify: &BTreeSet<Clien
         .any(|step| matches!(step, Step::UpdateUserPoolDomain { domain: to } | Step::ReplaceUserPoolDomain { to, .. } if to.managed_login_version == 1));
     let (domain_before_pool, domain_after_pool) = if downgrade { (domain, Vec::new()) } else { (Vec::new(), domain) };
     let domain_and_widen = domain_after_pool.into_iter().chain(widen).collect();
+    // An adopted client's secret is recorded before anything about the client changes.
+    let (secrets_before_clients, secrets) =
+        if record.is_empty() { (Vec::new(), secrets) } else { (secrets, Vec::new()) };
     // A token needs its client and the domain. Only after a rotation does it need the secret as well.
     // The secrets come first: of two concurrent runs, the one that loses a secret must observe again
     // before it fails on the token of a client that is about to go.
     let (verify, verify_rotated) = if rotate.is_empty() { (verify, Vec::new()) } else { (Vec::new(), verify) };
     let secrets_and_verify = secrets.into_iter().chain(verify).collect();
 
-    Ok(Plan::of([
+    Plan::of([
         domain_before_pool,
         pool,
         make_room,
         domain_and_widen,
+        prove,
+        secrets_before_clients,
+        record,
         clients,
         // A secret with a new name gets the credentials and the record that the old one has then.
         rotate_renamed,
@@ -101,22 +110,137 @@ pub fn plan(desired: &Desired, observed: &Observed, also_verify: &BTreeSet<Clien
         observed.surplus_pools.iter().map(|id| Step::Delete(Deletion::UserPool { id: id.clone() })).collect(),
         // Last, so that CloudFormation can still delete what a failed Create made.
         protect,
-    ]))
+    ])
 }
 
-/// Refuses names that belong to another owner.
-fn refuse_taken_names(desired: &Desired, observed: &Observed) -> Result<(), Refusal> {
-    if let Some(pool) = &observed.prefix_taken_by {
-        return Err(Refusal::DomainTaken { prefix: desired.domain.prefix.clone(), pool: pool.clone() });
+/// Refuses names and clients that belong to another owner, and a change of the domain that others use.
+fn refuse_others_things(desired: &Desired, observed: &Observed) -> Result<(), Refusal> {
+    if let (Some(pool), Some(own)) = (&observed.prefix_taken_by, desired.own_pool()) {
+        return Err(Refusal::DomainTaken { prefix: own.domain.prefix.clone(), pool: pool.clone() });
     }
     for client in &desired.clients {
         if let Some(ObservedSecret { ownership: Ownership::NotOwned, scheduled, .. }) =
             observed.secrets.get(&client.secret_name)
         {
-            return Err(Refusal::SecretTaken { name: client.secret_name.clone(), scheduled: *scheduled });
+            let property = if desired.own_pool().is_some() { "SecretNamePrefix" } else { "SecretName" };
+            return Err(Refusal::SecretTaken { name: client.secret_name.clone(), scheduled: *scheduled, property });
+        }
+        if let (Some(rule), Some(client)) = (&observed.not_adoptable, &client.adopt) {
+            return Err(Refusal::NotAdoptable { client: client.clone(), rule: rule.clone() });
         }
     }
+    let Some(pool) = &observed.pool else { return Ok(()) };
+    let is_foreign = |server: &&ResourceServer| {
+        pool.foreign.resource_servers.iter().any(|foreign| foreign.identifier == server.identifier)
+    };
+    if let Some(server) = desired.resource_servers.iter().find(is_foreign) {
+        return Err(Refusal::ServerTaken { identifier: server.identifier.clone(), pool: pool.id.clone() });
+    }
+    if let (Some(own), Some(domain)) = (desired.own_pool(), &pool.domain)
+        && domain.prefix != own.domain.prefix
+    {
+        refuse_while_in_use(&pool.id, &pool.foreign, CHANGING_THE_DOMAIN)?;
+    }
     Ok(())
+}
+
+fn refuse_while_in_use(pool: &PoolId, foreign: &Foreign, action: &'static str) -> Result<(), Refusal> {
+    let Foreign { resource_servers, clients } = foreign;
+    let servers = resource_servers.iter().map(|server| Member {
+        what: format!("resource server {}", server.identifier),
+        mark: server.mark.clone(),
+        stack: None,
+    });
+    let members: Vec<_> = clients.iter().map(client_member).chain(servers).collect();
+    if members.is_empty() {
+        return Ok(());
+    }
+    Err(Refusal::PoolInUse { pool: pool.clone(), action, members })
+}
+
+fn client_member(client: &ListedClient) -> Member {
+    let ListedClient { id, name, mark } = client;
+    Member { what: format!("client {name} ({id})"), mark: mark.clone(), stack: None }
+}
+
+/// Refuses to write to somebody else's pool if its owner has not consented.
+fn refuse_without_consent(desired: &Desired, observed: &Observed, writes: bool) -> Result<(), Refusal> {
+    let (DesiredPool::Shared(_), Some(pool)) = (&desired.pool, &observed.pool) else { return Ok(()) };
+    if !writes || desired.owner.may_join(&pool.state.tags) {
+        return Ok(());
+    }
+    Err(Refusal::NotShared {
+        pool: pool.id.clone(),
+        stack: desired.owner.stack_name().to_owned(),
+        tag: pool.state.tags.get(SHARED_WITH_TAG).cloned(),
+    })
+}
+
+/// Refuses to give a client scopes that its pool does not have. Parsing has checked those of the resource's own pool.
+fn refuse_unknown_scopes(desired: &Desired, observed: &Observed, plan: &Plan) -> Result<(), Refusal> {
+    let (DesiredPool::Shared(_), Some(pool)) = (&desired.pool, &observed.pool) else { return Ok(()) };
+    let known: BTreeSet<String> = pool
+        .foreign
+        .resource_servers
+        .iter()
+        .chain(&pool.resource_servers)
+        .flat_map(ResourceServer::full_scopes)
+        .collect();
+    let written = plan.steps().filter_map(|step| match step {
+        Step::CreateUserPoolClient { state, .. } | Step::UpdateUserPoolClient { state, .. } => Some(&state.scopes),
+        _ => None,
+    });
+    let scopes: Vec<_> = written.flatten().filter(|scope| !known.contains(*scope)).cloned().collect();
+    if scopes.is_empty() { Ok(()) } else { Err(Refusal::UnknownScopes { pool: pool.id.clone(), scopes }) }
+}
+
+/// Returns the scopes that the resource's servers have and are to lose.
+#[must_use]
+pub fn scopes_to_remove(desired: &Desired, observed: &Observed) -> BTreeSet<String> {
+    let declared: BTreeSet<String> = desired.scopes().collect();
+    let present = observed.pool.iter().flat_map(|pool| &pool.resource_servers).flat_map(ResourceServer::full_scopes);
+    present.filter(|scope| !declared.contains(scope)).collect()
+}
+
+/// Returns the scopes that the resource's servers are to lose while a client outside the resource holds them.
+#[must_use]
+pub fn held_scopes(desired: &Desired, observed: &Observed) -> BTreeSet<String> {
+    let removed = scopes_to_remove(desired, observed);
+    let held = observed.scope_holders.iter().flat_map(|holder| &holder.scopes);
+    held.filter(|scope| removed.contains(*scope)).cloned().collect()
+}
+
+/// Returns the servers that the plan makes: the declared ones, and in a rollback also the scopes that somebody else's
+/// client has begun to use. Cognito would take such a scope out of the client's tokens without a word.
+fn servers_to_plan(
+    desired: &Desired,
+    observed: &Observed,
+    occasion: &Occasion<'_>,
+) -> Result<Vec<ResourceServer>, Refusal> {
+    let held = held_scopes(desired, observed);
+    let mut servers = desired.resource_servers.clone();
+    if held.is_empty() {
+        return Ok(servers);
+    }
+    if !occasion.is_rollback {
+        return Err(scopes_in_use(held, &observed.scope_holders));
+    }
+    for current in observed.pool.iter().flat_map(|pool| &pool.resource_servers) {
+        let kept = current.scopes.iter().filter(|scope| held.contains(&current.full_scope(scope)));
+        let kept: Vec<_> = kept.cloned().collect();
+        match servers.iter_mut().find(|server| server.identifier == current.identifier) {
+            Some(server) => server.scopes.extend(kept),
+            None if kept.is_empty() => {}
+            None => servers.push(ResourceServer { scopes: kept, ..current.clone() }),
+        }
+    }
+    Ok(servers)
+}
+
+fn scopes_in_use(held: BTreeSet<String>, holders: &[ScopeHolder]) -> Refusal {
+    let holds = |holder: &&ScopeHolder| holder.scopes.iter().any(|scope| held.contains(scope));
+    let clients = holders.iter().filter(holds).map(|holder| client_member(&holder.client)).collect();
+    Refusal::ScopesInUse { scopes: held.into_iter().collect(), clients }
 }
 
 /// The steps of the clients' secrets.
@@ -150,28 +274,60 @@ fn plan_secrets(desired: &Desired, observed: &Observed) -> SecretSteps {
 /// How long a Create can read the note of a Delete: the shortest recovery window there is.
 pub const NOTE_KEPT_FOR_DAYS: u8 = 7;
 
-/// Makes the plan that leaves nothing: it deletes secrets, then domains, then pools.
+/// Makes the plan that leaves nothing. In the resource's own pool it deletes secrets, then domains, then pools. In
+/// somebody else's pool it deletes what the resource added, then the secret, which says where that was.
+///
+/// With `keep_held_scopes`, a server stays if somebody else's client holds one of its scopes.
 ///
 /// # Errors
-/// Deletion protection is active.
-pub fn plan_delete(observation: &DeleteObservation, recovery_window_in_days: u8) -> Result<Plan<Deletion>, Refusal> {
-    if let Some(pool) = observation.pools.iter().find(|pool| pool.deletion_protection) {
+/// Deletion protection is active, or others use what would be deleted.
+pub fn plan_delete(
+    observation: &DeleteObservation,
+    recovery_window_in_days: u8,
+    keep_held_scopes: bool,
+) -> Result<Plan<Deletion>, Refusal> {
+    let DeleteObservation { pools, clients, resource_servers, scope_holders, secrets, note } = observation;
+    if let Some(pool) = pools.iter().find(|pool| pool.deletion_protection) {
         return Err(Refusal::DeletionProtected { pool: pool.id.clone() });
     }
+    for pool in pools {
+        refuse_while_in_use(&pool.id, &pool.foreign, DELETING_THE_POOL)?;
+    }
+    let held: BTreeSet<&String> = scope_holders.iter().flat_map(|holder| &holder.scopes).collect();
+    let is_held = |server: &ResourceServer| server.full_scopes().any(|scope| held.contains(&scope));
+    let scopes: BTreeSet<String> = resource_servers
+        .iter()
+        .flat_map(|(_, server)| server.full_scopes())
+        .filter(|scope| held.contains(scope))
+        .collect();
+    if !scopes.is_empty() && !keep_held_scopes {
+        return Err(scopes_in_use(scopes, scope_holders));
+    }
+    let clients = clients.iter().map(|RemainingClient { pool, id, name, former }| {
+        let (pool, id) = (pool.clone(), id.clone());
+        match former {
+            Some(state) => Deletion::ReleaseUserPoolClient { pool, id, state: state.clone() },
+            None => Deletion::UserPoolClient { pool, id, name: name.clone() },
+        }
+    });
+    let servers = resource_servers
+        .iter()
+        .filter(|(_, server)| !is_held(server))
+        .map(|(pool, server)| Deletion::ResourceServer { pool: pool.clone(), identifier: server.identifier.clone() });
     Ok(Plan::of([
-        observation
-            .secrets
+        clients.collect(),
+        servers.collect(),
+        secrets
             .iter()
             .map(|(name, replicas)| (name, recovery_window_in_days, replicas.clone()))
-            .chain(observation.note.iter().map(|name| (name, NOTE_KEPT_FOR_DAYS, BTreeSet::new())))
+            .chain(note.iter().map(|name| (name, NOTE_KEPT_FOR_DAYS, BTreeSet::new())))
             .map(|(name, days, replicas)| Deletion::Secret {
                 name: name.clone(),
                 recovery_window_in_days: days,
                 replicas,
             })
             .collect(),
-        observation
-            .pools
+        pools
             .iter()
             .filter_map(|pool| {
                 pool.domain
@@ -179,7 +335,7 @@ pub fn plan_delete(observation: &DeleteObservation, recovery_window_in_days: u8)
                     .map(|prefix| Deletion::UserPoolDomain { pool: pool.id.clone(), prefix: prefix.clone() })
             })
             .collect(),
-        observation.pools.iter().map(|pool| Deletion::UserPool { id: pool.id.clone() }).collect(),
+        pools.iter().map(|pool| Deletion::UserPool { id: pool.id.clone() }).collect(),
     ]))
 }
 
@@ -203,45 +359,9 @@ fn plan_pool(desired: &UserPool, observed: Option<&ObservedPool>) -> (Vec<Step>,
 }
 
 /// Returns the desired pool without a protection that it does not have yet.
-fn before_protection(desired: &UserPool, observed: Option<&ObservedPool>) -> UserPool {
+pub(super) fn before_protection(desired: &UserPool, observed: Option<&ObservedPool>) -> UserPool {
     let was_protected = observed.is_some_and(|pool| pool.state.deletion_protection);
     UserPool { deletion_protection: desired.deletion_protection && was_protected, ..desired.clone() }
-}
-
-/// Adds a note to every step that writes the pool: Cognito drops the tags that an update leaves out.
-///
-/// If `is_due` and no step would write it early, adds a step to the first phase. It delays nothing,
-/// because it runs beside the steps of that phase. A pool with as many tags as AWS allows has no room for
-/// a note; late events are then not recognized.
-#[must_use]
-pub fn add_note(plan: Plan, desired: &UserPool, observed: Option<&ObservedPool>, note: &Applied, is_due: bool) -> Plan {
-    if desired.tags.len() >= MAX_TAGS {
-        return plan;
-    }
-    let Plan { mut phases } = plan;
-    let writes_pool = |phase: &Vec<Step>| {
-        phase.iter().any(|step| matches!(step, Step::CreateUserPool { .. } | Step::UpdateUserPool { .. }))
-    };
-    let is_noted = match phases.as_slice() {
-        [only] => writes_pool(only),
-        // The last phase may turn the protection on: too late for the note.
-        [early @ .., _] => early.iter().any(writes_pool),
-        [] => false,
-    };
-    if is_due && !is_noted {
-        let pool = before_protection(desired, observed);
-        let step = Step::UpdateUserPool { pool, changes: vec!["note of this event".to_owned()] };
-        match phases.first_mut() {
-            Some(first) => first.insert(0, step),
-            None => phases.push(vec![step]),
-        }
-    }
-    for step in phases.iter_mut().flatten() {
-        if let Step::CreateUserPool { pool } | Step::UpdateUserPool { pool, .. } = step {
-            pool.tags.insert(APPLIED_TAG.to_owned(), note.to_string());
-        }
-    }
-    Plan { phases }
 }
 
 fn pool_changes(desired: &UserPool, observed: &ObservedPool) -> Changes {
@@ -300,6 +420,7 @@ struct ResourceServerSteps {
 
 fn plan_resource_servers(desired: &[ResourceServer], observed: Option<&ObservedPool>) -> ResourceServerSteps {
     let existing = observed.map_or(&[][..], |pool| &pool.resource_servers);
+    let foreign = observed.map_or(0, |pool| pool.foreign.resource_servers.len());
     let (mut widen, mut narrow) = (Vec::new(), Vec::new());
     for server in desired {
         let Some(current) = existing.iter().find(|current| current.identifier == server.identifier) else {
@@ -327,16 +448,20 @@ fn plan_resource_servers(desired: &[ResourceServer], observed: Option<&ObservedP
     let mut make_room: Vec<_> = existing
         .iter()
         .filter(|current| !desired.iter().any(|server| server.identifier == current.identifier))
-        .map(|server| Step::DeleteResourceServer { identifier: server.identifier.clone() })
+        .filter_map(|server| {
+            let pool = observed?.id.clone();
+            Some(Step::Delete(Deletion::ResourceServer { pool, identifier: server.identifier.clone() }))
+        })
         .collect();
     let created = widen.iter().filter(|step| matches!(step, Step::CreateResourceServer { .. })).count();
-    let in_the_way = (existing.len() + created).saturating_sub(MAX_SERVERS).min(make_room.len());
+    let in_the_way = (existing.len() + foreign + created).saturating_sub(MAX_SERVERS).min(make_room.len());
     narrow.extend(make_room.split_off(in_the_way));
     ResourceServerSteps { make_room, widen, narrow }
 }
 
 fn server_changes(desired: &ResourceServer, observed: &ResourceServer) -> Changes {
-    let ResourceServer { identifier: _, name, scopes } = desired;
+    // What has another mark is not this resource's server.
+    let ResourceServer { identifier: _, name, mark: _, scopes } = desired;
     let mut changes = Changes::new();
     if *name != observed.name {
         changes.push(format!("name {} -> {name}", observed.name));
@@ -361,25 +486,54 @@ fn server_changes(desired: &ResourceServer, observed: &ResourceServer) -> Change
 }
 
 fn plan_clients(desired: &Desired, observed: &Observed) -> Vec<Step> {
+    let tokens = desired.token_source(observed.pool.as_ref());
     let step = |client: &Client| {
-        let Some(current) = observed.client(&client.name, &client.secret_name) else {
-            return Some(Step::CreateUserPoolClient { client: client.clone() });
-        };
-        let changes = client_changes(client, current);
-        (!changes.is_empty()).then(|| Step::UpdateUserPoolClient {
-            id: current.id.clone(),
-            client: client.clone(),
-            changes,
-        })
+        let current = observed.client(client);
+        let state = client_state(&desired.owner, client, current, &tokens);
+        let client = client.name.clone();
+        let Some(current) = current else { return Some(Step::CreateUserPoolClient { client, state }) };
+        let changes = client_changes(&state, current);
+        (!changes.is_empty()).then(|| Step::UpdateUserPoolClient { id: current.id.clone(), client, state, changes })
     };
     desired.clients.iter().filter_map(step).collect()
 }
 
-fn client_changes(desired: &Client, observed: &ObservedClient) -> Changes {
-    let Client { name: _, scopes, access_token_validity_minutes, secret_name: _, secret_readers: _ } = desired;
+/// Returns the whole state that a client must have.
+fn client_state(
+    owner: &Owner,
+    client: &Client,
+    current: Option<&ObservedClient>,
+    tokens: &TokenSource,
+) -> UserPoolClient {
+    let Client { name, mark, adopt: _, scopes, access_token_validity_minutes, secret_name: _, secret_readers: _ } =
+        client;
+    let adopted = current.filter(|current| mark.is_some() && current.mark != *mark);
+    let mark = if adopted.is_some() { Some(Mark::of_adopted(owner)) } else { mark.clone() };
+    let auth_flow = match tokens {
+        // Its consumers may get their tokens by either way, and must not be cut off.
+        TokenSource::PrefixDomain(_) if adopted.is_some_and(|old| old.auth_flow == Some(AuthFlow::ClientToken)) => {
+            AuthFlow::ClientToken
+        }
+        TokenSource::PrefixDomain(_) => AuthFlow::RefreshToken,
+        TokenSource::Api => AuthFlow::ClientToken,
+    };
+    UserPoolClient {
+        name: ClientName(Mark::join(name.as_str(), mark.as_ref())),
+        scopes: scopes.clone(),
+        access_token_validity_minutes: *access_token_validity_minutes,
+        auth_flow,
+    }
+}
+
+fn client_changes(desired: &UserPoolClient, observed: &ObservedClient) -> Changes {
+    let UserPoolClient { name, scopes, access_token_validity_minutes, auth_flow } = desired;
     let wanted: BTreeSet<&str> = scopes.iter().map(String::as_str).collect();
     let granted: BTreeSet<&str> = observed.scopes.iter().map(String::as_str).collect();
     let mut changes = Changes::new();
+    let full_name = observed.full_name();
+    if *name != full_name {
+        changes.push(format!("name {full_name} -> {name}"));
+    }
     changes.extend(wanted.difference(&granted).map(|scope| format!("+{scope}")));
     changes.extend(granted.difference(&wanted).map(|scope| format!("-{scope}")));
     if *access_token_validity_minutes != observed.access_token_validity_minutes {
@@ -388,10 +542,42 @@ fn client_changes(desired: &Client, observed: &ObservedClient) -> Changes {
             observed.access_token_validity_minutes
         ));
     }
-    if !observed.m2m_only {
+    if !observed.m2m_only || observed.auth_flow != Some(*auth_flow) {
         changes.push("settings back to machine-to-machine only".to_owned());
     }
     changes
+}
+
+/// The steps that come before anything about an existing client changes.
+#[derive(Default)]
+struct Adoption {
+    prove: Vec<Step>,
+    record: Vec<Step>,
+}
+
+/// Plans the adoption of a client that does not have the resource's mark yet.
+fn plan_adoption(desired: &Desired, observed: &Observed) -> Adoption {
+    let adoptee = |client: &Client| {
+        let current = observed.client(client)?;
+        (client.mark.is_some() && current.mark.is_none()).then(|| (client.clone(), current.clone()))
+    };
+    let Some((client, current)) = desired.clients.iter().find_map(adoptee) else { return Adoption::default() };
+    let can_be_proved = match desired.token_source(observed.pool.as_ref()) {
+        TokenSource::PrefixDomain(_) => true,
+        TokenSource::Api => current.auth_flow == Some(AuthFlow::ClientToken),
+    };
+    let former = FormerClient {
+        name: current.full_name(),
+        scopes: current.scopes.clone(),
+        access_token_validity_minutes: current.access_token_validity_minutes,
+    };
+    let prove = Step::ProveSecret { client: client.name.clone(), scopes: current.scopes.clone() };
+    // A client without scopes gets no token.
+    let prove = (desired.verify_token && can_be_proved && !current.scopes.is_empty()).then_some(prove);
+    Adoption {
+        prove: prove.into_iter().collect(),
+        record: vec![Step::RecordFormerClient { name: client.secret_name, client: client.name, former }],
+    }
 }
 
 /// Returns what the client's secret must record about `RotateSecrets`, and the secret to rotate now. A
@@ -413,18 +599,18 @@ fn plan_rotation_record<'o>(
 
 /// Returns the live secret with the client's credentials: the one with the desired name, or else the one
 /// whose document names the client.
-fn secret_in_use<'o>(observed: &'o Observed, client: &Client) -> Option<(&'o SecretId, &'o ObservedSecret)> {
+pub(super) fn secret_in_use<'o>(observed: &'o Observed, client: &Client) -> Option<(&'o SecretId, &'o ObservedSecret)> {
     let is_live =
         |secret: &ObservedSecret| secret.ownership == Ownership::Ours && !secret.scheduled && secret.document.is_some();
     if let Some(found) = observed.secrets.get_key_value(&client.secret_name).filter(|(_, secret)| is_live(secret)) {
         return Some(found);
     }
-    let id = &observed.client(&client.name, &client.secret_name)?.id;
+    let id = &observed.client(client)?.id;
     observed.secrets.iter().filter(|(_, secret)| is_live(secret)).find(|(_, secret)| {
         secret
             .document
             .as_ref()
-            .is_some_and(|found| found.client_id == *id && found.metadata.client_name == client.name)
+            .is_some_and(|found| found.client_id == *id && client.is_named(&found.metadata.client_name))
     })
 }
 
@@ -441,7 +627,7 @@ fn plan_schedule(desired: &Desired, observed: &Observed, client: &Client) -> Opt
 /// Plans the secret's own step. `description` is `None` if a rotation will write it.
 fn plan_secret(desired: &Desired, observed: &Observed, client: &Client, description: Option<String>) -> Option<Step> {
     let name = client.secret_name.clone();
-    let tags = &desired.secret_tags(client);
+    let tags = &desired.tags_of_secret(client);
     let kms_key_id = desired.secret_kms_key_id.clone();
     let Some(current) = observed.secrets.get(&name) else {
         let description = description.unwrap_or_default();
@@ -459,7 +645,7 @@ fn plan_secret(desired: &Desired, observed: &Observed, client: &Client, descript
     if update.restore {
         changes.push("restore".to_owned());
     }
-    let present = &comparable_tags(client, tags, current);
+    let present = &comparable_tags(desired, client, current);
     if let Some(change) = tag_changes(tags, present) {
         changes.push(change);
         update.tag = tags
@@ -487,15 +673,16 @@ fn plan_secret(desired: &Desired, observed: &Observed, client: &Client, descript
 
 /// Returns the secret's tags without the mark of its readers, if the mark must stay until our statement is gone. A secret
 /// with as many tags as AWS allows has no room for it, and needs none.
-fn comparable_tags(client: &Client, desired: &Tags, secret: &ObservedSecret) -> Tags {
+fn comparable_tags(desired: &Desired, client: &Client, secret: &ObservedSecret) -> Tags {
     let has_statement = match &secret.policy {
-        ObservedPolicy::NotRead => true,
+        ObservedPolicy::NotRead => false,
+        ObservedPolicy::Unknown => true,
         ObservedPolicy::Read(policy) => {
             ResourcePolicy::with_readers(policy.as_ref(), &BTreeSet::new()) != PolicyChange::Keep
         }
     };
     let mut tags = secret.tags.clone();
-    if client.secret_readers.is_empty() && has_statement && desired.len() < MAX_TAGS {
+    if client.secret_readers.is_empty() && has_statement && desired.has_room_for_mark() {
         tags.remove(READERS_TAG);
     }
     tags
@@ -512,9 +699,9 @@ fn document_changes(
     let (Some(ObservedDocument { client_id, metadata }), Some(pool)) = (document, &observed.pool) else {
         return vec!["value".to_owned()];
     };
-    let present = observed.client(&client.name, &client.secret_name).map(|client| &client.id);
+    let present = observed.client(client).map(|client| &client.id);
     let SecretMetadata { token_endpoint, scope, issuer, jwks_uri, user_pool_id, client_name } =
-        desired.secret_metadata(client, &pool.id);
+        desired.secret_metadata(client, &pool.id, &desired.token_source(Some(pool)));
     [
         ("client_id", present == Some(client_id)),
         ("token_endpoint", token_endpoint == metadata.token_endpoint),
@@ -543,7 +730,7 @@ fn plan_verification(desired: &Desired, clients: &[Step], domain: &[Step], also:
     let changed: BTreeSet<&ClientName> = clients
         .iter()
         .filter_map(|step| match step {
-            Step::CreateUserPoolClient { client } | Step::UpdateUserPoolClient { client, .. } => Some(&client.name),
+            Step::CreateUserPoolClient { client, .. } | Step::UpdateUserPoolClient { client, .. } => Some(client),
             _ => None,
         })
         .collect();
@@ -570,19 +757,19 @@ fn stale_secrets(desired: &Desired, observed: &Observed) -> Vec<Step> {
         .collect()
 }
 
-/// Deletes the pool's clients that the template does not declare, and all but one of each name.
+/// Deletes the resource's clients that the template does not declare, and all but one of each name. A client that was
+/// adopted, or is to be, is never deleted.
 fn stale_clients(desired: &Desired, observed: &Observed) -> Vec<Step> {
-    let kept: BTreeSet<&ClientId> = desired
-        .clients
+    let Some(pool) = &observed.pool else { return Vec::new() };
+    let kept: BTreeSet<&ClientId> =
+        desired.clients.iter().filter_map(|client| observed.client(client)).map(|client| &client.id).collect();
+    let created = desired.own_pool().is_none().then(|| Mark::of(&desired.owner));
+    pool.clients
         .iter()
-        .filter_map(|client| observed.client(&client.name, &client.secret_name))
-        .map(|client| &client.id)
-        .collect();
-    observed
-        .pool
-        .iter()
-        .flat_map(|pool| &pool.clients)
-        .filter(|client| !kept.contains(&client.id))
-        .map(|client| Step::DeleteUserPoolClient { id: client.id.clone(), name: client.name.clone() })
+        .filter(|client| client.mark == created && !kept.contains(&client.id))
+        .map(|ObservedClient { id, name, .. }| {
+            let (pool, id, name) = (pool.id.clone(), id.clone(), name.clone());
+            Step::Delete(Deletion::UserPoolClient { pool, id, name })
+        })
         .collect()
 }

@@ -54,20 +54,21 @@ impl fmt::Display for Step {
             Self::UpdateResourceServer { server, changes } => {
                 write!(f, "UpdateResourceServer {}: {}", server.identifier, changes.join(", "))
             }
-            Self::DeleteResourceServer { identifier } => write!(f, "DeleteResourceServer {identifier}"),
-            Self::CreateUserPoolClient { client } => {
+            Self::CreateUserPoolClient { client, state } => {
                 write!(
                     f,
-                    "CreateUserPoolClient {}: {} ({} minutes)",
-                    client.name,
-                    client.scopes.join(" "),
-                    client.access_token_validity_minutes
+                    "CreateUserPoolClient {client}: {} ({} minutes)",
+                    state.scopes.join(" "),
+                    state.access_token_validity_minutes
                 )
             }
-            Self::UpdateUserPoolClient { id: _, client, changes } => {
-                write!(f, "UpdateUserPoolClient {}: {}", client.name, changes.join(", "))
+            Self::UpdateUserPoolClient { id: _, client, state: _, changes } => {
+                write!(f, "UpdateUserPoolClient {client}: {}", changes.join(", "))
             }
-            Self::DeleteUserPoolClient { id, name } => write!(f, "DeleteUserPoolClient {name} ({id})"),
+            Self::ProveSecret { client, scopes: _ } => write!(f, "VerifyToken {client}: with its present secret"),
+            Self::RecordFormerClient { name, client: _, former } => {
+                write!(f, "PutSecretValue {name}: record of the client's former name {}", former.name)
+            }
             Self::CreateSecret { name, .. } => write!(f, "CreateSecret {name}"),
             Self::UpdateSecret { name, client: _, update: _, changes } => {
                 write!(f, "UpdateSecret {name}: {}", changes.join(", "))
@@ -109,6 +110,11 @@ impl fmt::Display for Deletion {
                     days => write!(f, "DeleteSecret {name} (recoverable for {days} days)"),
                 }
             }
+            Self::UserPoolClient { pool: _, id, name } => write!(f, "DeleteUserPoolClient {name} ({id})"),
+            Self::ReleaseUserPoolClient { pool: _, id, state } => {
+                write!(f, "UpdateUserPoolClient {id}: back to the name {}", state.name)
+            }
+            Self::ResourceServer { pool: _, identifier } => write!(f, "DeleteResourceServer {identifier}"),
             Self::UserPoolDomain { pool: _, prefix } => write!(f, "DeleteUserPoolDomain {prefix}"),
             Self::UserPool { id } => write!(f, "DeleteUserPool {id}"),
         }

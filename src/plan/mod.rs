@@ -7,14 +7,20 @@
 //! - [`step`]: what a plan consists of.
 //! - [`diff`]: how a plan is made; [`plan`] decides the order of the phases.
 //! - `sharing`: the part of it about readers and replicas of secrets.
+//! - [`refusal`]: why there is no plan.
+//! - `note`: the note about the event, which a plan leaves.
 //! - `display`: how a plan is printed.
 
 pub mod diff;
 mod display;
+mod note;
+pub mod refusal;
 mod sharing;
 pub mod step;
 #[cfg(test)]
 mod tests;
 
-pub use diff::{NOTE_KEPT_FOR_DAYS, Refusal, add_note, plan, plan_delete};
+pub use diff::{NOTE_KEPT_FOR_DAYS, Occasion, held_scopes, plan, plan_delete, scopes_to_remove};
+pub use note::{add_note, note};
+pub use refusal::Refusal;
 pub use step::{Action, Changes, Deletion, Plan, SecretUpdate, Step};

@@ -6,7 +6,7 @@ use super::{Refusal, Step};
 use crate::model::{
     Client, Desired, PolicyChange, Region, Replicas, ResourcePolicy,
     observed::{Observed, ObservedPolicy, ObservedSecret},
-    sharing::{MAX_POLICY, ReplicaStatus, may_have_readers},
+    sharing::{MAX_POLICY, ReplicaStatus},
 };
 
 /// The steps that share the clients' secrets.
@@ -35,17 +35,15 @@ pub(super) fn plan_sharing(desired: &Desired, observed: &Observed) -> Result<Sha
 fn plan_readers(client: &Client, secret: Option<&ObservedSecret>) -> Result<Option<Step>, Refusal> {
     let (name, readers) = (client.secret_name.clone(), &client.secret_readers);
     let put = |changes| Step::PutResourcePolicy { name: name.clone(), readers: readers.clone(), changes };
-    let present = match secret.map(|secret| (secret, &secret.policy)) {
+    let present = match secret.map(|secret| &secret.policy) {
         None => None,
-        Some((_, ObservedPolicy::Read(policy))) => policy.as_ref(),
-        Some((secret, ObservedPolicy::NotRead)) if readers.is_empty() && !may_have_readers(&secret.tags) => {
-            return Ok(None);
-        }
+        Some(ObservedPolicy::Read(policy)) => policy.as_ref(),
+        Some(ObservedPolicy::NotRead) if readers.is_empty() => return Ok(None),
         // The step itself reads the policy, once the secret is restored or has our tags.
-        Some((_, ObservedPolicy::NotRead)) if readers.is_empty() => {
+        Some(ObservedPolicy::Unknown) if readers.is_empty() => {
             return Ok(Some(put(vec!["no readers".to_owned()])));
         }
-        Some((_, ObservedPolicy::NotRead)) => None,
+        Some(ObservedPolicy::NotRead | ObservedPolicy::Unknown) => None,
     };
     match ResourcePolicy::with_readers(present, readers) {
         PolicyChange::Keep => Ok(None),

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use crate::model::{
-    Client, ClientId, ClientName, Domain, PoolId, Principal, Region, Replicas, ResourceServer, Rotation, SecretId,
-    Tags, UserPool,
+    ClientId, ClientName, Domain, PoolId, Principal, Region, Replicas, ResourceServer, Rotation, SecretId, Tags,
+    UserPool, UserPoolClient, observed::FormerClient,
 };
 
 /// Steps in phases. The steps of one phase are independent of each other and run concurrently. A phase
@@ -46,21 +46,27 @@ pub enum Step {
         server: ResourceServer,
         changes: Changes,
     },
-    DeleteResourceServer {
-        identifier: String,
-    },
 
     CreateUserPoolClient {
-        client: Client,
+        client: ClientName,
+        state: UserPoolClient,
     },
     UpdateUserPoolClient {
         id: ClientId,
-        client: Client,
+        client: ClientName,
+        state: UserPoolClient,
         changes: Changes,
     },
-    DeleteUserPoolClient {
-        id: ClientId,
-        name: ClientName,
+    /// Requests a token with the secret of a client that is to be adopted, for the scopes that it has now.
+    ProveSecret {
+        client: ClientName,
+        scopes: Vec<String>,
+    },
+    /// Records in the secret what an adopted client was before.
+    RecordFormerClient {
+        name: SecretId,
+        client: ClientName,
+        former: FormerClient,
     },
 
     CreateSecret {
@@ -131,6 +137,21 @@ pub enum Deletion {
         recovery_window_in_days: u8,
         replicas: BTreeSet<Region>,
     },
+    UserPoolClient {
+        pool: PoolId,
+        id: ClientId,
+        name: ClientName,
+    },
+    /// Gives an adopted client its former name back, instead of deleting it.
+    ReleaseUserPoolClient {
+        pool: PoolId,
+        id: ClientId,
+        state: UserPoolClient,
+    },
+    ResourceServer {
+        pool: PoolId,
+        identifier: String,
+    },
     UserPoolDomain {
         pool: PoolId,
         prefix: String,
@@ -181,6 +202,7 @@ impl Step {
             | Self::ReplaceUserPoolDomain { .. }
             | Self::UpdateResourceServer { .. }
             | Self::UpdateUserPoolClient { .. }
+            | Self::RecordFormerClient { .. }
             | Self::UpdateSecret { .. }
             | Self::RotateSecret { .. }
             | Self::ScheduleRotation { .. }
@@ -188,12 +210,17 @@ impl Step {
             | Self::PutResourcePolicy { .. }
             | Self::DeleteResourcePolicy { .. }
             | Self::ReplicateSecretToRegions { .. } => Action::Update,
-            Self::DeleteResourceServer { .. }
-            | Self::DeleteUserPoolClient { .. }
-            | Self::RemoveRegionsFromReplication { .. }
-            | Self::Delete(_) => Action::Delete,
-            Self::VerifyToken { .. } | Self::AwaitReplicas { .. } => Action::Verify,
+            Self::RemoveRegionsFromReplication { .. } | Self::Delete(_) => Action::Delete,
+            Self::ProveSecret { .. } | Self::VerifyToken { .. } | Self::AwaitReplicas { .. } => Action::Verify,
         }
+    }
+}
+
+impl Plan {
+    /// Tells whether the plan changes anything.
+    #[must_use]
+    pub fn writes(&self) -> bool {
+        self.steps().any(|step| step.action() != Action::Verify)
     }
 }
 

@@ -7,11 +7,11 @@ use serde_json::{Value, json};
 
 use super::{diff::same_key, *};
 use crate::model::{
-    Client, ClientId, Desired, Digest, Endpoints, Owner, Ownership, PolicyChange, PoolId, ProviderConfig, Region,
-    ResourcePolicy, RotationRecord,
+    AuthFlow, Client, ClientId, ClientName, Desired, Digest, Endpoints, Owner, Ownership, PolicyChange, PoolId,
+    ProviderConfig, Region, ResourcePolicy, ResourceType, RotationRecord,
     observed::{
-        DeleteObservation, Observed, ObservedClient, ObservedDocument, ObservedPolicy, ObservedPool, ObservedSecret,
-        RemainingPool,
+        DeleteObservation, Foreign, Observed, ObservedClient, ObservedDocument, ObservedPolicy, ObservedPool,
+        ObservedSecret, RemainingPool,
     },
     sharing::{ObservedReplica, ReplicaStatus},
 };
@@ -20,24 +20,28 @@ fn desired(properties: &Value) -> Desired {
     let owner = Owner { stack_id: "arn:stack".into(), logical_id: "M2M".into() };
     let endpoints = Endpoints::new("us-east-1", None);
     let config = ProviderConfig { endpoints, rotation_function: Some("arn:rotation".into()) };
-    crate::properties::parse(properties, owner, &config).unwrap()
+    crate::properties::parse(ResourceType::CognitoM2M, properties, owner, &config).unwrap()
 }
 
 /// The account as a deployment of `desired` leaves it.
 fn observed(desired: &Desired) -> Observed {
     let id = PoolId::from("us-east-1_Pool");
+    let own = desired.own_pool().unwrap();
     let client = |client: &Client| ObservedClient {
         id: ClientId(format!("id-of-{}", client.name)),
         name: client.name.clone(),
+        mark: client.mark.clone(),
         scopes: client.scopes.clone(),
         access_token_validity_minutes: client.access_token_validity_minutes,
+        auth_flow: Some(AuthFlow::RefreshToken),
         m2m_only: true,
     };
     let secret = |client: &Client| ObservedSecret {
         arn: format!("arn:{}", client.secret_name),
         ownership: Ownership::Ours,
         scheduled: false,
-        tags: desired.secret_tags(client),
+        tags: desired.tags_of_secret(client),
+        applied: None,
         kms_key_id: desired.secret_kms_key_id.clone(),
         key_change_unfinished: false,
         description: RotationRecord::new(&desired.rotate_secrets).describe(&client.name),
@@ -49,20 +53,21 @@ fn observed(desired: &Desired) -> Observed {
         replicas: desired.secret_replicas.iter().map(|(region, key)| (region.clone(), in_sync(key.as_ref()))).collect(),
         document: Some(ObservedDocument {
             client_id: ClientId(format!("id-of-{}", client.name)),
-            metadata: desired.secret_metadata(client, &id),
+            metadata: desired.secret_metadata(client, &id, &desired.token_source(None)),
         }),
     };
     Observed {
         pool: Some(ObservedPool {
             id: id.clone(),
             arn: "arn:pool".into(),
-            state: desired.pool.clone(),
+            state: own.state.clone(),
             applied: None,
             m2m_only: true,
             created: std::time::Duration::ZERO,
-            domain: Some(desired.domain.clone()),
+            domain: Some(own.domain.clone()),
             resource_servers: desired.resource_servers.clone(),
             clients: desired.clients.iter().map(client).collect(),
+            foreign: Foreign::default(),
         }),
         secrets: desired.clients.iter().map(|client| (client.secret_name.clone(), secret(client))).collect(),
         ..Observed::default()
@@ -73,8 +78,13 @@ fn in_sync(key: Option<&String>) -> ObservedReplica {
     ObservedReplica { kms_key_id: key.cloned(), status: ReplicaStatus::InSync }
 }
 
+/// An update.
+fn occasion(also_verify: &BTreeSet<ClientName>) -> Occasion<'_> {
+    Occasion { is_create: false, is_rollback: false, also_verify }
+}
+
 fn shown(desired: &Desired, observed: &Observed) -> String {
-    let plan = plan(desired, observed, &BTreeSet::new()).unwrap();
+    let plan = plan(desired, observed, &occasion(&BTreeSet::new())).unwrap();
     let phases = plan.phases.iter().map(|phase| phase.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"));
     phases.collect::<Vec<_>>().join("\n---\n")
 }
@@ -100,7 +110,7 @@ fn a_create_makes_everything_in_the_order_in_which_it_is_needed() {
 #[test]
 fn nothing_is_left_to_do_where_all_is_as_desired() {
     let desired = desired(&json!({ "Tags": { "a": "b" }, "DeletionProtection": "ACTIVE" }));
-    assert_snapshot!(plan(&desired, &observed(&desired), &BTreeSet::new()).unwrap(), @"nothing to do");
+    assert_snapshot!(plan(&desired, &observed(&desired), &occasion(&BTreeSet::new())).unwrap(), @"nothing to do");
 }
 
 #[test]
@@ -143,7 +153,7 @@ fn a_downgrade_gives_managed_login_up_first_also_with_a_new_prefix() {
     let old = desired(&json!({}));
     for prefix in ["m2m-rubicon", "other"] {
         let new = desired(&json!({ "UserPoolTier": "LITE", "ManagedLoginVersion": 1, "DomainPrefix": prefix }));
-        let plan = plan(&new, &observed(&old), &BTreeSet::new()).unwrap();
+        let plan = plan(&new, &observed(&old), &occasion(&BTreeSet::new())).unwrap();
         assert!(matches!(plan.phases[1][..], [Step::UpdateUserPool { .. }]), "{plan}");
     }
 }
@@ -176,10 +186,19 @@ fn a_key_is_the_same_in_every_spelling() {
 fn a_delete_takes_secrets_domains_and_pools_in_this_order_or_nothing() {
     let secrets =
         [("a/b".into(), BTreeSet::new()), ("a/c".into(), BTreeSet::from(["eu-west-1".into(), "eu-west-2".into()]))];
-    let pool = RemainingPool { id: "us-east-1_Pool".into(), domain: Some("prefix".into()), deletion_protection: false };
-    let observation =
-        DeleteObservation { pools: vec![pool.clone()], secrets: secrets.into(), note: Some("note".into()) };
-    assert_snapshot!(plan_delete(&observation, 0).unwrap(), @r"
+    let pool = RemainingPool {
+        id: "us-east-1_Pool".into(),
+        domain: Some("prefix".into()),
+        deletion_protection: false,
+        foreign: Foreign::default(),
+    };
+    let observation = DeleteObservation {
+        pools: vec![pool.clone()],
+        secrets: secrets.into(),
+        note: Some("note".into()),
+        ..DeleteObservation::default()
+    };
+    assert_snapshot!(plan_delete(&observation, 0, false).unwrap(), @r"
     DeleteSecret a/b (at once)
     RemoveRegionsFromReplication a/c: eu-west-1, eu-west-2, then DeleteSecret a/c (at once)
     DeleteSecret note (recoverable for 7 days)
@@ -188,19 +207,19 @@ fn a_delete_takes_secrets_domains_and_pools_in_this_order_or_nothing() {
     ");
     let protected =
         DeleteObservation { pools: vec![RemainingPool { deletion_protection: true, ..pool }], ..observation };
-    assert_snapshot!(plan_delete(&protected, 0).unwrap_err(), @"Deletion protection is active on user pool us-east-1_Pool. Nothing was deleted. Turn it off on the pool's settings page in the Cognito console, then delete again. While the stack can still be updated, you can set DeletionProtection to INACTIVE and deploy instead");
+    assert_snapshot!(plan_delete(&protected, 0, false).unwrap_err(), @"Deletion protection is active on user pool us-east-1_Pool. Nothing was deleted. Turn it off on the pool's settings page in the Cognito console, then delete again. While the stack can still be updated, you can set DeletionProtection to INACTIVE and deploy instead");
 }
 
 #[test]
 fn what_belongs_to_somebody_else_is_named() {
     let desired = desired(&json!({}));
     let taken = Observed { prefix_taken_by: Some("us-east-1_Theirs".into()), ..Observed::default() };
-    assert_snapshot!(plan(&desired, &taken, &BTreeSet::new()).unwrap_err(), @"The domain prefix m2m-rubicon-dev already belongs to user pool us-east-1_Theirs, which this resource does not own. Nothing was changed. A prefix is unique in a region across all AWS accounts. Choose another DomainPrefix or EnvironmentName");
+    assert_snapshot!(plan(&desired, &taken, &occasion(&BTreeSet::new())).unwrap_err(), @"The domain prefix m2m-rubicon-dev already belongs to user pool us-east-1_Theirs, which this resource does not own. Nothing was changed. A prefix is unique in a region across all AWS accounts. Choose another DomainPrefix or EnvironmentName");
     let mut taken = observed(&desired);
     for secret in taken.secrets.values_mut() {
         (secret.ownership, secret.scheduled) = (Ownership::NotOwned, true);
     }
-    assert_snapshot!(plan(&desired, &taken, &BTreeSet::new()).unwrap_err(), @"The secret machine-to-machine-dev/machine-to-machine-dev-client already exists and belongs to another owner (it is scheduled for deletion and keeps its name until then). Nothing was changed. Choose another SecretNamePrefix, or delete the secret if nobody needs it");
+    assert_snapshot!(plan(&desired, &taken, &occasion(&BTreeSet::new())).unwrap_err(), @"The secret machine-to-machine-dev/machine-to-machine-dev-client already exists and belongs to another owner (it is scheduled for deletion and keeps its name until then). Nothing was changed. Choose another SecretNamePrefix, or delete the secret if nobody needs it");
 }
 
 #[test]
@@ -215,7 +234,7 @@ fn a_rotation_with_a_new_name_rotates_the_secret_with_the_old_name_first() {
     DeleteSecret machine-to-machine-dev/machine-to-machine-dev-client (recoverable for 7 days)
     ");
     let record = RotationRecord::new("1").then("2").describe(&new.clients[0].name);
-    let plan = plan(&new, &observed(&old), &BTreeSet::new()).unwrap();
+    let plan = plan(&new, &observed(&old), &occasion(&BTreeSet::new())).unwrap();
     for step in plan.steps() {
         let (Step::RotateSecret { description, .. } | Step::CreateSecret { description, .. }) = step else { continue };
         assert_eq!(*description, record);
@@ -230,7 +249,7 @@ fn a_change_of_key_writes_the_secret_anew_until_it_is_finished() {
         secret.key_change_unfinished = true;
     }
     assert_snapshot!(shown(&desired, &cut_off), @"UpdateSecret machine-to-machine-dev/machine-to-machine-dev-client: key");
-    let plan = plan(&desired, &cut_off, &BTreeSet::new()).unwrap();
+    let plan = plan(&desired, &cut_off, &occasion(&BTreeSet::new())).unwrap();
     assert!(plan.steps().all(|step| matches!(step, Step::UpdateSecret { update, .. } if update.document)));
 }
 
@@ -289,7 +308,7 @@ fn readers_and_replicas_follow_the_document_and_leave_at_the_end() {
             { "Region": "eu-west-2", "KmsKeyId": "b" }, { "Region": "eu-west-3" }, { "Region": "us-west-2" },
         ]),
     ));
-    assert_snapshot!(plan(&old, &observed(&old), &BTreeSet::new()).unwrap(), @"nothing to do");
+    assert_snapshot!(plan(&old, &observed(&old), &occasion(&BTreeSet::new())).unwrap(), @"nothing to do");
     assert_snapshot!(shown(&new, &observed(&old)), @r"
     PutResourcePolicy machine-to-machine-dev/one: +arn:aws:iam::111122223333:role/other, -arn:aws:iam::111122223333:role/reader
     ---
@@ -334,7 +353,7 @@ fn a_policy_that_would_be_too_long_is_refused() {
         let policy = ResourcePolicy::parse(&json!({ "Statement": [statement] }).to_string());
         secret.policy = ObservedPolicy::Read(policy);
     }
-    let refusal = plan(&desired, &observed, &BTreeSet::new()).unwrap_err().to_string();
+    let refusal = plan(&desired, &observed, &occasion(&BTreeSet::new())).unwrap_err().to_string();
     assert!(refusal.contains("machine-to-machine-dev/one would have 20") && refusal.contains("20480"), "{refusal}");
 }
 
@@ -345,7 +364,7 @@ fn a_secret_that_is_restored_gets_its_readers_and_loses_those_of_its_former_owne
         let mut found = observed(&desired(&shared(&[OTHER], &json!([]))));
         for secret in found.secrets.values_mut() {
             (secret.ownership, secret.scheduled, secret.document) = (Ownership::Reclaimable, true, None);
-            secret.policy = ObservedPolicy::NotRead;
+            secret.policy = ObservedPolicy::Unknown;
         }
         let shown = shown(&declared, &found);
         let (update, put) = (shown.find("UpdateSecret").unwrap(), shown.find("PutResourcePolicy").unwrap());

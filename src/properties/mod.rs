@@ -8,6 +8,7 @@
 //! | `reader` | reads the properties of an object by its table and collects violations |
 //! | `sharing` | reads who else may read a secret, and where else it is |
 //! | `parse` | builds [`Desired`](crate::model::Desired), and checks rules that involve several properties |
+//! | `parse_part` | builds it for a client or a resource server in somebody else's pool |
 //! | `schema` | builds the JSON Schema from the table, and lists the rules that a schema cannot state |
 //! | `reference` | a test that holds `docs/reference.md` to the table |
 //!
@@ -15,6 +16,7 @@
 //! then print the row for `docs/reference.md`. Another resource type is another list; it can reuse entries.
 
 mod parse;
+mod parse_part;
 mod reader;
 #[cfg(test)]
 mod reference;
@@ -24,5 +26,5 @@ mod sharing;
 mod table;
 mod tags;
 
-pub use parse::{parse, secret_recovery_window_in_days};
+pub use parse::{parse, secret_recovery_window_in_days, user_pool_id};
 pub use schema::{rules_outside_schema, schema};

@@ -9,31 +9,43 @@ use std::collections::{BTreeSet, HashSet};
 use serde_json::{Value, json};
 
 use super::{
+    parse_part,
     reader::{Fields, Reader, quoted},
     rules::TextRule,
     sharing::{ReaderRules, read_secret_readers, read_secret_replicas},
     table::{
         ACCESS_TOKEN_VALIDITY_MINUTES, ALLOWED_OAUTH_SCOPES, CLIENT_NAME, CLIENTS, COGNITO_M2M, DEFAULT_CLIENT_SUFFIX,
         DEFAULT_RECOVERY_WINDOW_IN_DAYS, DELETION_PROTECTION, DOMAIN_PREFIX, ENVIRONMENT_NAME, LITE_LOGIN_VERSION,
-        MANAGED_LOGIN_VERSION, MAX_DOMAIN, MAX_POOL_NAME, MAX_SCOPES_PER_CLIENT, NO_ROTATION, PROJECT_TAG, PROTECTED,
-        Property, RESERVED_DOMAIN_WORDS, RESOURCE_SERVERS, ROTATE_SECRETS, ROTATION_DAYS, SCOPE_DESCRIPTION,
-        SCOPE_NAME, SCOPES, SECRET_KMS_KEY_ID, SECRET_NAME, SECRET_NAME_PREFIX, SECRET_RECOVERY_WINDOW_IN_DAYS,
-        SERVER_IDENTIFIER, SERVER_NAME, TAGS, USER_POOL_NAME_PREFIX, USER_POOL_TIER, VERIFY_TOKEN,
+        MANAGED_LOGIN_VERSION, MAX_DOMAIN, MAX_POOL_NAME, MAX_SCOPES_PER_CLIENT, MAX_SHARED_WITH, NO_ROTATION,
+        PROJECT_TAG, PROTECTED, Property, RESERVED_DOMAIN_WORDS, RESOURCE_SERVERS, ROTATE_SECRETS, ROTATION_DAYS,
+        SCOPE_DESCRIPTION, SCOPE_NAME, SCOPES, SECRET_KMS_KEY_ID, SECRET_NAME, SECRET_NAME_PREFIX,
+        SECRET_RECOVERY_WINDOW_IN_DAYS, SERVER_IDENTIFIER, SERVER_NAME, SHARED_WITH_STACKS, TAGS, USER_POOL_ID,
+        USER_POOL_NAME_PREFIX, USER_POOL_TIER, VERIFY_TOKEN,
     },
-    tags::OUR_TAGS,
 };
 use crate::model::{
-    Client, ClientName, Desired, Domain, Owner, ProviderConfig, ResourceServer, Rotation, Scope, SecretId, Tags, Tier,
-    UserPool, Violations, desired::declared_scopes, ownership::is_our_tag_key,
+    Client, ClientName, Desired, DesiredPool, Domain, Mark, OwnPool, Owner, PoolId, ProviderConfig, ResourceServer,
+    ResourceType, Rotation, Scope, SecretId, Tags, Tier, UserPool, Violations,
+    desired::declared_scopes,
+    ownership::{MAX_TAGS, SHARED_WITH_TAG},
 };
 
-/// Parses the properties of a `Custom::CognitoM2M` resource that belongs to `owner`.
+/// Parses the properties of a resource that belongs to `owner`.
 ///
 /// # Errors
 /// Returns every violation of the properties' rules, each with its path.
-pub fn parse(properties: &Value, owner: Owner, config: &ProviderConfig) -> Result<Desired, Violations> {
+pub fn parse(
+    resource_type: ResourceType,
+    properties: &Value,
+    owner: Owner,
+    config: &ProviderConfig,
+) -> Result<Desired, Violations> {
     let mut reader = Reader::default();
-    let desired = read_desired(&mut reader, properties, owner, config);
+    let desired = match resource_type {
+        ResourceType::CognitoM2M => read_pool_resource(&mut reader, properties, owner, config),
+        ResourceType::CognitoM2MClient => parse_part::read_client(&mut reader, properties, owner, config),
+        ResourceType::CognitoM2MResourceServer => parse_part::read_server(&mut reader, properties, owner, config),
+    };
     reader.finish()?;
     // `read_desired` returns `None` only after it has noted a violation.
     desired.ok_or_else(|| Violations(Vec::new()))
@@ -48,25 +60,38 @@ pub fn secret_recovery_window_in_days(properties: &Value) -> u8 {
     read_recovery_window(&mut reader, &fields)
 }
 
-fn read_desired(reader: &mut Reader, properties: &Value, owner: Owner, config: &ProviderConfig) -> Option<Desired> {
+/// Returns the pool that a client or a server was added to. A Delete needs it even if the other properties do not
+/// parse.
+#[must_use]
+pub fn user_pool_id(properties: &Value) -> Option<PoolId> {
+    PoolId::parse(properties.get(USER_POOL_ID.name)?.as_str()?)
+}
+
+fn read_pool_resource(
+    reader: &mut Reader,
+    properties: &Value,
+    owner: Owner,
+    config: &ProviderConfig,
+) -> Option<Desired> {
     let fields = &reader.object("", properties, &COGNITO_M2M)?;
     // The question marks end nothing early: these properties have default values.
     let environment = reader.read(fields, &ENVIRONMENT_NAME)?;
-    let pool = read_pool(reader, fields, &environment, &owner)?;
-    let domain = read_domain(reader, fields, &environment, pool.tier)?;
+    let secret_tags = read_tags(reader, fields, &environment, &owner)?;
+    let state = read_pool(reader, fields, &environment, &secret_tags)?;
+    let domain = read_domain(reader, fields, &environment, state.tier)?;
     let resource_servers = read_resource_servers(reader, fields);
-    let secret_prefix = read_secret_prefix(reader, fields, &pool.name);
+    let secret_prefix = read_secret_prefix(reader, fields, &state.name);
     let secret_kms_key_id = reader.read(fields, &SECRET_KMS_KEY_ID);
     let readers = ReaderRules::new(reader, fields, &owner, &config.endpoints, secret_kms_key_id.as_deref());
-    let context = ClientContext { pool_name: &pool.name, secret_prefix, servers: &resource_servers, readers };
+    let context = ClientContext { pool_name: &state.name, secret_prefix, servers: &resource_servers, readers };
     let clients = read_clients(reader, fields, &context);
     Some(Desired {
         owner,
         endpoints: config.endpoints.clone(),
-        pool,
-        domain,
+        pool: DesiredPool::Own(OwnPool { state, domain }),
         resource_servers,
         clients,
+        secret_tags,
         secret_kms_key_id,
         secret_recovery_window_in_days: read_recovery_window(reader, fields),
         rotation: read_rotation(reader, fields, config),
@@ -76,22 +101,48 @@ fn read_desired(reader: &mut Reader, properties: &Value, owner: Owner, config: &
     })
 }
 
-fn read_pool(reader: &mut Reader, fields: &Fields, environment: &str, owner: &Owner) -> Option<UserPool> {
+fn read_pool(reader: &mut Reader, fields: &Fields, environment: &str, secret_tags: &Tags) -> Option<UserPool> {
     let name = read_derived_name(reader, fields, &USER_POOL_NAME_PREFIX, environment, ("pool's name", MAX_POOL_NAME))?;
     let word = reader.read(fields, &USER_POOL_TIER)?;
     Some(UserPool {
         name,
         tier: Tier::ALL.into_iter().find(|tier| tier.as_str() == word)?,
         deletion_protection: reader.read(fields, &DELETION_PROTECTION)? == PROTECTED,
-        tags: read_tags(reader, fields, environment, owner)?,
+        tags: read_pool_tags(reader, fields, secret_tags),
     })
+}
+
+/// Returns the tags of the pool: those of the secrets, and the one that shares the pool.
+fn read_pool_tags(reader: &mut Reader, fields: &Fields, secret_tags: &Tags) -> Tags {
+    let mut tags = secret_tags.clone();
+    let prefixes = reader.read(fields, &SHARED_WITH_STACKS).unwrap_or_default();
+    if prefixes.is_empty() {
+        return tags;
+    }
+    let value = prefixes.into_iter().map(|(_, prefix)| prefix).collect::<Vec<_>>().join(" ");
+    if value.len() > MAX_SHARED_WITH {
+        let length = value.len();
+        reader.refuse(
+            fields.path(&SHARED_WITH_STACKS),
+            format!("the entries together must have at most {MAX_SHARED_WITH} characters, but have {length}"),
+        );
+    }
+    tags.insert(SHARED_WITH_TAG.to_owned(), value);
+    if tags.len() > MAX_TAGS {
+        let max = TAGS.rule.max() - 1;
+        reader.refuse(
+            fields.path(&TAGS),
+            format!("must have at most {max} entries, because SharedWithStacks needs a tag as well"),
+        );
+    }
+    tags
 }
 
 fn read_tags(reader: &mut Reader, fields: &Fields, environment: &str, owner: &Owner) -> Option<Tags> {
     let mut tags = owner.tags();
     tags.insert("Environment".to_owned(), environment.to_owned());
     tags.insert("Project".to_owned(), reader.read(fields, &PROJECT_TAG)?);
-    debug_assert!(tags.len() == OUR_TAGS && tags.keys().all(|key| is_our_tag_key(key)));
+    debug_assert_eq!(tags.len(), TAGS.rule.ours());
     tags.extend(reader.read(fields, &TAGS)?);
     Some(tags)
 }
@@ -141,31 +192,41 @@ fn read_resource_servers(reader: &mut Reader, fields: &Fields) -> Vec<ResourceSe
     let mut seen = HashSet::new();
     let mut servers = Vec::new();
     for fields in reader.read(fields, &RESOURCE_SERVERS).unwrap_or_default() {
-        let identifier = reader.read(&fields, &SERVER_IDENTIFIER);
-        if let Some(identifier) = &identifier {
-            refuse_duplicate(reader, &mut seen, fields.path(&SERVER_IDENTIFIER), identifier, "in the pool");
+        let server = read_server(reader, &fields, &SERVER_IDENTIFIER, &SERVER_NAME, None);
+        if !server.identifier.is_empty() {
+            let path = fields.path(&SERVER_IDENTIFIER);
+            refuse_duplicate(reader, &mut seen, path, &server.identifier, "in the pool");
         }
-        let name = match &identifier {
-            Some(identifier) if !fields.has(&SERVER_NAME) => {
-                refuse_default(
-                    reader,
-                    fields.path(&SERVER_NAME),
-                    ["the Identifier", "a name"],
-                    identifier,
-                    &SERVER_NAME.rule,
-                );
-                Some(identifier.clone())
-            }
-            _ => reader.read(&fields, &SERVER_NAME),
-        };
-        let scopes = read_scopes(reader, &fields);
-        servers.push(ResourceServer {
-            identifier: identifier.unwrap_or_default(),
-            name: name.unwrap_or_default(),
-            scopes,
-        });
+        servers.push(server);
     }
     servers
+}
+
+/// Reads a resource server. What is not valid is empty.
+pub(super) fn read_server(
+    reader: &mut Reader,
+    fields: &Fields,
+    identifier_property: &Property<TextRule>,
+    name_property: &Property<TextRule>,
+    mark: Option<Mark>,
+) -> ResourceServer {
+    let identifier = reader.read(fields, identifier_property);
+    let name = match &identifier {
+        Some(identifier) if !fields.has(name_property) => {
+            let origin = ["the Identifier", "a name"];
+            refuse_default(reader, fields.path(name_property), origin, identifier, &name_property.rule);
+            Some(identifier.clone())
+        }
+        _ => reader.read(fields, name_property),
+    };
+    if let Some((_, Some(_))) = name.as_deref().map(Mark::split) {
+        reader.refuse(
+            fields.path(name_property),
+            "must not end with ` @` and 16 hexadecimal digits, because they would say that another resource owns the server",
+        );
+    }
+    let scopes = read_scopes(reader, fields);
+    ResourceServer { identifier: identifier.unwrap_or_default(), name: name.unwrap_or_default(), mark, scopes }
 }
 
 fn read_scopes(reader: &mut Reader, server: &Fields) -> Vec<Scope> {
@@ -233,6 +294,8 @@ fn read_clients(reader: &mut Reader, fields: &Fields, context: &ClientContext<'_
         }
         clients.push(Client {
             name: ClientName(name),
+            mark: None,
+            adopt: None,
             scopes,
             access_token_validity_minutes: validity,
             secret_name: SecretId(secret_name),
@@ -286,14 +349,14 @@ fn read_client_scopes(reader: &mut Reader, fields: &Fields, declared: &[String])
     given.into_iter().map(|(_, scope)| scope).collect()
 }
 
-fn read_recovery_window(reader: &mut Reader, fields: &Fields) -> u8 {
+pub(super) fn read_recovery_window(reader: &mut Reader, fields: &Fields) -> u8 {
     reader
         .read(fields, &SECRET_RECOVERY_WINDOW_IN_DAYS)
         .and_then(|days| u8::try_from(days).ok())
         .unwrap_or(DEFAULT_RECOVERY_WINDOW_IN_DAYS)
 }
 
-fn read_rotation(reader: &mut Reader, fields: &Fields, config: &ProviderConfig) -> Option<Rotation> {
+pub(super) fn read_rotation(reader: &mut Reader, fields: &Fields, config: &ProviderConfig) -> Option<Rotation> {
     let days = reader.read(fields, &ROTATION_DAYS).filter(|days| *days != NO_ROTATION)?;
     let Some(function_arn) = config.rotation_function.clone() else {
         reader.refuse(
@@ -315,7 +378,13 @@ fn refuse_duplicate(reader: &mut Reader, seen: &mut HashSet<String>, path: Strin
 }
 
 /// Returns whether a default that follows from another property keeps its rule. Refuses the property if not.
-fn refuse_default(reader: &mut Reader, path: String, what: [&str; 2], default: &str, rule: &TextRule) -> bool {
+pub(super) fn refuse_default(
+    reader: &mut Reader,
+    path: String,
+    what: [&str; 2],
+    default: &str,
+    rule: &TextRule,
+) -> bool {
     let holds = rule.holds(default);
     if !holds {
         let ([origin, use_as], default, demand) = (what, quoted(default), rule.demand());
@@ -338,7 +407,8 @@ mod tests {
     fn parsed(properties: &Value) -> Result<Desired, Violations> {
         let owner = Owner { stack_id: "arn:stack".into(), logical_id: "M2M".into() };
         let endpoints = Endpoints::new("us-east-1", None);
-        parse(properties, owner, &ProviderConfig { endpoints, rotation_function: None })
+        let config = ProviderConfig { endpoints, rotation_function: None };
+        parse(ResourceType::CognitoM2M, properties, owner, &config)
     }
 
     #[test]
@@ -370,7 +440,7 @@ mod tests {
     fn a_list_of_tags_is_the_map_of_them() {
         let map = parsed(&json!({ "Tags": { "Team": "a=b", "empty": "" } })).unwrap();
         assert_eq!(parsed(&json!({ "Tags": ["Team=a=b", "empty="] })).unwrap(), map);
-        assert_eq!(map.pool.tags["Team"], "a=b");
+        assert_eq!(map.secret_tags["Team"], "a=b");
         for none in [json!([""]), json!([]), json!({})] {
             assert_eq!(parsed(&json!({ "Tags": none })).unwrap(), parsed(&json!({})).unwrap(), "{none}");
         }

@@ -1,8 +1,13 @@
 //! Holds the tables of `docs/reference.md` to the table of properties.
 
+use crate::model::ResourceType;
+
 use super::{
     schema::rules_outside_schema,
-    table::{CLIENT, COGNITO_M2M, Entry, Object, REPLICA, RESOURCE_SERVER, SCOPE},
+    table::{
+        CLIENT, COGNITO_M2M, COGNITO_M2M_CLIENT, COGNITO_M2M_RESOURCE_SERVER, Entry, Object, REPLICA, RESOURCE_SERVER,
+        SCOPE,
+    },
 };
 
 const REFERENCE: &str = include_str!("../../docs/reference.md");
@@ -49,6 +54,8 @@ fn the_reference_lists_every_property_with_its_rule_and_default() {
         ("### Each of Scopes", &SCOPE),
         ("### Each of Clients", &CLIENT),
         ("### Each of SecretReplicas", &REPLICA),
+        ("## Custom::CognitoM2MClient", &COGNITO_M2M_CLIENT),
+        ("## Custom::CognitoM2MResourceServer", &COGNITO_M2M_RESOURCE_SERVER),
     ] {
         let (expected, found) = (table(object), lines(heading, '|'));
         assert!(found == expected, "docs/reference.md needs this table under {heading}:\n\n{expected}\n");
@@ -57,7 +64,8 @@ fn the_reference_lists_every_property_with_its_rule_and_default() {
 
 #[test]
 fn the_reference_lists_the_rules_that_involve_several_properties() {
-    let expected: Vec<_> = rules_outside_schema().iter().map(|rule| format!("- {rule}")).collect();
+    let expected: Vec<_> =
+        rules_outside_schema(ResourceType::CognitoM2M).iter().map(|rule| format!("- {rule}")).collect();
     let expected = expected.join("\n");
     let found = lines("### Rules that a schema cannot state", '-');
     assert!(found == expected, "docs/reference.md needs this list:\n\n{expected}\n");

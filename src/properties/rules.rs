@@ -4,7 +4,7 @@
 
 use std::{collections::HashSet, ops::RangeInclusive};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{
     reader::{Fields, Reader, quoted},
@@ -185,14 +185,19 @@ impl Rule for Flag {
     }
 }
 
-/// A list of `min` to `max` different texts.
-///
-/// If `min` is 0, a list of one empty text is empty, too: a template parameter of the type `CommaDelimitedList` with an
-/// empty value becomes that.
+/// A list of different texts, at most `max`.
 pub(super) struct TextList {
-    pub(super) min: usize,
     pub(super) max: usize,
     pub(super) item: TextRule,
+    /// Whether the list may be empty, or have one empty text: that is what a template parameter of the type
+    /// `CommaDelimitedList` becomes if its value is empty.
+    pub(super) may_be_empty: bool,
+}
+
+impl TextList {
+    pub(super) const fn min(&self) -> usize {
+        if self.may_be_empty { 0 } else { 1 }
+    }
 }
 
 impl Rule for TextList {
@@ -200,10 +205,10 @@ impl Rule for TextList {
     type Value = Vec<(String, String)>;
 
     fn read(&self, reader: &mut Reader, path: &str, value: &Value) -> Option<Self::Value> {
-        if self.min == 0 && *value == json!([""]) {
+        if self.may_be_empty && is_unset_parameter(value) {
             return Some(Vec::new());
         }
-        let list = reader.list(path, value, self.min..=self.max)?;
+        let list = reader.list(path, value, self.min()..=self.max)?;
         let mut seen = HashSet::new();
         let mut texts = Vec::new();
         for (index, entry) in list.iter().enumerate() {
@@ -218,8 +223,13 @@ impl Rule for TextList {
     }
 
     fn words(&self) -> String {
-        format!("{} different entries, each {}", counted(self.min, self.max), self.item.words())
+        format!("{} different entries, each {}", counted(self.min(), self.max), self.item.words())
     }
+}
+
+/// Tells whether a list is what an empty parameter of the type `CommaDelimitedList` becomes.
+pub(super) fn is_unset_parameter(value: &Value) -> bool {
+    matches!(value.as_array().map(Vec::as_slice), Some([Value::String(text)]) if text.is_empty())
 }
 
 /// A list of `min` to `max` objects.

@@ -10,31 +10,27 @@ use serde_json::{Map, Value, json};
 use super::{
     rules::{Choice, Flag, NumberRule, ObjectList, TextList, TextRule, plain},
     table::{
-        Absent, CLIENT_NAME, CLIENTS, CLOUDFORMATIONS_OWN, COGNITO_M2M, DEFAULT_CLIENT_SUFFIX, DOMAIN_PREFIX,
-        ENVIRONMENT_NAME, Entry, LITE_LOGIN_VERSION, MANAGED_LOGIN_VERSION, MAX_DOMAIN, MAX_POOL_NAME,
-        MAX_SCOPES_PER_CLIENT, NO_ROTATION, Object, RESERVED_DOMAIN_WORDS, RESOURCE_SERVER, SECRET_NAME,
-        SECRET_NAME_PREFIX, SERVER_IDENTIFIER, SERVER_NAME, USER_POOL_NAME_PREFIX, USER_POOL_TIER,
+        Absent, CLIENT_NAME, CLIENTS, CLOUDFORMATIONS_OWN, COGNITO_M2M, COGNITO_M2M_RESOURCE_SERVER,
+        DEFAULT_CLIENT_SUFFIX, DOMAIN_PREFIX, ENVIRONMENT_NAME, Entry, LITE_LOGIN_VERSION, MANAGED_LOGIN_VERSION,
+        MAX_DOMAIN, MAX_POOL_NAME, MAX_SCOPES_PER_CLIENT, MAX_SHARED_WITH, NO_ROTATION, Object, PART_SERVER_NAME,
+        RESERVED_DOMAIN_WORDS, RESOURCE_SERVER, SECRET_NAME, SECRET_NAME_PREFIX, SERVER_IDENTIFIER, SERVER_NAME,
+        USER_POOL_NAME_PREFIX, USER_POOL_TIER, properties_of,
     },
-    tags::{AWS_TAG_PREFIX, MAX_USER_TAGS, TAG_KEY, TAG_VALUE},
+    tags::{AWS_TAG_PREFIX, TAG_KEY, TAG_VALUE, TagsRule},
 };
-use crate::model::{
-    Tier,
-    ownership::{OUR_TAG_KEYS, OUR_TAG_PREFIX},
-};
+use crate::model::{ResourceType, Tier, ownership::OUR_TAG_PREFIX};
 
-/// Returns the JSON Schema (draft-07) of the properties of `Custom::CognitoM2M`.
+/// Returns the JSON Schema (draft-07) of the properties of a resource type.
 #[must_use]
-pub fn schema() -> Value {
-    let mut schema = object(&COGNITO_M2M);
+pub fn schema(resource_type: ResourceType) -> Value {
+    let mut schema = object(properties_of(resource_type));
     schema["$schema"] = json!("http://json-schema.org/draft-07/schema#");
-    schema["title"] = json!(COGNITO_M2M.name);
+    schema["title"] = json!(resource_type.as_str());
     schema["description"] = json!(format!(
-        "A machine-to-machine (OAuth 2 client credentials) stack in Amazon Cognito: a user pool, its domain, its \
-         resource servers and scopes, its app clients, and a Secrets Manager secret for each client. All properties \
-         are optional, and each can be changed in place. These are the properties as the provider gets them, with \
-         Ref, Fn::Sub and the like resolved; numbers and booleans may be strings. The provider also checks rules that \
-         a schema cannot state: {}.",
-        plain(&rules_outside_schema().join("; "))
+        "{} These are the properties as the provider gets them, with Ref, Fn::Sub and the like resolved; numbers and \
+         booleans may be strings. The provider also checks rules that a schema cannot state: {}.",
+        purpose(resource_type),
+        plain(&rules_outside_schema(resource_type).join("; "))
     ));
     for name in CLOUDFORMATIONS_OWN {
         schema["properties"][name] = json!({ "description": cloudformations_own(name) });
@@ -42,10 +38,53 @@ pub fn schema() -> Value {
     schema
 }
 
-/// Returns the rules that the provider checks and the schema cannot state, in Markdown.
+const fn purpose(resource_type: ResourceType) -> &'static str {
+    match resource_type {
+        ResourceType::CognitoM2M => {
+            "A machine-to-machine (OAuth 2 client credentials) stack in Amazon Cognito: a user pool, its domain, its \
+             resource servers and scopes, its app clients, and a Secrets Manager secret for each client. All properties \
+             are optional, and each can be changed in place."
+        }
+        ResourceType::CognitoM2MClient => {
+            "An app client for machines in an Amazon Cognito user pool that another stack or another tool owns, and its \
+             Secrets Manager secret."
+        }
+        ResourceType::CognitoM2MResourceServer => {
+            "A resource server with its scopes in an Amazon Cognito user pool that another stack or another tool owns."
+        }
+    }
+}
+
+/// Returns the rules that the provider checks and the schema of a resource type cannot state, in Markdown.
 #[must_use]
-pub fn rules_outside_schema() -> [String; 13] {
-    [
+pub fn rules_outside_schema(resource_type: ResourceType) -> Vec<String> {
+    let number = "a number consists of digits, such as `60`; `60.0` and `6e1` are refused".to_owned();
+    let rotation = format!("`RotationDays` is {NO_ROTATION} if the provider does not know its rotation function");
+    match resource_type {
+        ResourceType::CognitoM2M => rules_of_the_pool(number, rotation),
+        ResourceType::CognitoM2MClient => vec![
+            "no two entries of a list of `Tags` have the same key".to_owned(),
+            "each of `AllowedOAuthScopes` exists in the pool".to_owned(),
+            number,
+            rotation,
+            PARTITION.to_owned(),
+            OWN_KEY.to_owned(),
+            REPLICA_REGIONS.to_owned(),
+        ],
+        ResourceType::CognitoM2MResourceServer => {
+            vec!["no two scopes have the same `ScopeName`".to_owned(), MARKED_NAME.to_owned()]
+        }
+    }
+}
+
+const MARKED_NAME: &str = "the `Name` of a resource server does not end with ` @` and 16 lower-case hexadecimal digits";
+
+const PARTITION: &str = "each of `SecretReaders` is in the stack's partition";
+const OWN_KEY: &str = "`SecretKmsKeyId` names a key of your own if one of `SecretReaders` is in another account";
+const REPLICA_REGIONS: &str = "each `Region` of `SecretReplicas` is listed once, and none is the stack's own";
+
+fn rules_of_the_pool(number: String, rotation: String) -> Vec<String> {
+    vec![
         format!("`UserPoolNamePrefix`, a hyphen and `EnvironmentName` together have at most {MAX_POOL_NAME} characters"),
         format!("`DomainPrefix`, a hyphen and `EnvironmentName` together have at most {MAX_DOMAIN} characters"),
         format!("`SecretNamePrefix`, a slash and each `ClientName` together have at most {} characters", SECRET_NAME.max),
@@ -60,13 +99,18 @@ pub fn rules_outside_schema() -> [String; 13] {
         format!(
             "each client has `AllowedOAuthScopes` if `ResourceServers` declares more than {MAX_SCOPES_PER_CLIENT} scopes"
         ),
-        "a number consists of digits, such as `60`; `60.0` and `6e1` are refused".to_owned(),
+        number,
         "a number that is given as text keeps the rule of the text: `7` is an `EnvironmentName`, `-7` and `1.5` are not"
             .to_owned(),
-        format!("`RotationDays` is {NO_ROTATION} if the provider does not know its rotation function"),
-        "each of `SecretReaders` is in the stack's partition".to_owned(),
-        "`SecretKmsKeyId` names a key of your own if one of `SecretReaders` is in another account".to_owned(),
-        "each `Region` of `SecretReplicas` is listed once, and none is the stack's own".to_owned(),
+        rotation,
+        PARTITION.to_owned(),
+        OWN_KEY.to_owned(),
+        REPLICA_REGIONS.to_owned(),
+        MARKED_NAME.to_owned(),
+        format!(
+            "`SharedWithStacks`, with a space between two entries, has at most {MAX_SHARED_WITH} characters, and leaves room \
+             for one tag less in `Tags`"
+        ),
     ]
 }
 
@@ -97,7 +141,7 @@ fn property(entry: &Entry) -> Value {
         Entry::Number(property) => number(&property.rule),
         Entry::Choice(property) => choice(&property.rule),
         Entry::Flag(_) => flag(),
-        Entry::Tags(_) => tags(),
+        Entry::Tags(property) => tags(&property.rule),
         Entry::TextList(property) => text_list(&property.rule),
         Entry::ObjectList(property) => object_list(&property.rule),
     };
@@ -131,15 +175,21 @@ fn rules_across(table: &Object) -> Vec<Value> {
             ),
         ]
     } else if table.name == RESOURCE_SERVER.name {
-        vec![required_unless_it_fits(
-            SERVER_IDENTIFIER.name,
-            &SERVER_NAME.rule,
-            SERVER_NAME.name,
-            "By default, the name is the identifier, but a name allows fewer characters.",
-        )]
+        vec![name_if_the_identifier_is_none(&SERVER_NAME.rule)]
+    } else if table.name == COGNITO_M2M_RESOURCE_SERVER.name {
+        vec![name_if_the_identifier_is_none(&PART_SERVER_NAME.rule)]
     } else {
         Vec::new()
     }
+}
+
+fn name_if_the_identifier_is_none(rule: &TextRule) -> Value {
+    required_unless_it_fits(
+        SERVER_IDENTIFIER.name,
+        rule,
+        SERVER_NAME.name,
+        "By default, the name is the identifier, but a name allows fewer characters.",
+    )
 }
 
 fn lite_without_managed_login() -> Value {
@@ -215,9 +265,11 @@ fn flag() -> Value {
     json!({ "enum": [true, false, yes, no] })
 }
 
-fn text_list(TextList { min, max, item }: &TextList) -> Value {
-    let list = json!({ "type": "array", "minItems": min, "maxItems": max, "uniqueItems": true, "items": text(item) });
-    if *min > 0 { list } else { json!({ "anyOf": [unset_parameter(), list] }) }
+fn text_list(list: &TextList) -> Value {
+    let TextList { max, item, may_be_empty } = list;
+    let schema =
+        json!({ "type": "array", "minItems": list.min(), "maxItems": max, "uniqueItems": true, "items": text(item) });
+    if *may_be_empty { json!({ "anyOf": [schema, unset_parameter()] }) } else { schema }
 }
 
 /// A list that a template parameter of the type `CommaDelimitedList` with an empty value fills.
@@ -229,32 +281,32 @@ fn object_list(ObjectList { min, max, each }: &ObjectList) -> Value {
     json!({ "type": "array", "minItems": min, "maxItems": max, "items": object(each) })
 }
 
-fn tags() -> Value {
+fn tags(rule: &TagsRule) -> Value {
     let reserved_prefixes = format!("{OUR_TAG_PREFIX}|{}", in_any_case(AWS_TAG_PREFIX));
     let mut keys = json!({
-        "not": { "anyOf": [{ "enum": OUR_TAG_KEYS }, { "pattern": format!("^(?:{reserved_prefixes})") }] },
+        "not": { "anyOf": [{ "enum": rule.reserved }, { "pattern": format!("^(?:{reserved_prefixes})") }] },
     });
     restrict(&mut keys, &TAG_KEY);
     json!({
         "type": ["object", "array"],
-        "maxProperties": MAX_USER_TAGS,
+        "maxProperties": rule.max(),
         "propertyNames": keys,
         "additionalProperties": text(&TAG_VALUE),
-        "maxItems": MAX_USER_TAGS,
+        "maxItems": rule.max(),
         "anyOf": [
             unset_parameter(),
-            { "items": key_and_value(&reserved_prefixes) },
+            { "items": key_and_value(&reserved_prefixes, rule) },
         ],
     })
 }
 
 /// A tag as `Key=Value`. The first equals sign ends the key.
-fn key_and_value(reserved_prefixes: &str) -> Value {
+fn key_and_value(reserved_prefixes: &str, rule: &TagsRule) -> Value {
     // Repeated classes of Unicode would make patterns that validators refuse to compile, so lengths are patterns of
     // their own. `restrict` does not help: a schema can only count the characters of the whole text.
     let too_long_key = format!("^[^=]{{{}}}", TAG_KEY.max + 1);
     let too_long_value = format!("^[^=]*=[^\\n]{{{}}}", TAG_VALUE.max + 1);
-    let reserved = format!("^(?:{reserved_prefixes}|(?:{})=)", OUR_TAG_KEYS.join("|"));
+    let reserved = format!("^(?:{reserved_prefixes}|(?:{})=)", rule.reserved.join("|"));
     json!({
         "type": "string",
         // The equals sign is one of the characters that both may have.
@@ -456,11 +508,11 @@ mod tests {
                 assert!(entry.description().len() > 20 && entry.description().ends_with('.'), "{description:?}");
             }
         }
-        let schema = schema();
+        let schema = schema(ResourceType::CognitoM2M);
         for name in CLOUDFORMATIONS_OWN {
             assert!(schema["properties"][name]["description"].is_string(), "{name}");
         }
-        for rule in rules_outside_schema() {
+        for rule in rules_outside_schema(ResourceType::CognitoM2M) {
             assert!(schema["description"].as_str().unwrap().contains(&plain(&rule)), "{rule}");
         }
         for word in RESERVED_DOMAIN_WORDS {

@@ -8,8 +8,10 @@ use super::{
     tags::{TAG_VALUE, TagsRule},
 };
 use crate::model::{
-    Tier,
+    ClientId, PoolId, ResourceType, Tier,
     desired::{MAX_SCOPES_PER_SERVER, MAX_SERVERS},
+    mark::MARK_SUFFIX_LEN,
+    ownership::{MANAGED_BY, OUR_TAG_KEYS},
 };
 
 /// A property with its rule.
@@ -111,7 +113,7 @@ pub(super) struct Object {
 pub(super) const CLOUDFORMATIONS_OWN: [&str; 2] = ["ServiceToken", "ServiceTimeout"];
 
 pub(super) const COGNITO_M2M: Object = Object {
-    name: "Custom::CognitoM2M",
+    name: ResourceType::CognitoM2M.as_str(),
     entries: &[
         Entry::Text(&ENVIRONMENT_NAME),
         Entry::Text(&USER_POOL_NAME_PREFIX),
@@ -130,8 +132,50 @@ pub(super) const COGNITO_M2M: Object = Object {
         Entry::Number(&ROTATION_DAYS),
         Entry::Text(&ROTATE_SECRETS),
         Entry::Flag(&VERIFY_TOKEN),
+        Entry::TextList(&SHARED_WITH_STACKS),
     ],
 };
+
+/// A client in somebody else's pool.
+pub(super) const COGNITO_M2M_CLIENT: Object = Object {
+    name: ResourceType::CognitoM2MClient.as_str(),
+    entries: &[
+        Entry::Text(&USER_POOL_ID),
+        Entry::Text(&PART_CLIENT_NAME),
+        Entry::TextList(&PART_ALLOWED_OAUTH_SCOPES),
+        Entry::Number(&ACCESS_TOKEN_VALIDITY_MINUTES),
+        Entry::Text(&PART_SECRET_NAME),
+        Entry::Text(&SECRET_KMS_KEY_ID),
+        Entry::Number(&SECRET_RECOVERY_WINDOW_IN_DAYS),
+        Entry::TextList(&SECRET_READERS),
+        Entry::ObjectList(&SECRET_REPLICAS),
+        Entry::Number(&ROTATION_DAYS),
+        Entry::Text(&ROTATE_SECRET),
+        Entry::Flag(&VERIFY_TOKEN),
+        Entry::Tags(&PART_TAGS),
+        Entry::Text(&ADOPT_CLIENT_ID),
+    ],
+};
+
+/// A resource server in somebody else's pool.
+pub(super) const COGNITO_M2M_RESOURCE_SERVER: Object = Object {
+    name: ResourceType::CognitoM2MResourceServer.as_str(),
+    entries: &[
+        Entry::Text(&USER_POOL_ID),
+        Entry::Text(&PART_IDENTIFIER),
+        Entry::Text(&PART_SERVER_NAME),
+        Entry::ObjectList(&SCOPES),
+    ],
+};
+
+/// Returns the properties of a resource type.
+pub(super) const fn properties_of(resource_type: ResourceType) -> &'static Object {
+    match resource_type {
+        ResourceType::CognitoM2M => &COGNITO_M2M,
+        ResourceType::CognitoM2MClient => &COGNITO_M2M_CLIENT,
+        ResourceType::CognitoM2MResourceServer => &COGNITO_M2M_RESOURCE_SERVER,
+    }
+}
 
 pub(super) const RESOURCE_SERVER: Object = Object {
     name: "ResourceServers",
@@ -224,7 +268,7 @@ pub(super) const PROJECT_TAG: Property<TextRule> = Property {
 
 pub(super) const TAGS: Property<TagsRule> = Property {
     name: "Tags",
-    rule: TagsRule,
+    rule: TagsRule { reserved: &OUR_TAG_KEYS },
     absent: Absent::Default(|| json!({})),
     description: "More tags for the pool and its secrets: a map, or a list of `Key=Value`. A template parameter of \
                   the type `CommaDelimitedList` can fill the list; if its value is empty, there are no tags.",
@@ -453,23 +497,7 @@ pub(super) const MAX_SCOPES_PER_CLIENT: usize = 50;
 
 pub(super) const ALLOWED_OAUTH_SCOPES: Property<TextList> = Property {
     name: "AllowedOAuthScopes",
-    rule: TextList {
-        min: 1,
-        max: MAX_SCOPES_PER_CLIENT,
-        item: TextRule {
-            min: SERVER_IDENTIFIER.rule.min + 1 + SCOPE_NAME.rule.min,
-            max: SERVER_IDENTIFIER.rule.max + 1 + SCOPE_NAME.rule.max,
-            form: Form::Prose {
-                words: "a scope declared in `ResourceServers`, written `<Identifier>/<ScopeName>`",
-                regex: r"[\x21\x23-\x5B\x5D-\x7E]+/[\x21\x23-\x2E\x30-\x5B\x5D-\x7E]+",
-            },
-            matches: |text| {
-                // An identifier may contain a slash.
-                text.rsplit_once('/')
-                    .is_some_and(|(server, scope)| SERVER_IDENTIFIER.rule.holds(server) && SCOPE_NAME.rule.holds(scope))
-            },
-        },
-    },
+    rule: scopes_of_client("a scope declared in `ResourceServers`, written `<Identifier>/<ScopeName>`"),
     absent: Absent::Described("all declared scopes"),
     description: "The scopes that the client may ask for. A change keeps the client's id and secret.",
 };
@@ -491,7 +519,6 @@ const MAX_PRINCIPAL: usize = 640;
 pub(super) const SECRET_READERS: Property<TextList> = Property {
     name: "SecretReaders",
     rule: TextList {
-        min: 0,
         max: MAX_READERS,
         item: TextRule {
             min: 1,
@@ -505,6 +532,7 @@ pub(super) const SECRET_READERS: Property<TextList> = Property {
             },
             matches: is_principal,
         },
+        may_be_empty: true,
     },
     absent: Absent::Default(|| json!([])),
     description: "Who may read the client's secret by its resource policy, in this account or another one. A principal \
@@ -533,6 +561,155 @@ pub(super) const REPLICA_KMS_KEY_ID: Property<TextRule> = Property {
     absent: Absent::Described("the AWS managed key"),
     description: "The KMS key of that region which encrypts the replica. List it in the template parameter \
                   `SecretKmsKeyArns`. A change removes the replica and makes it again.",
+};
+
+const fn scopes_of_client(words: &'static str) -> TextList {
+    TextList {
+        max: MAX_SCOPES_PER_CLIENT,
+        item: TextRule {
+            min: SERVER_IDENTIFIER.rule.min + 1 + SCOPE_NAME.rule.min,
+            max: SERVER_IDENTIFIER.rule.max + 1 + SCOPE_NAME.rule.max,
+            form: Form::Prose { words, regex: r"[\x21\x23-\x5B\x5D-\x7E]+/[\x21\x23-\x2E\x30-\x5B\x5D-\x7E]+" },
+            matches: |text| {
+                // An identifier may contain a slash.
+                text.rsplit_once('/')
+                    .is_some_and(|(server, scope)| SERVER_IDENTIFIER.rule.holds(server) && SCOPE_NAME.rule.holds(scope))
+            },
+        },
+        may_be_empty: false,
+    }
+}
+
+// One pool, many stacks
+
+/// The most characters of a tag's value.
+pub(super) const MAX_SHARED_WITH: usize = 256;
+/// <https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CreateStack.html>
+const MAX_STACK_NAME: usize = 128;
+
+pub(super) const SHARED_WITH_STACKS: Property<TextList> = Property {
+    name: "SharedWithStacks",
+    rule: TextList {
+        // Each entry has a character and a space.
+        max: MAX_SHARED_WITH / 2,
+        item: TextRule {
+            min: 1,
+            max: MAX_STACK_NAME,
+            form: Form::Pattern {
+                words: "letters, digits and hyphens, with a letter in front",
+                printed: "[A-Za-z][A-Za-z0-9-]*",
+                regex: None,
+            },
+            matches: |text| {
+                text.starts_with(|c: char| c.is_ascii_alphabetic())
+                    && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+            },
+        },
+        may_be_empty: true,
+    },
+    absent: Absent::Default(|| json!([])),
+    description: "Prefixes of the names of stacks that may add clients and resource servers to the pool. The entries \
+                  together, with a space between two, have at most 256 characters. What those stacks have added stays \
+                  if you remove an entry.",
+};
+
+/// <https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_DescribeUserPool.html>
+pub(super) const USER_POOL_ID: Property<TextRule> = Property {
+    name: "UserPoolId",
+    rule: TextRule {
+        min: 1,
+        max: 55,
+        form: Form::Prose {
+            words: "a user pool id, such as `us-east-1_AbCdEfGhI`",
+            regex: "[a-z0-9]*-[a-z0-9-]*_[A-Za-z0-9]+",
+        },
+        matches: |text| PoolId::parse(text).is_some(),
+    },
+    absent: Absent::Refused,
+    description: "The pool to add to. Its owner must share it with the stack. It cannot change: in another pool, this is \
+                  another resource and needs another logical id.",
+};
+
+pub(super) const PART_CLIENT_NAME: Property<TextRule> = Property {
+    name: "ClientName",
+    rule: TextRule {
+        max: CLIENT_NAME.rule.max - MARK_SUFFIX_LEN,
+        form: Form::Pattern {
+            words: "letters, digits and `_+=.@-`, ASCII only",
+            printed: "[A-Za-z0-9_+=.@-]{1,110}",
+            regex: None,
+        },
+        ..CLIENT_NAME.rule
+    },
+    absent: Absent::Refused,
+    description: "The client's name. In Cognito, a mark follows it that says which resource owns the client. A change \
+                  renames the client and keeps its id and its secret.",
+};
+
+pub(super) const PART_ALLOWED_OAUTH_SCOPES: Property<TextList> = Property {
+    name: "AllowedOAuthScopes",
+    rule: scopes_of_client("a scope that exists in the pool, written `<Identifier>/<ScopeName>`"),
+    absent: Absent::Refused,
+    description: "The scopes that the client may ask for. A change keeps the client's id and secret.",
+};
+
+pub(super) const PART_SECRET_NAME: Property<TextRule> = Property {
+    name: "SecretName",
+    rule: SECRET_NAME,
+    absent: Absent::Described("`<stack name>/<ClientName>`"),
+    description: "The name of the client's secret. A change creates a new secret with the same credentials and a new \
+                  ARN, and deletes the old one.",
+};
+
+pub(super) const ROTATE_SECRET: Property<TextRule> = Property {
+    name: "RotateSecret",
+    rule: ROTATE_SECRETS.rule,
+    absent: Absent::Default(|| json!("")),
+    description: "Any text, such as a date. An update with a value that is neither the present one nor the one before \
+                  it gives the client a new secret, once. The former secret works until the next rotation.",
+};
+
+pub(super) const PART_TAGS: Property<TagsRule> = Property {
+    name: "Tags",
+    rule: TagsRule { reserved: &[MANAGED_BY.0] },
+    absent: Absent::Default(|| json!({})),
+    description: "More tags for the secret: a map, or a list of `Key=Value`. A template parameter of the type \
+                  `CommaDelimitedList` can fill the list; if its value is empty, there are no tags.",
+};
+
+/// <https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_UserPoolClientType.html>
+pub(super) const ADOPT_CLIENT_ID: Property<TextRule> = Property {
+    name: "AdoptClientId",
+    rule: TextRule {
+        min: 1,
+        max: 128,
+        form: Form::Pattern {
+            words: "letters, digits, `_` and `+`",
+            printed: r"[\w+]+",
+            regex: Some("[A-Za-z0-9_+]+"),
+        },
+        matches: |text| ClientId::parse(text).is_some(),
+    },
+    absent: Absent::Described("none: a client is created"),
+    description: "The id of an existing client to take over with its id and its secret, when the resource is created. It \
+                  is never deleted: if you delete the resource, the client gets its former name back. To remove the \
+                  property later changes nothing.",
+};
+
+pub(super) const PART_IDENTIFIER: Property<TextRule> = Property {
+    name: "Identifier",
+    rule: SERVER_IDENTIFIER.rule,
+    absent: Absent::Refused,
+    description: "What the server's scopes begin with, such as `orders` or `https://api.example.com`. It is unique in \
+                  the pool. It cannot change: another identifier is another resource and needs another logical id.",
+};
+
+pub(super) const PART_SERVER_NAME: Property<TextRule> = Property {
+    name: "Name",
+    rule: TextRule { max: 230, ..SERVER_NAME.rule },
+    absent: Absent::Described("the identifier"),
+    description: "A name for people. It is required if the identifier is not a valid name, as a URL is not. In Cognito, a \
+                  mark follows it that says which resource owns the server.",
 };
 
 // Forms that several properties have

@@ -6,17 +6,15 @@ use serde_json::Value;
 
 use super::{
     reader::{Reader, join, kind, quoted},
-    rules::{Form, Rule, TextRule, listed},
+    rules::{Form, Rule, TextRule, is_unset_parameter, listed},
 };
 use crate::model::{
     Tags,
-    ownership::{MAX_TAGS, OUR_TAG_KEYS, OUR_TAG_PREFIX, is_our_tag_key},
+    ownership::{MAX_TAGS, OUR_TAG_PREFIX},
 };
 
-/// The tags that the resource sets itself: the owner's three, `Environment` and `Project`. The note on a pool
-/// is not among them: it is left out if there is no room.
-pub(super) const OUR_TAGS: usize = 5;
-pub(super) const MAX_USER_TAGS: usize = MAX_TAGS - OUR_TAGS;
+/// The tags that mark the owner.
+const OWNERS_TAGS: usize = 3;
 
 /// AWS reserves keys that begin with this, in any case.
 pub(super) const AWS_TAG_PREFIX: &str = "aws:";
@@ -38,7 +36,23 @@ fn is_tag_char(c: char) -> bool {
 }
 
 /// The user's tags.
-pub(super) struct TagsRule;
+pub(super) struct TagsRule {
+    /// The keys of the tags that the resource sets itself, besides those that begin with [`OUR_TAG_PREFIX`].
+    pub(super) reserved: &'static [&'static str],
+}
+
+impl TagsRule {
+    /// Returns how many tags the resource sets itself. The note about events is not among them: it is left out if
+    /// there is no room.
+    pub(super) const fn ours(&self) -> usize {
+        // The owner's tags are `ManagedBy`, which is reserved, and two that begin with the prefix.
+        OWNERS_TAGS - 1 + self.reserved.len()
+    }
+
+    pub(super) const fn max(&self) -> usize {
+        MAX_TAGS - self.ours()
+    }
+}
 
 impl Rule for TagsRule {
     type Value = Tags;
@@ -48,7 +62,7 @@ impl Rule for TagsRule {
             Value::Object(map) => {
                 map.iter().filter_map(|(key, value)| read_pair(reader, join(path, key), key, value)).collect()
             }
-            Value::Array(list) if is_unset_parameter(list) => Vec::new(),
+            Value::Array(_) if is_unset_parameter(value) => Vec::new(),
             Value::Array(list) => read_list(reader, path, list),
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
                 reader.refuse(path, format!("must be a map of strings or a list of Key=Value, but is {}", kind(value)));
@@ -56,17 +70,17 @@ impl Rule for TagsRule {
             }
         };
         let count = value.as_object().map(serde_json::Map::len).or(value.as_array().map(Vec::len)).unwrap_or_default();
-        if count > MAX_USER_TAGS {
+        if count > self.max() {
+            let (max, ours) = (self.max(), self.ours());
             reader.refuse(
                 path,
                 format!(
-                    "must have at most {MAX_USER_TAGS} entries, because the resource adds {OUR_TAGS} tags of its own, \
-                     but has {count}"
+                    "must have at most {max} entries, because the resource adds {ours} tags of its own, but has {count}"
                 ),
             );
         }
         for (path, key, value) in &tags {
-            check_key(reader, path, key);
+            self.check_key(reader, path, key);
             if !TAG_VALUE.holds(value) {
                 reader.refuse(path, format!("the tag's value {}", TAG_VALUE.refusal(value)));
             }
@@ -76,18 +90,17 @@ impl Rule for TagsRule {
 
     fn words(&self) -> String {
         format!(
-            "at most {MAX_USER_TAGS} tags. A key has {}, is none of {}, and does not begin with `{AWS_TAG_PREFIX}` or \
+            "at most {} tags. A key has {}, is {}, and does not begin with `{AWS_TAG_PREFIX}` or \
              `{OUR_TAG_PREFIX}`. A value has {}",
+            self.max(),
             TAG_KEY.words(),
-            listed(&OUR_TAG_KEYS, "and"),
+            match self.reserved {
+                [only] => format!("not `{only}`"),
+                reserved => format!("none of {}", listed(reserved, "and")),
+            },
             TAG_VALUE.words(),
         )
     }
-}
-
-/// Returns whether a list is what a `CommaDelimitedList` parameter with an empty value becomes.
-fn is_unset_parameter(list: &[Value]) -> bool {
-    matches!(list, [Value::String(text)] if text.is_empty())
 }
 
 /// Returns the path, key and value of a tag.
@@ -114,25 +127,28 @@ fn read_list(reader: &mut Reader, path: &str, list: &[Value]) -> Vec<(String, St
     tags
 }
 
-fn check_key(reader: &mut Reader, path: &str, key: &str) {
-    if key.to_ascii_lowercase().starts_with(AWS_TAG_PREFIX) {
-        reader.refuse(
-            path,
-            format!(
-                "the tag's key must not begin with {AWS_TAG_PREFIX}, which is reserved for AWS, but is {}",
-                quoted(key)
-            ),
-        );
-    } else if is_our_tag_key(key) {
-        reader.refuse(
-            path,
-            format!(
-                "the tag's key must not be {}, because the resource sets this tag itself (EnvironmentName and \
-                 ProjectTag set Environment and Project)",
-                quoted(key)
-            ),
-        );
-    } else if !TAG_KEY.holds(key) {
-        reader.refuse(path, format!("the tag's key {}", TAG_KEY.refusal(key)));
+impl TagsRule {
+    fn check_key(&self, reader: &mut Reader, path: &str, key: &str) {
+        if key.to_ascii_lowercase().starts_with(AWS_TAG_PREFIX) {
+            reader.refuse(
+                path,
+                format!(
+                    "the tag's key must not begin with {AWS_TAG_PREFIX}, which is reserved for AWS, but is {}",
+                    quoted(key)
+                ),
+            );
+        } else if self.reserved.contains(&key) || key.starts_with(OUR_TAG_PREFIX) {
+            let how = if self.reserved.contains(&"Project") {
+                " (EnvironmentName and ProjectTag set Environment and Project)"
+            } else {
+                ""
+            };
+            reader.refuse(
+                path,
+                format!("the tag's key must not be {}, because the resource sets this tag itself{how}", quoted(key)),
+            );
+        } else if !TAG_KEY.holds(key) {
+            reader.refuse(path, format!("the tag's key {}", TAG_KEY.refusal(key)));
+        }
     }
 }

@@ -15,15 +15,19 @@ use super::{
     new_domain::may_be_new,
     observe::Credentials,
     phases::{self, StepError},
-    secret_versions::{renamed_secrets, version_token},
+    secret_versions::{copy_token, renamed_secrets, version_token},
 };
 use crate::{
     clock::{now, poll_until},
     model::{
-        Client, ClientId, ClientName, Desired, Domain, PoolId, SecretId, desired::SecretMetadata, observed::Observed,
+        Client, ClientId, ClientName, Desired, Domain, PoolId, SecretId, TokenSource, desired::SecretMetadata,
+        observed::Observed,
     },
     plan::{Deletion, Plan, SecretUpdate, Step},
-    ports::{AwsError, ErrorKind, NewSecret, SecretChange, SecretDocument, Secrets, Services, UNFINISHED, UserPools},
+    ports::{
+        ADOPTED, AwsError, ErrorKind, NewSecret, SecretChange, SecretDocument, SecretVersions, Secrets, Services,
+        UNFINISHED, UserPools,
+    },
     redact::Secret,
     retry::RetryingServices,
     rotation::versions::move_label,
@@ -40,6 +44,8 @@ const NO_POOL: Error = Error::Internal("a step ran before there was a user pool"
 pub(super) struct Applying<'a, S: Services> {
     pub(super) aws: &'a Aws<'a, S>,
     pub(super) desired: &'a Desired,
+    /// Where the clients get their tokens.
+    pub(super) tokens: TokenSource,
     /// The ids of the observed AWSCURRENT versions.
     pub(super) versions: HashMap<SecretId, String>,
     /// Maps the old name of each renamed secret to the new one.
@@ -86,6 +92,7 @@ pub(super) async fn apply<S: Services>(
     let applying = Applying {
         aws,
         desired,
+        tokens: desired.token_source(observed.pool.as_ref()),
         renamed_secrets: renamed_secrets(desired, observed),
         scheduled: observed
             .secrets
@@ -105,7 +112,8 @@ pub(super) async fn apply<S: Services>(
     let (pool, pool_arn) = state.pool.ok_or(NO_POOL)?;
     let worst = [Verification::Failed, Verification::Unreachable, Verification::Verified];
     let verification = worst.into_iter().find(|worst| state.verified.contains(worst)).unwrap_or(Verification::Skipped);
-    Ok(Reconciled { pool, pool_arn, client_ids: state.clients, secret_arns: state.secret_arns, verification })
+    let (client_ids, secret_arns) = (state.clients, state.secret_arns);
+    Ok(Reconciled { pool, pool_arn, client_ids, secret_arns, verification, tokens: applying.tokens })
 }
 
 impl State {
@@ -114,7 +122,7 @@ impl State {
         let mut state =
             Self { pool: observed.pool.as_ref().map(|pool| (pool.id.clone(), pool.arn.clone())), ..Self::default() };
         for client in &desired.clients {
-            if let Some(current) = observed.client(&client.name, &client.secret_name) {
+            if let Some(current) = observed.client(client) {
                 if let Some(secret) = credentials.of(&current.id) {
                     state.credentials.insert(current.id.clone(), secret.clone());
                 }
@@ -156,20 +164,28 @@ impl<S: Services> Applying<'_, S> {
             Step::UpdateResourceServer { server, changes: _ } => {
                 pools.update_resource_server(&self.pool()?, server).await?;
             }
-            Step::DeleteResourceServer { identifier } => {
-                pools.delete_resource_server(&self.pool()?, identifier).await?;
-            }
 
-            Step::CreateUserPoolClient { client } => {
-                let (id, secret) = pools.create_user_pool_client(&self.pool()?, client).await?;
+            Step::CreateUserPoolClient { client, state } => {
+                let created = pools.create_user_pool_client(&self.pool()?, state).await;
+                let (id, secret) = created.inspect_err(|error| {
+                    if error.kind == ErrorKind::Lost {
+                        self.aws.progress.lost_created_client();
+                    }
+                })?;
+                self.aws.progress.created_client(&id);
                 let mut state = self.state();
-                state.clients.insert(client.name.clone(), id.clone());
+                state.clients.insert(client.clone(), id.clone());
                 state.credentials.insert(id, secret);
             }
-            Step::UpdateUserPoolClient { id, client, changes: _ } => {
-                pools.update_user_pool_client(&self.pool()?, id, client).await?;
+            Step::UpdateUserPoolClient { id, client: _, state, changes: _ } => {
+                pools.update_user_pool_client(&self.pool()?, id, state).await?;
             }
-            Step::DeleteUserPoolClient { id, name: _ } => pools.delete_user_pool_client(&self.pool()?, id).await?,
+            Step::ProveSecret { client, scopes } => self.prove(client, scopes).await?,
+            Step::RecordFormerClient { name, client, former } => {
+                let document = SecretDocument { former: Some(former.clone()), ..self.document(name, client)? };
+                let token = copy_token(name, ADOPTED, document.client_id.as_str());
+                secrets.put_secret_value(name, &document, &token, ADOPTED).await?;
+            }
 
             Step::CreateSecret { name, client, kms_key_id, tags, description } => {
                 let document = self.document(name, client)?;
@@ -320,8 +336,8 @@ impl<S: Services> Applying<'_, S> {
         let lost = || StepError::Other(Error::SecretLost { client: client.clone(), secret: secret.clone() });
         let client_id = state.clients.get(client).ok_or_else(lost)?.clone();
         let client_secret = state.credentials.get(&client_id).ok_or_else(lost)?.clone();
-        let metadata = self.desired.secret_metadata(self.declared(client)?, &pool);
-        Ok(SecretDocument { client_id, client_secret, metadata })
+        let metadata = self.desired.secret_metadata(self.declared(client)?, &pool, &self.tokens);
+        Ok(SecretDocument { client_id, client_secret, metadata, former: None })
     }
 
     fn version_token(&self, name: &SecretId, metadata: &SecretMetadata) -> String {

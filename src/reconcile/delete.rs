@@ -1,4 +1,4 @@
-//! Deletes everything a resource owns. Handles the Delete that meets a running Create.
+//! Deletes everything a resource owns.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -7,25 +7,30 @@ use std::{
 };
 
 use futures::{StreamExt, TryStreamExt, future, stream};
-use uuid::Uuid;
 
 use super::{
     Aws, Error,
-    observe::{created_pools, is_orphan, look_again, our_pools, secrets_of, with_holder_of_prefix},
+    delete_part::observe_part,
+    name_stacks,
+    notes::note_name,
+    observe::{
+        created_pools, is_orphan, list_clients, look_again, our_pools, resource_servers, secrets_of,
+        with_holder_of_prefix,
+    },
     phases::{self, MAX_CONCURRENT},
-    rounds::{FIRST_PAUSE, MAX_ROUNDS, Rounds},
+    rounds::Rounds,
 };
 use crate::{
     clock::{now, poll_until, wait},
     model::{
-        Applied, ClientName, Digest, Owner, Ownership, PoolId, SecretId, Tags, UserPool,
-        observed::{DeleteObservation, RemainingPool},
+        Applied, Digest, Owner, Ownership, PoolId, Region, ResourceId, SecretId, Tags, UserPool,
+        observed::{DeleteObservation, Foreign, ListedClient, RemainingPool},
     },
-    plan::{Deletion, NOTE_KEPT_FOR_DAYS, Refusal, plan_delete},
+    plan::{Deletion, Refusal, plan_delete},
     ports::{
-        AwsError, ErrorKind, NewSecret, SecretDescription, SecretVersions, Secrets, Services, UserPoolDescription,
-        UserPools, all_pages,
+        AwsError, ErrorKind, SecretDescription, SecretVersions, Secrets, Services, UserPoolDescription, UserPools,
     },
+    retry::RetryingServices,
 };
 
 /// What to delete.
@@ -33,13 +38,23 @@ use crate::{
 pub struct DeleteTarget<'a> {
     pub owner: &'a Owner,
     pub scope: DeleteScope,
-    /// The pool's name and its domain prefix; `None` if the properties do not parse.
-    pub names: Option<PoolNames<'a>>,
+    pub place: DeletePlace<'a>,
     /// The names that the properties declare. Their tags decide.
     pub secrets: BTreeSet<SecretId>,
     pub recovery_window_in_days: u8,
     /// Whether this run may turn deletion protection off, because it turned it on itself.
     pub lift_protection: bool,
+}
+
+/// Where to look for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DeletePlace<'a> {
+    /// The resource's own pool. The names are `None` if the properties do not parse.
+    OwnPool(Option<PoolNames<'a>>),
+    /// A client and its secret in somebody else's pool, if the properties name one.
+    ClientIn(Option<PoolId>),
+    /// A resource server in somebody else's pool, if the properties name one.
+    ResourceServerIn(Option<PoolId>),
 }
 
 /// What the properties say about the pool.
@@ -52,13 +67,30 @@ pub struct PoolNames<'a> {
 /// Which of the owner's pools a Delete means.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DeleteScope {
-    /// The pool with this id.
-    Pool(PoolId),
+    /// The resource with this id.
+    Resource(ResourceId),
     /// What one Create made that has failed. `pool` is the pool that it had when it failed.
     FailedCreate { request: Digest, pool: Option<PoolId> },
     /// What there was at this time, since the Unix epoch: CloudFormation invented the id, because no
     /// Create has answered.
     SentAt(Duration),
+}
+
+impl DeleteScope {
+    /// Tells whether no Create has succeeded.
+    pub(super) fn is_failed_create(&self) -> bool {
+        matches!(self, Self::FailedCreate { .. } | Self::SentAt(_))
+    }
+
+    /// Tells whether the note among a thing's tags is of a newer event than this Delete.
+    pub(super) fn is_older_than(&self, tags: &Tags) -> bool {
+        let Some(note) = Applied::of(tags) else { return false };
+        match self {
+            Self::Resource(_) => false,
+            Self::FailedCreate { request, .. } => note.latest() != Some(request),
+            Self::SentAt(sent_at) => sent_at.as_millis() < note.at.as_millis(),
+        }
+    }
 }
 
 /// A Create that turned deletion protection on sees the note of a Delete within this time, and removes
@@ -68,10 +100,11 @@ const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(2);
 /// A replica that was removed is gone within seconds.
 const REPLICAS_GONE_WITHIN: Duration = Duration::from_secs(30);
 
-/// Deletes everything with the owner's tags.
+/// Deletes everything with the owner's tags or marks.
 ///
 /// # Guarantees
 /// - It deletes nothing that a newer event than the target's has made.
+/// - It deletes no pool that others have added to, and no client that was adopted.
 /// - It deletes nothing while deletion protection is active on the pool.
 /// - It succeeds if everything is gone already, or if nothing was ever created.
 ///
@@ -104,9 +137,15 @@ fn may_meet_a_create(target: &DeleteTarget<'_>, error: &Error) -> bool {
 }
 
 async fn delete_once<S: Services>(aws: &Aws<'_, S>, target: &DeleteTarget<'_>) -> Result<(), Error> {
-    let observing = observe_deletion(aws, target);
-    let (observation, pools) =
-        aws.progress.during("reading the present state", observing).await.map_err(Error::Observe)?;
+    let observing = async {
+        match target.place {
+            DeletePlace::OwnPool(names) => observe_deletion(aws, target, names).await.map_err(Error::Observe),
+            DeletePlace::ClientIn(_) | DeletePlace::ResourceServerIn(_) => {
+                Ok((observe_part(aws, target).await?, Vec::new()))
+            }
+        }
+    };
+    let (observation, pools) = aws.progress.during("reading the present state", Box::pin(observing)).await?;
     if target.lift_protection {
         for pool in pools.iter().filter(|pool| pool.state.deletion_protection) {
             let open = UserPool { deletion_protection: false, ..pool.state.clone() };
@@ -116,15 +155,20 @@ async fn delete_once<S: Services>(aws: &Aws<'_, S>, target: &DeleteTarget<'_>) -
                 .map_err(|source| Error::Step { step: format!("UpdateUserPool {}", pool.state.name), source })?;
         }
     }
-    let plan = plan_delete(&observation, target.recovery_window_in_days)?;
+    // The Delete of a failed Create is a rollback: what others have begun to use since then stays.
+    let is_rollback = target.scope.is_failed_create();
+    let plan = match plan_delete(&observation, target.recovery_window_in_days, is_rollback) {
+        Ok(plan) => plan,
+        Err(refusal) => return Err(name_stacks(aws, refusal).await.into()),
+    };
     super::log_plan(&plan, Duration::ZERO);
     phases::run(aws, &plan, async |deletion| Ok(perform_deletion(aws, deletion).await?)).await
 }
 
 pub(super) async fn perform_deletion<S: Services>(aws: &Aws<'_, S>, deletion: &Deletion) -> Result<(), AwsError> {
+    let RetryingServices { pools, secrets, .. } = &aws.services;
     match deletion {
         Deletion::Secret { name, recovery_window_in_days, replicas } => {
-            let secrets = &aws.services.secrets;
             if replicas.is_empty() {
                 return secrets.delete_secret(name, *recovery_window_in_days).await;
             }
@@ -139,60 +183,88 @@ pub(super) async fn perform_deletion<S: Services>(aws: &Aws<'_, S>, deletion: &D
             })
             .await
         }
-        Deletion::UserPoolDomain { pool, prefix } => aws.services.pools.delete_user_pool_domain(pool, prefix).await,
+        Deletion::UserPoolClient { pool, id, name: _ } => pools.delete_user_pool_client(pool, id).await,
+        Deletion::ReleaseUserPoolClient { pool, id, state } => pools.update_user_pool_client(pool, id, state).await,
+        Deletion::ResourceServer { pool, identifier } => pools.delete_resource_server(pool, identifier).await,
+        Deletion::UserPoolDomain { pool, prefix } => pools.delete_user_pool_domain(pool, prefix).await,
         Deletion::UserPool { id } => {
-            aws.services.pools.delete_user_pool(id).await?;
+            pools.delete_user_pool(id).await?;
             aws.progress.pool_is_gone(id);
             Ok(())
         }
     }
 }
 
+/// Finds what a Delete of the resource's own pool removes.
 async fn observe_deletion<S: Services>(
     aws: &Aws<'_, S>,
     target: &DeleteTarget<'_>,
+    names: Option<PoolNames<'_>>,
 ) -> Result<(DeleteObservation, Vec<UserPoolDescription>), AwsError> {
-    let (pools, described) = future::try_join(pools_to_delete(aws, target), described_secrets(aws, target)).await?;
+    let (pools, described) =
+        future::try_join(pools_to_delete(aws, target, names), described_secrets(aws, target)).await?;
     let Some(pools) = pools else { return Ok((DeleteObservation::default(), Vec::new())) };
-    let owner = target.owner;
+    let contents = async |pool: &UserPoolDescription| {
+        future::try_join(resource_servers(aws, &pool.id), list_clients(aws, &pool.id)).await
+    };
+    let contents = future::try_join_all(pools.iter().map(contents)).await?;
+    let mut observation = DeleteObservation::default();
+    let mut clients = Vec::new();
+    for (pool, (resource_servers, listed)) in pools.iter().zip(contents) {
+        let (foreign, ours): (Vec<_>, Vec<_>) = listed.into_iter().partition(|client| client.mark.is_some());
+        let foreign = Foreign {
+            resource_servers: resource_servers.into_iter().filter(|server| server.mark.is_some()).collect(),
+            clients: foreign,
+        };
+        clients.push((pool.id.clone(), ours));
+        observation.pools.push(RemainingPool {
+            id: pool.id.clone(),
+            domain: pool.domain.clone(),
+            deletion_protection: pool.state.deletion_protection && !target.lift_protection,
+            foreign,
+        });
+    }
+    (observation.secrets, observation.note) = secrets_to_delete(aws, target.owner, described, &clients).await?;
+    Ok((observation, pools))
+}
+
+type DescribedSecrets = Vec<(SecretId, SecretDescription)>;
+
+/// Returns our live secrets with the regions of their replicas, and the live note.
+pub(super) async fn secrets_to_delete<S: Services>(
+    aws: &Aws<'_, S>,
+    owner: &Owner,
+    described: DescribedSecrets,
+    clients: &[(PoolId, Vec<ListedClient>)],
+) -> Result<(BTreeMap<SecretId, BTreeSet<Region>>, Option<SecretId>), AwsError> {
     let mut secrets = BTreeMap::new();
     for (name, described) in described.into_iter().filter(|(_, described)| !described.scheduled) {
-        if Ownership::of(&described.tags, described.scheduled, owner) == Ownership::Ours
-            || is_our_orphan(aws, &name, &described.tags, &pools).await?
-        {
+        let mut is_ours = Ownership::of(&described.tags, described.scheduled, owner) == Ownership::Ours;
+        for (pool, clients) in clients {
+            is_ours = is_ours || is_orphan(aws, owner, &name, &described.tags, pool, clients).await?;
+        }
+        if is_ours {
             secrets.insert(name, described.replicas.into_keys().collect());
         }
     }
     let note = secrets.remove_entry(&note_name(owner)).map(|(name, _)| name);
-
-    let remaining = pools.iter().map(|pool| RemainingPool {
-        id: pool.id.clone(),
-        domain: pool.domain.clone(),
-        deletion_protection: pool.state.deletion_protection && !target.lift_protection,
-    });
-    Ok((DeleteObservation { pools: remaining.collect(), secrets, note }, pools))
+    Ok((secrets, note))
 }
 
 /// Finds the owner's pools. Returns `None` if the event is too late to mean any of them.
 async fn pools_to_delete<S: Services>(
     aws: &Aws<'_, S>,
     target: &DeleteTarget<'_>,
+    names: Option<PoolNames<'_>>,
 ) -> Result<Option<Vec<UserPoolDescription>>, AwsError> {
-    let is_newer = |pool: &UserPoolDescription| {
-        let Some(note) = Applied::of(&pool.state.tags) else { return false };
-        match &target.scope {
-            DeleteScope::Pool(_) => false,
-            DeleteScope::FailedCreate { request, .. } => note.latest() != Some(request),
-            DeleteScope::SentAt(sent_at) => sent_at.as_millis() < note.at.as_millis(),
-        }
-    };
+    let is_newer = |pool: &UserPoolDescription| target.scope.is_older_than(&pool.state.tags);
     let pools = match &target.scope {
-        DeleteScope::Pool(id) => match aws.services.pools.describe_user_pool(id).await? {
+        DeleteScope::Resource(ResourceId::Pool(id)) => match aws.services.pools.describe_user_pool(id).await? {
             Some(pool) if target.owner.owns(&pool.state.tags) => vec![pool],
             // Another owner's pool. Only the tags decide.
-            Some(_) => pools_by_tags(aws, target).await?,
+            Some(_) => pools_by_tags(aws, target, names).await?,
             None => {
-                let pools = pools_by_tags(aws, target).await?;
+                let pools = pools_by_tags(aws, target, names).await?;
                 if !pools.is_empty() {
                     // This pool is gone, and the resource has a newer one. So the event is a late second
                     // delivery, and does not mean what is there now.
@@ -202,7 +274,7 @@ async fn pools_to_delete<S: Services>(
                 pools
             }
         },
-        DeleteScope::FailedCreate { .. } | DeleteScope::SentAt(_) => pools_by_tags(aws, target).await?,
+        _ => pools_by_tags(aws, target, names).await?,
     };
     if let Some(pool) = pools.iter().find(|pool| is_newer(pool)) {
         tracing::warn!(pool = %pool.id, "a newer event was applied to the resource's pool; nothing to do");
@@ -216,8 +288,9 @@ async fn pools_to_delete<S: Services>(
 async fn pools_by_tags<S: Services>(
     aws: &Aws<'_, S>,
     target: &DeleteTarget<'_>,
+    names: Option<PoolNames<'_>>,
 ) -> Result<Vec<UserPoolDescription>, AwsError> {
-    let DeleteTarget { owner, scope, names, .. } = target;
+    let DeleteTarget { owner, scope, .. } = target;
     let mut pools = created_pools(aws).await?;
     let mut add = |found: Vec<UserPoolDescription>| {
         for pool in found {
@@ -238,8 +311,8 @@ async fn pools_by_tags<S: Services>(
     }
     let Some(PoolNames { pool: name, prefix }) = names else { return Ok(add(our_pools(aws, owner, None).await?)) };
     let prefix = aws.services.pools.describe_user_pool_domain(prefix);
-    let (named, prefix) = future::try_join(our_pools(aws, owner, Some(name)), prefix).await?;
-    let found = add(with_holder_of_prefix(aws, owner, named, prefix.as_ref()).await?);
+    let (of_name, prefix) = future::try_join(our_pools(aws, owner, Some(name)), prefix).await?;
+    let found = add(with_holder_of_prefix(aws, owner, of_name, prefix.as_ref()).await?);
     // A Create that has failed used this name.
     if !found.is_empty() || matches!(scope, DeleteScope::FailedCreate { .. }) {
         return Ok(found);
@@ -248,10 +321,10 @@ async fn pools_by_tags<S: Services>(
 }
 
 /// Reads the secrets that the properties name and those that the listing shows.
-async fn described_secrets<S: Services>(
+pub(super) async fn described_secrets<S: Services>(
     aws: &Aws<'_, S>,
     target: &DeleteTarget<'_>,
-) -> Result<Vec<(SecretId, SecretDescription)>, AwsError> {
+) -> Result<DescribedSecrets, AwsError> {
     let mut names = target.secrets.clone();
     names.extend(secrets_of(aws, target.owner).await?);
     let described: Vec<_> = stream::iter(names.into_iter().map(async |name| {
@@ -262,92 +335,4 @@ async fn described_secrets<S: Services>(
     .try_collect()
     .await?;
     Ok(described.into_iter().flatten().collect())
-}
-
-async fn is_our_orphan<S: Services>(
-    aws: &Aws<'_, S>,
-    name: &SecretId,
-    tags: &Tags,
-    pools: &[UserPoolDescription],
-) -> Result<bool, AwsError> {
-    if !Owner::made_by_this_program(tags) {
-        return Ok(false);
-    }
-    for pool in pools {
-        let listed =
-            all_pages(async |next| aws.services.pools.list_user_pool_clients(&pool.id, next.as_deref()).await).await?;
-        let clients: Vec<ClientName> = listed.into_iter().map(|(_, name)| name).collect();
-        if is_orphan(aws, name, false, tags, &pool.id, &clients).await? {
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
-
-/// When the Delete was sent, in microseconds since the Unix epoch.
-const DELETED_AT: &str = "cognito-m2m:deleted-at";
-
-fn note_name(owner: &Owner) -> SecretId {
-    SecretId(format!("cognito-m2m/deleted/{}", owner.fingerprint()))
-}
-
-/// Leaves a note for a Create that may still run: when this Delete was sent.
-///
-/// CloudFormation sends such a Delete with an id that it invented, because no Create has answered. The
-/// Delete first writes the note and then deletes what it sees. The Create looks for the note after its
-/// last write. So one of the two sees everything that was created. The note is an empty secret that is
-/// scheduled for deletion at once: it costs nothing, nobody can read it, and it vanishes in a week.
-pub async fn note_delete<S: Services>(aws: &Aws<'_, S>, owner: &Owner, sent_at: Duration) {
-    let name = note_name(owner);
-    let mut tags = owner.tags();
-    tags.insert(DELETED_AT.to_owned(), sent_at.as_micros().to_string());
-    let write = async {
-        // The note may appear or vanish between two calls: by a lost answer, by another delivery, or at
-        // the end of its week.
-        for _ in 1..MAX_ROUNDS {
-            match write_note(aws, &name, &tags).await {
-                Err(error) if error.kind == ErrorKind::Changed => wait(FIRST_PAUSE).await,
-                result => return result,
-            }
-        }
-        write_note(aws, &name, &tags).await
-    };
-    // A missing note must not fail the Delete: perhaps nobody can create a secret in this account.
-    if let Err(error) = aws.progress.during("noting the Delete", write).await {
-        tracing::warn!(%error, "no note was left for a Create that may still run");
-    }
-}
-
-async fn write_note<S: Services>(aws: &Aws<'_, S>, name: &SecretId, tags: &Tags) -> Result<(), AwsError> {
-    let secrets = &aws.services.secrets;
-    match secrets.describe_secret(name).await? {
-        None => {
-            let token = Uuid::new_v5(&Uuid::NAMESPACE_URL, name.as_str().as_bytes()).to_string();
-            let description = "A cognito-m2m resource was deleted while it may still have been created";
-            let new = NewSecret { name, tags, kms_key_id: None, description, document: None, token: &token };
-            secrets.create_secret(&new).await?;
-        }
-        Some(found) => {
-            if found.scheduled {
-                secrets.restore_secret(name).await?;
-            }
-            secrets.tag_resource(name, tags).await?;
-        }
-    }
-    secrets.delete_secret(name, NOTE_KEPT_FOR_DAYS).await
-}
-
-/// Tells whether a Delete was sent after a Create. If that cannot be found out, the Create goes on as if
-/// there were none.
-pub async fn deleted_while_creating<S: Services>(aws: &Aws<'_, S>, owner: &Owner, created_at: Duration) -> bool {
-    let name = note_name(owner);
-    let note = match aws.progress.during("looking for a Delete", aws.services.secrets.describe_secret(&name)).await {
-        Ok(note) => note,
-        Err(error) => {
-            tracing::warn!(%error, "could not look for the note of a Delete");
-            return false;
-        }
-    };
-    let deleted_at = note.and_then(|note| note.tags.get(DELETED_AT)?.parse::<u128>().ok());
-    deleted_at.is_some_and(|deleted_at| deleted_at >= created_at.as_micros())
 }

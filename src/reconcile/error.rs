@@ -1,7 +1,7 @@
 //! Why an event fails.
 
 use crate::{
-    model::{ClientName, PoolId, Region, SecretId, Violations},
+    model::{ClientId, ClientName, PoolId, Region, ResourceType, SecretId, Violations, ownership::SHARED_WITH_TAG},
     plan::Refusal,
     ports::{AwsError, report},
     rotation::steps::RotateError,
@@ -31,6 +31,28 @@ pub enum Error {
          Restore the tags, or remove the resource from the template and add it again under another logical id"
     )]
     PoolLost(PoolId),
+    #[error("{name:?} is not a resource type of this provider. It knows {}", known_types())]
+    UnknownType { name: String },
+    #[error(
+        "No resource of this type has the id {0:?}. Nothing was changed. Remove the resource from the template and add it \
+         again under another logical id"
+    )]
+    UnknownId(String),
+    #[error("User pool {0} does not exist. Nothing was changed. Correct UserPoolId")]
+    NoSuchPool(PoolId),
+    #[error(
+        "User pool {pool} no longer has the tag {SHARED_WITH_TAG}, so IAM does not let the provider work on what this \
+         resource has in it. Nothing was changed. Put the tag back, with a prefix of the name of stack {stack}, until \
+         the stack is deleted"
+    )]
+    ConsentGone { pool: PoolId, stack: String },
+    #[error(
+        "Client {client} does not exist in user pool {pool}, or it no longer has this resource's mark at the end of its \
+         name. Nothing was changed. Give it its name back, or declare the client under another logical id"
+    )]
+    ClientLost { client: ClientId, pool: PoolId },
+    #[error("{property} cannot change. Nothing was changed. Declare the resource under another logical id instead")]
+    IdentityChanged { property: &'static str },
     #[error(
         "CloudFormation deleted the resource while the provider was still creating it. The provider removed \
          everything that the Create had made"
@@ -70,6 +92,10 @@ pub struct UnknownReader {
     pub secret: SecretId,
     pub readers: String,
     pub source: AwsError,
+}
+
+fn known_types() -> String {
+    ResourceType::ALL.map(ResourceType::as_str).join(", ")
 }
 
 fn before(steps: &[String]) -> String {

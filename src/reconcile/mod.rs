@@ -5,19 +5,24 @@
 //! - `apply`: carries out a plan; `phases` runs its steps; `verify` checks tokens; `secret_versions`
 //!   writes the versions of a secret; `rotations` starts and ends rotations; `sharing` sets the readers and
 //!   replicas of secrets; `new_domain` keeps the first look-up of a new domain waiting.
-//! - `delete`: removes everything; also the Delete that meets a running Create.
+//! - `shared_pool`: reads a client or a resource server in somebody else's pool.
+//! - `delete`: removes everything; `delete_part`: finds what is to be removed from somebody else's pool.
+//! - `notes`: what a resource remembers that has nothing in AWS to note it on.
 //! - `rounds`: when to observe again. `progress`, `error`: what a run tells others.
 
 mod apply;
 mod delete;
+mod delete_part;
 mod error;
 mod new_domain;
+mod notes;
 mod observe;
 mod phases;
 mod progress;
 mod rotations;
 mod rounds;
 mod secret_versions;
+mod shared_pool;
 mod sharing;
 mod verify;
 
@@ -26,8 +31,9 @@ use std::{
     time::Duration,
 };
 
-pub use delete::{DeleteScope, DeleteTarget, PoolNames, delete, deleted_while_creating, note_delete};
+pub use delete::{DeletePlace, DeleteScope, DeleteTarget, PoolNames, delete};
 pub use error::Error;
+pub use notes::{deleted_while_creating, note_delete, note_deleted, was_deleted_before};
 pub use observe::{pools_of_name, secrets_of};
 pub use progress::Progress;
 
@@ -35,11 +41,12 @@ use self::{new_domain::FirstLookUp, rounds::Rounds};
 use crate::{
     clock::{Deadline, millis, now},
     model::{
-        Applied, Client, ClientId, ClientName, Desired, Digest, EventStamp, Ownership, PoolId, SecretId,
+        Applied, Client, ClientId, ClientName, Desired, DesiredPool, Digest, EventStamp, Mark, OwnPool, Owner,
+        Ownership, PoolId, ResourceId, SecretId, TokenSource,
         observed::{Observed, ObservedPool},
     },
-    plan::{Action, Plan, Step, add_note, plan},
-    ports::Services,
+    plan::{self, Occasion, Plan, Refusal, Step, add_note, plan},
+    ports::{Secrets, Services, all_pages},
     retry::RetryingServices,
 };
 
@@ -67,13 +74,13 @@ impl<'a, S: Services> Aws<'a, S> {
     }
 }
 
-/// Selects the pool.
+/// Selects the resource.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
-    /// The pool with our tags, or a new one.
+    /// What has our tags or our mark, or something new.
     Create,
-    /// This pool, or none.
-    Update(PoolId),
+    /// This resource, or none.
+    Update(ResourceId),
 }
 
 /// A Create or an Update.
@@ -105,6 +112,22 @@ pub struct Reconciled {
     pub client_ids: BTreeMap<ClientName, ClientId>,
     pub secret_arns: BTreeMap<ClientName, String>,
     pub verification: Verification,
+    /// Where the clients get their tokens.
+    pub tokens: TokenSource,
+}
+
+impl Reconciled {
+    /// Returns the resource's PhysicalResourceId.
+    #[must_use]
+    pub fn id(&self, desired: &Desired) -> Option<ResourceId> {
+        match (&desired.pool, desired.resource_servers.first()) {
+            (DesiredPool::Own(_), _) => Some(ResourceId::Pool(self.pool.clone())),
+            (DesiredPool::Shared(pool), Some(server)) => {
+                Some(ResourceId::ResourceServer { pool: pool.clone(), identifier: server.identifier.clone() })
+            }
+            (DesiredPool::Shared(_), None) => self.client_ids.values().next().cloned().map(ResourceId::Client),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -188,51 +211,86 @@ async fn reconcile_once<S: Services>(
         None if aws.progress.pool().is_some() => return Err(Error::DeletedMeanwhile),
         None => {}
     }
-    let applied = observed.pool.as_ref().and_then(|pool| pool.applied.as_ref());
+    let applied = plan::note(desired, &observed);
     if let Some(pool) = &observed.pool
         && applied.is_some_and(|applied| stamp.is_late(applied))
     {
         tracing::warn!(pool = %pool.id, "a newer event was applied; nothing to do");
         return Ok(late(desired, &observed, pool));
     }
-    let plan = plan(desired, &observed, verify)?;
-    let (note, is_due) = note(deployment, applied, &plan);
-    let plan = add_note(plan, &desired.pool, observed.pool.as_ref(), &note, is_due);
+    let note = next_note(deployment, applied);
+    // A rollback must restore the old state even if a client was broken before.
+    let is_rollback = note.returned;
+    let occasion = Occasion { is_create: **target == Target::Create, is_rollback, also_verify: verify };
+    let plan = match plan(desired, &observed, &occasion) {
+        Ok(plan) => plan,
+        Err(refusal) => return Err(name_stacks(aws, refusal).await.into()),
+    };
+    let kept = plan::held_scopes(desired, &observed);
+    if !kept.is_empty() {
+        tracing::warn!(scopes = ?kept, "kept in this rollback, because somebody else's client has them");
+    }
+    let is_due = is_due(deployment, applied, &note, &plan);
+    if is_due && desired.keeps_no_note() && !occasion.is_create {
+        notes::note_update(aws, &desired.owner, &note).await;
+    }
+    let plan = add_note(plan, desired, &observed, &note, is_due);
     log_plan(&plan, started.elapsed());
     // A second round must still verify what the first one changed.
     verify.extend(plan.steps().filter_map(|step| match step {
         Step::VerifyToken { client } => Some(client.clone()),
         _ => None,
     }));
-    // A rollback must restore the old state even if a client was broken before.
-    let tolerates_refusal = note.returned;
-    let round = apply::Round { desired, observed: &observed, plan: &plan, tolerates_refusal };
+    let round = apply::Round { desired, observed: &observed, plan: &plan, tolerates_refusal: is_rollback };
     apply::apply(aws, &round, credentials).await.map(Outcome::Done)
 }
 
-/// Returns the note that this event leaves on the pool, and whether it must be written.
-fn note(deployment: &Deployment<'_>, applied: Option<&Applied>, plan: &Plan) -> (Applied, bool) {
+/// Returns the note that this event leaves.
+fn next_note(deployment: &Deployment<'_>, applied: Option<&Applied>) -> Applied {
     let Deployment { desired, target, stamp, former } = deployment;
     let state = Digest::of_desired(desired);
     match target {
-        Target::Create => {
-            let note = Applied::by_create(applied, stamp, &state);
-            let is_due = applied != Some(&note);
-            (note, is_due)
-        }
+        Target::Create => Applied::by_create(applied, stamp, &state),
         Target::Update(_) => {
             let old = former.map(Digest::of_desired);
-            let writes = plan.steps().any(|step| step.action() != Action::Verify);
-            let note = Applied::by_update(applied, stamp, &state, old.as_ref());
-            // An update that changes nothing writes nothing, unless the note says something else: an
-            // update that failed may have written its note and nothing more.
-            let is_due = match applied {
-                applied if writes => applied != Some(&note),
-                applied => applied.is_some_and(|applied| applied.state != state),
-            };
-            (note, is_due)
+            Applied::by_update(applied, stamp, &state, old.as_ref())
         }
     }
+}
+
+/// Tells whether the note must be written. An update that changes nothing writes nothing, unless the note says
+/// something else: an update that failed may have written its note and nothing more.
+fn is_due(deployment: &Deployment<'_>, applied: Option<&Applied>, note: &Applied, plan: &Plan) -> bool {
+    match deployment.target {
+        Target::Update(_) if !plan.writes() => applied.is_some_and(|applied| applied.state != note.state),
+        Target::Create | Target::Update(_) => applied != Some(note),
+    }
+}
+
+/// Names the stacks whose clients a refusal is about. The tags of a client's secret name its stack.
+pub(super) async fn name_stacks<S: Services>(aws: &Aws<'_, S>, mut refusal: Refusal) -> Refusal {
+    let members = refusal.members_mut();
+    if members.iter().all(|member| member.mark.is_none()) {
+        return refusal;
+    }
+    let listing = all_pages(async |next| aws.services.secrets.list_secrets(None, next.as_deref()).await);
+    match aws.progress.during("looking for the owners", listing).await {
+        Ok(secrets) => {
+            let owners: Vec<_> = secrets.iter().filter_map(|(_, tags)| Owner::of(tags)).collect();
+            for member in members {
+                let is_its = |owner: &&Owner| {
+                    member
+                        .mark
+                        .as_ref()
+                        .is_some_and(|mark| *mark == Mark::of(owner) || *mark == Mark::of_adopted(owner))
+                };
+                member.stack = owners.iter().find(is_its).map(|owner| owner.stack_name().to_owned());
+            }
+        }
+        // The refusal itself is more important.
+        Err(error) => tracing::warn!(%error, "the owners of the clients are not known"),
+    }
+    refusal
 }
 
 /// Returns what is there, in the order of the late event as far as it knows the clients.
@@ -243,6 +301,7 @@ fn late(desired: &Desired, observed: &Observed, pool: &ObservedPool) -> Outcome 
         client_ids: BTreeMap::new(),
         secret_arns: BTreeMap::new(),
         verification: Verification::Skipped,
+        tokens: desired.token_source(Some(pool)),
     };
     let mut clients = Vec::new();
     for client in &pool.clients {
@@ -253,6 +312,8 @@ fn late(desired: &Desired, observed: &Observed, pool: &ObservedPool) -> Outcome 
         reconciled.secret_arns.extend(secret.map(|(_, secret)| (client.name.clone(), secret.arn.clone())));
         clients.push(Client {
             name: client.name.clone(),
+            mark: client.mark.clone(),
+            adopt: None,
             scopes: client.scopes.clone(),
             access_token_validity_minutes: client.access_token_validity_minutes,
             secret_name: secret.map_or_else(|| SecretId::from(""), |(name, _)| name.clone()),
@@ -261,13 +322,15 @@ fn late(desired: &Desired, observed: &Observed, pool: &ObservedPool) -> Outcome 
     }
     let place = |name: &ClientName| desired.clients.iter().position(|client| client.name == *name);
     clients.sort_by_key(|client| (place(&client.name).unwrap_or(usize::MAX), client.name.clone()));
-    let present = Desired {
-        pool: pool.state.clone(),
-        domain: pool.domain.clone().unwrap_or_else(|| desired.domain.clone()),
-        resource_servers: pool.resource_servers.clone(),
-        clients,
-        ..desired.clone()
+    let present_pool = match &desired.pool {
+        DesiredPool::Own(own) => DesiredPool::Own(OwnPool {
+            state: pool.state.clone(),
+            domain: pool.domain.clone().unwrap_or_else(|| own.domain.clone()),
+        }),
+        DesiredPool::Shared(id) => DesiredPool::Shared(id.clone()),
     };
+    let present =
+        Desired { pool: present_pool, resource_servers: pool.resource_servers.clone(), clients, ..desired.clone() };
     Outcome::Late { present: Box::new(present), reconciled }
 }
 

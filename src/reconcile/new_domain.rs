@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use crate::{
     clock::{now, wait_until, wall_clock},
     model::{
-        Desired, Ownership,
+        Desired, Ownership, TokenSource,
         observed::{Observed, ObservedPool},
     },
     ports::DOMAIN_UNKNOWN_FOR,
@@ -75,10 +75,11 @@ impl FirstLookUp {
 /// that they name is not new, unless its pool is.
 pub(super) fn may_be_new(desired: &Desired, observed: &Observed) -> bool {
     let Some(ObservedPool { id, created, domain: Some(domain), .. }) = &observed.pool else { return false };
-    if domain.prefix != desired.domain.prefix {
+    let Some(own) = desired.own_pool() else { return wall_clock().saturating_sub(*created) < POOL_IS_YOUNG };
+    if domain.prefix != own.domain.prefix {
         return false;
     }
-    let token_endpoint = desired.endpoints.token_endpoint(&desired.domain);
+    let token_endpoint = desired.endpoints.token_endpoint(&TokenSource::PrefixDomain(own.domain.clone()));
     let documents = observed
         .secrets
         .values()

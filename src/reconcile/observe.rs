@@ -8,14 +8,19 @@ use std::{
 
 use futures::{StreamExt, TryStreamExt, future, stream};
 
-use super::{Aws, Error, Target, phases::MAX_CONCURRENT};
+use super::{Aws, Error, Target, phases::MAX_CONCURRENT, shared_pool};
 use crate::{
     clock::{now, poll_until},
     model::{
-        Applied, ClientId, ClientName, Desired, Domain, Owner, Ownership, PoolId, ResourceServer, SecretId, Tags,
-        observed::{Observed, ObservedClient, ObservedPolicy, ObservedPool, ObservedSecret},
+        Applied, ClientId, ClientName, Desired, DesiredPool, Domain, Mark, OwnPool, Owner, Ownership, PoolId,
+        ResourceId, ResourceServer, SecretId, Tags,
+        adoption::NotAdoptable,
+        observed::{
+            Foreign, ListedClient, Observed, ObservedClient, ObservedPolicy, ObservedPool, ObservedSecret, ScopeHolder,
+        },
         sharing::may_have_readers,
     },
+    plan::scopes_to_remove,
     ports::{
         AWSCURRENT, AwsError, DomainDescription, OLD_KEY, SecretDocument, SecretVersion, SecretVersions, Secrets,
         Services, UserPoolDescription, UserPools, Version, all_pages,
@@ -47,15 +52,31 @@ impl Credentials {
 }
 
 /// A pool and what is in it, as the API shows it.
-type PoolContents = (UserPoolDescription, Vec<ResourceServer>, Vec<ClientAndSecret>);
+pub(super) struct PoolContents {
+    pub(super) pool: UserPoolDescription,
+    /// Everybody's.
+    pub(super) resource_servers: Vec<ResourceServer>,
+    pub(super) clients: Clients,
+}
+
+/// The clients of a pool.
+#[derive(Default)]
+pub(super) struct Clients {
+    /// The resource's own, and the one that it is to adopt.
+    pub(super) ours: Vec<ClientAndSecret>,
+    pub(super) foreign: Vec<ListedClient>,
+}
 
 /// What one reading of the account found, before it is put together.
-struct Found {
-    pool: Option<PoolContents>,
-    surplus_pools: Vec<PoolId>,
+#[derive(Default)]
+pub(super) struct Found {
+    pub(super) pool: Option<PoolContents>,
+    pub(super) surplus_pools: Vec<PoolId>,
     /// The holder of the desired prefix.
-    prefix: Option<DomainDescription>,
-    secrets: FoundSecrets,
+    pub(super) prefix: Option<DomainDescription>,
+    pub(super) secrets: FoundSecrets,
+    pub(super) not_adoptable: Option<NotAdoptable>,
+    pub(super) note: Option<Applied>,
 }
 
 /// Reads everything that `desired` is about.
@@ -68,30 +89,44 @@ pub(super) async fn observe<S: Services>(
     target: &Target,
     former_secrets: &BTreeSet<SecretId>,
 ) -> Result<(Observed, Credentials), Error> {
-    let found = match target {
-        Target::Create => find_for_create(aws, desired, former_secrets).await.map_err(Error::Observe)?,
-        Target::Update(id) => match find_for_update(aws, desired, id, former_secrets).await {
-            Ok(found) if found.pool.is_none() => return Err(Error::PoolLost(id.clone())),
-            Ok(found) => found,
-            // Many errors can mean that the pool is gone or has lost its tags.
-            Err(error) => {
-                let pool = aws.services.pools.describe_user_pool(id).await.map_err(Error::Observe)?;
-                let ours = pool.is_some_and(|pool| desired.owner.owns(&pool.state.tags));
-                return Err(if ours { Error::Observe(error) } else { Error::PoolLost(id.clone()) });
+    let found = match (&desired.pool, target) {
+        (DesiredPool::Shared(id), _) => shared_pool::find(aws, desired, id, target, former_secrets).await?,
+        (DesiredPool::Own(own), Target::Create) => {
+            find_for_create(aws, desired, own, former_secrets).await.map_err(Error::Observe)?
+        }
+        (DesiredPool::Own(own), Target::Update(ResourceId::Pool(id))) => {
+            match find_for_update(aws, desired, own, id, former_secrets).await {
+                Ok(found) if found.pool.is_none() => return Err(Error::PoolLost(id.clone())),
+                Ok(found) => found,
+                // Many errors can mean that the pool is gone or has lost its tags.
+                Err(error) => {
+                    let pool = aws.services.pools.describe_user_pool(id).await.map_err(Error::Observe)?;
+                    let ours = pool.is_some_and(|pool| desired.owner.owns(&pool.state.tags));
+                    return Err(if ours { Error::Observe(error) } else { Error::PoolLost(id.clone()) });
+                }
             }
-        },
+        }
+        (DesiredPool::Own(_), Target::Update(id)) => return Err(Error::PoolLost(PoolId(id.to_string()))),
     };
-    put_together(aws, desired, found).await.map_err(Error::Observe)
+    let (mut observed, credentials) = put_together(aws, desired, found).await.map_err(Error::Observe)?;
+    if !scopes_to_remove(desired, &observed).is_empty()
+        && let Some(pool) = &observed.pool
+    {
+        let holders = scope_holders(aws, desired, pool).await.map_err(Error::Observe)?;
+        observed.scope_holders = holders;
+    }
+    Ok((observed, credentials))
 }
 
 async fn find_for_create<S: Services>(
     aws: &Aws<'_, S>,
     desired: &Desired,
+    own: &OwnPool,
     former_secrets: &BTreeSet<SecretId>,
 ) -> Result<Found, AwsError> {
     let (pools, prefix, secrets) = future::try_join3(
-        pools_of_create(aws, &desired.owner, &desired.pool.name),
-        aws.services.pools.describe_user_pool_domain(&desired.domain.prefix),
+        pools_of_create(aws, &desired.owner, &own.state.name),
+        aws.services.pools.describe_user_pool_domain(&own.domain.prefix),
         observe_secrets(aws, desired, &Target::Create, former_secrets),
     )
     .await?;
@@ -99,71 +134,122 @@ async fn find_for_create<S: Services>(
     let (chosen, surplus_pools) = choose_pool(pools, prefix.as_ref());
     let pool = match chosen {
         Some(pool) => {
-            let (servers, clients) = future::try_join(resource_servers(aws, &pool.id), clients(aws, &pool.id)).await?;
-            Some((pool, servers, clients))
+            let (resource_servers, clients) =
+                future::try_join(resource_servers(aws, &pool.id), own_clients(aws, &pool.id)).await?;
+            Some(PoolContents { pool, resource_servers, clients })
         }
         None => None,
     };
-    Ok(Found { pool, surplus_pools, prefix, secrets })
+    Ok(Found { pool, surplus_pools, prefix, secrets, ..Found::default() })
 }
 
 async fn find_for_update<S: Services>(
     aws: &Aws<'_, S>,
     desired: &Desired,
+    own: &OwnPool,
     id: &PoolId,
     former_secrets: &BTreeSet<SecretId>,
 ) -> Result<Found, AwsError> {
-    let (pool, servers, clients, prefix, secrets) = future::try_join5(
+    let (pool, resource_servers, clients, prefix, secrets) = future::try_join5(
         aws.services.pools.describe_user_pool(id),
         resource_servers(aws, id),
-        clients(aws, id),
-        aws.services.pools.describe_user_pool_domain(&desired.domain.prefix),
-        observe_secrets(aws, desired, &Target::Update(id.clone()), former_secrets),
+        own_clients(aws, id),
+        aws.services.pools.describe_user_pool_domain(&own.domain.prefix),
+        observe_secrets(aws, desired, &Target::Update(ResourceId::Pool(id.clone())), former_secrets),
     )
     .await?;
-    let pool = pool.filter(|pool| desired.owner.owns(&pool.state.tags)).map(|pool| (pool, servers, clients));
-    Ok(Found { pool, surplus_pools: Vec::new(), prefix, secrets })
+    let pool = pool.filter(|pool| desired.owner.owns(&pool.state.tags));
+    let pool = pool.map(|pool| PoolContents { pool, resource_servers, clients });
+    Ok(Found { pool, prefix, secrets, ..Found::default() })
 }
 
-/// Separates the secret values from what may be printed, and reads what only the findings show is needed.
+/// Separates the secret values from what may be printed, and what is ours from what is not. Reads what only the
+/// findings show is needed.
 async fn put_together<S: Services>(
     aws: &Aws<'_, S>,
     desired: &Desired,
     found: Found,
 ) -> Result<(Observed, Credentials), AwsError> {
-    let Found { pool, surplus_pools, prefix, mut secrets } = found;
+    let Found { pool, surplus_pools, prefix, mut secrets, not_adoptable, note } = found;
     let mut credentials =
         Credentials { versions: secrets.versions, recorded: secrets.recorded, ..Credentials::default() };
     let prefix_taken_by = prefix
         .as_ref()
-        .filter(|prefix| !prefix.deleting && pool.as_ref().is_none_or(|(pool, ..)| pool.id != prefix.pool))
+        .filter(|prefix| !prefix.deleting && pool.as_ref().is_none_or(|found| found.pool.id != prefix.pool))
         .map(|prefix| match &prefix.account {
             Some(account) => format!("{} of account {account}", prefix.pool),
             None => prefix.pool.to_string(),
         });
     let pool = match pool {
         None => None,
-        Some((pool, resource_servers, described)) => {
-            let domain = pool_domain(aws, &pool, &desired.domain.prefix, prefix).await?;
+        Some(PoolContents { pool, resource_servers, clients: described }) => {
+            let domain = pool_domain(aws, &pool, desired.own_pool().map(|own| &*own.domain.prefix), prefix).await?;
             let mut clients = Vec::new();
-            for (client, secret) in described {
+            for (client, secret) in described.ours {
                 credentials.described.extend(secret.map(|secret| (client.id.clone(), secret)));
                 clients.push(client);
             }
-            let names: Vec<_> = clients.iter().map(|client| client.name.clone()).collect();
+            let listed: Vec<_> = clients.iter().map(ObservedClient::listed).collect();
             for (name, secret) in &mut secrets.found {
                 if secret.ownership == Ownership::NotOwned
-                    && is_orphan(aws, name, secret.scheduled, &secret.tags, &pool.id, &names).await?
+                    && !secret.scheduled
+                    && is_orphan(aws, &desired.owner, name, &secret.tags, &pool.id, &listed).await?
                 {
                     secret.ownership = Ownership::Reclaimable;
                 }
             }
             let UserPoolDescription { id, arn, mut state, m2m_only, domain: _, created } = pool;
             let applied = Applied::take(&mut state.tags);
-            Some(ObservedPool { id, arn, state, applied, m2m_only, created, domain, resource_servers, clients })
+            let mark = desired.own_pool().is_none().then(|| Mark::of(&desired.owner));
+            let (resource_servers, foreign_servers) =
+                resource_servers.into_iter().partition(|server| server.mark == mark);
+            let foreign = Foreign { resource_servers: foreign_servers, clients: described.foreign };
+            Some(ObservedPool {
+                id,
+                arn,
+                state,
+                applied,
+                m2m_only,
+                created,
+                domain,
+                resource_servers,
+                clients,
+                foreign,
+            })
         }
     };
-    Ok((Observed { pool, surplus_pools, prefix_taken_by, secrets: secrets.found }, credentials))
+    let secrets = secrets.found;
+    let scope_holders = Vec::new();
+    let observed = Observed { pool, surplus_pools, prefix_taken_by, note, not_adoptable, scope_holders, secrets };
+    Ok((observed, credentials))
+}
+
+/// Reads the scopes of everybody else's clients in the pool.
+async fn scope_holders<S: Services>(
+    aws: &Aws<'_, S>,
+    desired: &Desired,
+    pool: &ObservedPool,
+) -> Result<Vec<ScopeHolder>, AwsError> {
+    let others = match &desired.pool {
+        DesiredPool::Own(_) => pool.foreign.clients.clone(),
+        DesiredPool::Shared(id) => list_clients(aws, id).await?,
+    };
+    describe_holders(aws, &pool.id, others).await
+}
+
+/// Describes clients, to learn the scopes that they hold.
+pub(super) async fn describe_holders<S: Services>(
+    aws: &Aws<'_, S>,
+    pool: &PoolId,
+    clients: Vec<ListedClient>,
+) -> Result<Vec<ScopeHolder>, AwsError> {
+    let holder = async |client: ListedClient| {
+        let described = aws.services.pools.describe_user_pool_client(pool, &client.id).await?;
+        Ok::<_, AwsError>(described.map(|described| ScopeHolder { client, scopes: described.observed.scopes }))
+    };
+    let described: Vec<_> =
+        stream::iter(clients.into_iter().map(holder)).buffered(MAX_CONCURRENT).try_collect().await?;
+    Ok(described.into_iter().flatten().collect())
 }
 
 /// Finds the pools of a Create: those with the owner's tags, and those that this run created.
@@ -288,14 +374,14 @@ fn choose_pool(
 async fn pool_domain<S: Services>(
     aws: &Aws<'_, S>,
     pool: &UserPoolDescription,
-    desired_prefix: &str,
+    desired_prefix: Option<&str>,
     described: Option<DomainDescription>,
 ) -> Result<Option<Domain>, AwsError> {
-    let (prefix, description) = match described {
+    let (prefix, description) = match (desired_prefix, described) {
         // The pool's own description may not show a new domain yet.
-        Some(description) if description.pool == pool.id => (desired_prefix, Some(description)),
+        (Some(desired), Some(description)) if description.pool == pool.id => (desired, Some(description)),
         _ => match pool.domain.as_deref() {
-            Some(prefix) if prefix != desired_prefix => {
+            Some(prefix) if Some(prefix) != desired_prefix => {
                 (prefix, aws.services.pools.describe_user_pool_domain(prefix).await?)
             }
             _ => return Ok(None),
@@ -306,31 +392,54 @@ async fn pool_domain<S: Services>(
     }))
 }
 
-async fn resource_servers<S: Services>(aws: &Aws<'_, S>, pool: &PoolId) -> Result<Vec<ResourceServer>, AwsError> {
+pub(super) async fn resource_servers<S: Services>(
+    aws: &Aws<'_, S>,
+    pool: &PoolId,
+) -> Result<Vec<ResourceServer>, AwsError> {
     all_pages(async |next| aws.services.pools.list_resource_servers(pool, next.as_deref()).await).await
 }
 
-type ClientAndSecret = (ObservedClient, Option<Secret<String>>);
+pub(super) type ClientAndSecret = (ObservedClient, Option<Secret<String>>);
 
-async fn clients<S: Services>(aws: &Aws<'_, S>, pool: &PoolId) -> Result<Vec<ClientAndSecret>, AwsError> {
+/// Lists the clients of a pool, whoever owns them.
+pub(super) async fn list_clients<S: Services>(aws: &Aws<'_, S>, pool: &PoolId) -> Result<Vec<ListedClient>, AwsError> {
     let listed = all_pages(async |next| aws.services.pools.list_user_pool_clients(pool, next.as_deref()).await).await?;
-    let described: Vec<_> = stream::iter(
-        listed.into_iter().map(async |(id, _)| aws.services.pools.describe_user_pool_client(pool, &id).await),
-    )
-    .buffer_unordered(MAX_CONCURRENT)
-    .try_collect()
-    .await?;
+    let split = |(id, full_name): (ClientId, ClientName)| {
+        let (name, mark) = Mark::split(full_name.as_str());
+        ListedClient { id, name: ClientName::from(name), mark }
+    };
+    Ok(listed.into_iter().map(split).collect())
+}
+
+/// Reads the clients of the resource's own pool. It owns all those without a mark.
+async fn own_clients<S: Services>(aws: &Aws<'_, S>, pool: &PoolId) -> Result<Clients, AwsError> {
+    let (foreign, ours): (Vec<_>, Vec<_>) =
+        list_clients(aws, pool).await?.into_iter().partition(|client| client.mark.is_some());
+    let ours = describe_clients(aws, pool, ours.into_iter().map(|client| client.id)).await?;
+    Ok(Clients { ours, foreign })
+}
+
+pub(super) async fn describe_clients<S: Services>(
+    aws: &Aws<'_, S>,
+    pool: &PoolId,
+    ids: impl IntoIterator<Item = ClientId>,
+) -> Result<Vec<ClientAndSecret>, AwsError> {
+    let described: Vec<_> =
+        stream::iter(ids.into_iter().map(async |id| aws.services.pools.describe_user_pool_client(pool, &id).await))
+            .buffer_unordered(MAX_CONCURRENT)
+            .try_collect()
+            .await?;
     Ok(described.into_iter().flatten().map(|client| (client.observed, client.secret)).collect())
 }
 
 #[derive(Default)]
-struct FoundSecrets {
+pub(super) struct FoundSecrets {
     found: BTreeMap<SecretId, ObservedSecret>,
     recorded: HashMap<ClientId, Secret<String>>,
     versions: HashMap<SecretId, String>,
 }
 
-async fn observe_secrets<S: Services>(
+pub(super) async fn observe_secrets<S: Services>(
     aws: &Aws<'_, S>,
     desired: &Desired,
     target: &Target,
@@ -374,7 +483,9 @@ async fn read_secrets<S: Services>(
         let Some(described) = aws.services.secrets.describe_secret(&name).await? else { return Ok(None) };
         let ownership = Ownership::of(&described.tags, described.scheduled, owner);
         if ownership != Ownership::Ours || described.scheduled {
-            return Ok(Some((name, described, ownership, None, ObservedPolicy::NotRead)));
+            let may_have_readers = shared.is_some() && may_have_readers(&described.tags);
+            let policy = if may_have_readers { ObservedPolicy::Unknown } else { ObservedPolicy::NotRead };
+            return Ok(Some((name, described, ownership, None, policy)));
         }
         let version = read_listed(&aws.services.secrets, &name, Version::Stage(AWSCURRENT), aws.services.deadline);
         let policy = async {
@@ -388,7 +499,8 @@ async fn read_secrets<S: Services>(
     };
     let read: Vec<_> = stream::iter(names.into_iter().map(read)).buffer_unordered(MAX_CONCURRENT).try_collect().await?;
     let mut all = FoundSecrets::default();
-    for (name, described, ownership, version, policy) in read.into_iter().flatten() {
+    for (name, mut described, ownership, version, policy) in read.into_iter().flatten() {
+        let applied = Applied::take(&mut described.tags);
         let mut document = None;
         if let Some(SecretVersion { id, created: _, document: found }) = version {
             all.versions.insert(name.clone(), id);
@@ -400,6 +512,7 @@ async fn read_secrets<S: Services>(
             ownership,
             scheduled: described.scheduled,
             tags: described.tags,
+            applied,
             kms_key_id: described.kms_key_id,
             key_change_unfinished: labeled(&described.versions, OLD_KEY).is_some(),
             description: described.description,
@@ -415,30 +528,42 @@ async fn read_secrets<S: Services>(
 
 /// Tells whether a live secret with another owner's tags is one that we may reclaim.
 ///
-/// A run that is killed between RestoreSecret and TagResource leaves a live secret with its former
-/// owner's tags. It is reclaimable if that owner's pool was in this region and is gone, and our pool has
-/// the client that the secret is for.
+/// A run that is killed between RestoreSecret and TagResource leaves a live secret with its former owner's tags. It is
+/// reclaimable if it is for one of our clients, and what it names is gone: its pool of this region, or its client
+/// if the former owner is the same resource of a stack that was deleted and deployed again.
 pub(super) async fn is_orphan<S: Services>(
     aws: &Aws<'_, S>,
+    owner: &Owner,
     name: &SecretId,
-    scheduled: bool,
     tags: &Tags,
     pool: &PoolId,
-    clients: &[ClientName],
+    clients: &[ListedClient],
 ) -> Result<bool, AwsError> {
-    let ours =
-        |client: &ClientName| name.as_str().strip_suffix(client.as_str()).is_some_and(|prefix| prefix.ends_with('/'));
-    if scheduled || !Owner::made_by_this_program(tags) || !clients.iter().any(ours) {
+    let Some(former) = Owner::of(tags) else { return Ok(false) };
+    let is_redeployed = former.stack_name() == owner.stack_name() && former.logical_id == owner.logical_id;
+    let is_for = |client: &ListedClient| {
+        let by_name = name.as_str().strip_suffix(client.name.as_str()).is_some_and(|prefix| prefix.ends_with('/'));
+        if client.mark.is_some() { is_redeployed } else { by_name }
+    };
+    let Some(client) = clients.iter().find(|client| is_for(client)) else { return Ok(false) };
+    let Some(SecretVersion { document: Some(document), .. }) =
+        aws.services.secrets.get_secret_value(name, Version::Stage(AWSCURRENT)).await?
+    else {
+        return Ok(false);
+    };
+    let SecretDocument { client_id, metadata, .. } = document;
+    let its_pool = metadata.user_pool_id;
+    if its_pool.region() != pool.region() {
         return Ok(false);
     }
-    match aws.services.secrets.get_secret_value(name, Version::Stage(AWSCURRENT)).await? {
-        Some(SecretVersion { document: Some(document), .. })
-            if document.metadata.user_pool_id.region() == pool.region() =>
-        {
-            Ok(aws.services.pools.describe_user_pool(&document.metadata.user_pool_id).await?.is_none())
-        }
-        _ => Ok(false),
+    if aws.services.pools.describe_user_pool(&its_pool).await?.is_none() {
+        return Ok(true);
     }
+    if its_pool != *pool || client.mark.is_none() {
+        return Ok(false);
+    }
+    let is_gone = || aws.services.pools.describe_user_pool_client(pool, &client_id);
+    Ok(client_id == client.id || is_gone().await?.is_none())
 }
 
 /// Lists the names of the owner's secrets. The listing lags by up to five minutes.
@@ -446,5 +571,6 @@ pub(super) async fn is_orphan<S: Services>(
 /// # Errors
 /// A call failed.
 pub async fn secrets_of<S: Services>(aws: &Aws<'_, S>, owner: &Owner) -> Result<Vec<SecretId>, AwsError> {
-    all_pages(async |next| aws.services.secrets.list_secrets(owner, next.as_deref()).await).await
+    let listed = all_pages(async |next| aws.services.secrets.list_secrets(Some(owner), next.as_deref()).await).await?;
+    Ok(listed.into_iter().map(|(name, _)| name).collect())
 }

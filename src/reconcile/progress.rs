@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::model::PoolId;
+use crate::model::{ClientId, PoolId};
 
 #[derive(Debug, Default)]
 pub struct Progress(Mutex<State>);
@@ -14,6 +14,9 @@ struct State {
     created_pools: Vec<PoolId>,
     /// Whether the answer to a CreateUserPool was lost.
     may_have_created_pool: bool,
+    /// The clients that this run created in somebody else's pool, and whether an answer was lost.
+    created_clients: Vec<ClientId>,
+    may_have_created_client: bool,
     in_flight: Vec<String>,
 }
 
@@ -49,6 +52,22 @@ impl Progress {
 
     pub(super) fn may_have_created_pool(&self) -> bool {
         self.state().may_have_created_pool
+    }
+
+    pub(super) fn created_client(&self, client: &ClientId) {
+        self.state().created_clients.push(client.clone());
+    }
+
+    pub(super) fn lost_created_client(&self) {
+        self.state().may_have_created_client = true;
+    }
+
+    pub(super) fn created_clients(&self) -> Vec<ClientId> {
+        self.state().created_clients.clone()
+    }
+
+    pub(super) fn may_have_created_client(&self) -> bool {
+        self.state().may_have_created_client
     }
 
     /// Notes that a pool is gone, so that nobody waits for it again.

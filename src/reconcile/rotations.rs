@@ -59,7 +59,7 @@ impl<S: Services> Applying<'_, S> {
         description: &str,
     ) -> Result<(), StepError> {
         let secrets = &self.aws.services.secrets;
-        let metadata = self.desired.secret_metadata(self.declared(client)?, &self.pool()?);
+        let metadata = self.desired.secret_metadata(self.declared(client)?, &self.pool()?, &self.tokens);
         let client_id = self.state().clients.get(client).cloned();
         let client_id = client_id.ok_or(StepError::Other(Error::Internal("a rotation names an unknown client")))?;
         // The secret may have been created under this name by a run that was cut off.
@@ -186,7 +186,7 @@ impl<S: Services> Applying<'_, S> {
     fn metadata_of(&self, name: &SecretId) -> Result<SecretMetadata, StepError> {
         let client = self.desired.clients.iter().find(|client| client.secret_name == *name);
         let client = client.ok_or(StepError::Other(Error::Internal("a step names a secret of no declared client")))?;
-        Ok(self.desired.secret_metadata(client, &self.pool()?))
+        Ok(self.desired.secret_metadata(client, &self.pool()?, &self.tokens))
     }
 
     /// Tells whether AWSCURRENT has moved to a version, even if it has moved on since.

@@ -13,8 +13,8 @@ use crate::{
         observed::{Observed, ObservedSecret},
     },
     ports::{
-        AWSCURRENT, AWSPREVIOUS, AwsError, ErrorKind, FORMER, OLD_KEY, SecretDocument, SecretVersion, SecretVersions,
-        Services, UNFINISHED, Version,
+        ADOPTED, AWSCURRENT, AWSPREVIOUS, AwsError, ErrorKind, FORMER, OLD_KEY, SecretDocument, SecretVersion,
+        SecretVersions, Services, UNFINISHED, Version,
     },
     rotation::{
         steps::{is_older, replace_current},
@@ -48,7 +48,7 @@ pub(super) fn renamed_secrets(desired: &Desired, observed: &Observed) -> HashMap
     let renamed = |(name, secret): (&SecretId, &ObservedSecret)| {
         let client_name = &secret.document.as_ref()?.metadata.client_name;
         let client =
-            desired.clients.iter().find(|client| client.name == *client_name && client.secret_name != *name)?;
+            desired.clients.iter().find(|client| client.is_named(client_name) && client.secret_name != *name)?;
         Some((name.clone(), client.secret_name.clone()))
     };
     observed.secrets.iter().filter_map(renamed).collect()
@@ -143,9 +143,11 @@ impl<S: Services> Applying<'_, S> {
     /// Writes the versions anew that a later rotation needs and that UpdateSecret does not encrypt again.
     pub(super) async fn end_key_change(&self, name: &SecretId, current: &SecretDocument) -> Result<(), AwsError> {
         let secrets = &self.aws.services.secrets;
-        for label in [FORMER, UNFINISHED] {
+        for label in [FORMER, UNFINISHED, ADOPTED] {
             let Some(version) = self.read(name, Version::Stage(label)).await? else { continue };
-            if let Some(document) = version.document.filter(|document| is_former(document, current)) {
+            if let Some(document) =
+                version.document.filter(|document| document.former.is_some() || is_former(document, current))
+            {
                 let token = copy_token(name, label, &version.id);
                 secrets.put_secret_value(name, &document, &token, label).await?;
             }
@@ -185,12 +187,17 @@ impl<S: Services> Applying<'_, S> {
         {
             copy(&version, document, UNFINISHED).await?;
         }
+        if let Some(version) = self.read(name, Version::Stage(ADOPTED)).await?
+            && let Some(document) = version.document.as_ref()
+        {
+            copy(&version, document, ADOPTED).await?;
+        }
         Ok(())
     }
 }
 
 /// Returns the id of a copy of a version.
-fn copy_token(name: &SecretId, label: &str, id: &str) -> String {
+pub(super) fn copy_token(name: &SecretId, label: &str, id: &str) -> String {
     Uuid::new_v5(&Uuid::NAMESPACE_URL, format!("{name}\n{label}\n{id}").as_bytes()).to_string()
 }
 

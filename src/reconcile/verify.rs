@@ -31,9 +31,8 @@ impl<S: Services> Applying<'_, S> {
         let client = self.declared(name)?;
         let pool = self.pool()?;
         let (client_id, secret) = self.credentials_to_verify(client)?;
-        let expected = ExpectedToken { client_id, metadata: self.desired.secret_metadata(client, &pool) };
-        let result = self.request_token(&expected, &secret).await;
-        let verification = match result {
+        let expected = ExpectedToken { client_id, metadata: self.desired.secret_metadata(client, &pool, &self.tokens) };
+        let verification = match self.request_token(&expected, &secret).await {
             Ok(verification) => verification,
             Err(TokenError::Refused(reason)) if self.tolerates_refusal => {
                 tracing::warn!(client = %name, reason, "the token is not valid; a rollback goes on all the same");
@@ -49,6 +48,21 @@ impl<S: Services> Applying<'_, S> {
         };
         self.state().verified.push(verification);
         Ok(())
+    }
+
+    /// Proves the secret of a client that is to be adopted, with the scopes that it has now.
+    pub(super) async fn prove(&self, name: &ClientName, scopes: &[String]) -> Result<(), StepError> {
+        let client = Client { scopes: scopes.to_vec(), ..self.declared(name)?.clone() };
+        let (client_id, secret) = self.credentials_to_verify(&client)?;
+        let metadata = self.desired.secret_metadata(&client, &self.pool()?, &self.tokens);
+        match self.request_token(&ExpectedToken { client_id, metadata }, &secret).await {
+            Ok(_) => Ok(()),
+            Err(TokenError::Refused(reason)) => Err(StepError::Other(Error::Token { client: name.clone(), reason })),
+            Err(TokenError::Unreachable(reason)) => {
+                tracing::warn!(client = %name, reason, "the token endpoint could not be reached; the secret was not proved");
+                Ok(())
+            }
+        }
     }
 
     /// Returns the client's id and its present secret. After a rotation, that is the new one.

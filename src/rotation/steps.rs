@@ -501,6 +501,7 @@ mod tests {
                     user_pool_id: PoolId::from("us-east-1_a"),
                     client_name: ClientName::from("n"),
                 },
+                former: None,
             }),
         };
         let now = Duration::from_secs(100);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use cognito_m2m::{
-    model::{Domain, Tags, Tier, UserPool},
+    model::{AuthFlow, Domain, Tags, Tier, UserPool},
     ports::{ClientSecrets, DomainDescription, ErrorKind, UserPools},
     redact::Secret,
 };
@@ -376,9 +376,6 @@ async fn a_client_that_has_drifted_from_machine_to_machine_is_not_strict() {
         (json!({ "AllowedOAuthFlows": [] }), false),
         (json!({ "AllowedOAuthFlowsUserPoolClient": false }), false),
         (json!({ "AllowedOAuthFlowsUserPoolClient": null }), false),
-        (json!({ "ExplicitAuthFlows": ["ALLOW_REFRESH_TOKEN_AUTH", "ALLOW_USER_SRP_AUTH"] }), false),
-        // Cognito shows no flows for its default, which lets users sign in.
-        (json!({ "ExplicitAuthFlows": null }), false),
         (json!({ "PreventUserExistenceErrors": "LEGACY" }), false),
         (json!({ "EnableTokenRevocation": false }), false),
         (json!({ "SupportedIdentityProviders": ["COGNITO"] }), false),
@@ -389,5 +386,23 @@ async fn a_client_that_has_drifted_from_machine_to_machine_is_not_strict() {
         aws.answers(200, &json!({ "UserPoolClient": with(described_client(), &drift) })).await;
         let described = aws.pools.describe_user_pool_client(&pool_id(), &client_id()).await.unwrap().unwrap();
         assert_eq!(described.observed.m2m_only, m2m_only, "{drift}");
+    }
+}
+
+#[tokio::test]
+async fn the_only_sign_in_flow_of_a_client_is_read() {
+    let aws = Aws::start().await;
+    for (flows, auth_flow) in [
+        (json!(["ALLOW_REFRESH_TOKEN_AUTH"]), Some(AuthFlow::RefreshToken)),
+        (json!(["ALLOW_CLIENT_TOKEN_AUTH"]), Some(AuthFlow::ClientToken)),
+        (json!(["ALLOW_REFRESH_TOKEN_AUTH", "ALLOW_USER_SRP_AUTH"]), None),
+        (json!(["ALLOW_USER_PASSWORD_AUTH"]), None),
+        // Cognito shows no flows for its default, which lets users sign in.
+        (Value::Null, None),
+    ] {
+        let drift = json!({ "ExplicitAuthFlows": flows });
+        aws.answers(200, &json!({ "UserPoolClient": with(described_client(), &drift) })).await;
+        let described = aws.pools.describe_user_pool_client(&pool_id(), &client_id()).await.unwrap().unwrap();
+        assert_eq!(described.observed.auth_flow, auth_flow, "{drift}");
     }
 }

@@ -82,7 +82,7 @@ async fn the_next_page_is_asked_for_by_its_token() {
     aws.sent_cognito("ListUserPoolClientSecrets", body).await;
 
     aws.answers(200, &json!({})).await;
-    aws.secrets.list_secrets(&owner(), Some("page2")).await.unwrap();
+    aws.secrets.list_secrets(Some(&owner()), Some("page2")).await.unwrap();
     let filters = json!([{ "Key": "tag-value", "Values": [STACK_ID] }]);
     let body = json!({ "Filters": filters, "MaxResults": 100, "NextToken": "page2" });
     aws.sent_secrets("ListSecrets", body).await;
@@ -111,7 +111,7 @@ async fn a_page_is_read_with_its_token_and_an_empty_token_ends_the_listing() {
 
         let server = resource_server_json();
         aws.answers(200, &json!({ "ResourceServers": [server, { "Identifier": "bare" }], "NextToken": token })).await;
-        let bare = ResourceServer { identifier: "bare".into(), name: String::new(), scopes: Vec::new() };
+        let bare = ResourceServer { identifier: "bare".into(), name: String::new(), mark: None, scopes: Vec::new() };
         let items = vec![resource_server(), bare];
         assert_eq!(
             aws.pools.list_resource_servers(&pool_id(), None).await.unwrap(),
@@ -135,8 +135,8 @@ async fn a_page_is_read_with_its_token_and_an_empty_token_ends_the_listing() {
 
         let secrets = json!([{ "Name": "machine-to-machine-dev/billing", "Tags": tags_as_list() }]);
         aws.answers(200, &json!({ "SecretList": secrets, "NextToken": token })).await;
-        let items = vec![secret_name()];
-        assert_eq!(aws.secrets.list_secrets(&owner(), None).await.unwrap(), Page { items, next });
+        let items = vec![(secret_name(), crate::support::tags())];
+        assert_eq!(aws.secrets.list_secrets(Some(&owner()), None).await.unwrap(), Page { items, next });
     }
 }
 
@@ -150,5 +150,5 @@ async fn a_listing_without_its_list_is_an_empty_page() {
     assert_eq!(page, Page { items: Vec::new(), next: None });
     let page = aws.pools.list_user_pool_client_secrets(&pool_id(), &client_id(), None).await.unwrap();
     assert_eq!(page, Page { items: Vec::new(), next: None });
-    assert_eq!(aws.secrets.list_secrets(&owner(), None).await.unwrap(), Page { items: Vec::new(), next: None });
+    assert_eq!(aws.secrets.list_secrets(Some(&owner()), None).await.unwrap(), Page { items: Vec::new(), next: None });
 }

@@ -13,7 +13,7 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use cognito_m2m::{
     aws::{self, Cognito, Http, ResponseUrlClient},
     cfn::{Deliver, ResponseUrl},
-    model::Endpoints,
+    model::{Endpoints, TokenSource},
     ports::{ErrorKind, UserPools},
 };
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
@@ -36,7 +36,11 @@ fn endpoints_of(region: &str, endpoint: Option<&str>) -> (String, String, String
 }
 
 fn shown(endpoints: &Endpoints) -> (String, String, String) {
-    (endpoints.token_endpoint(&domain()), endpoints.jwks_uri(&pool_id()), endpoints.issuer(&pool_id()))
+    (
+        endpoints.token_endpoint(&TokenSource::PrefixDomain(domain())),
+        endpoints.jwks_uri(&pool_id()),
+        endpoints.issuer(&pool_id()),
+    )
 }
 
 fn aws_endpoints() -> (String, String, String) {

@@ -1,7 +1,6 @@
 //! What the tests send and expect, an AWS in a local server, and a server that breaks the rules of HTTP.
 
 use std::{
-    collections::BTreeSet,
     fmt::{Debug, Display},
     sync::{Arc, LazyLock, Mutex},
     time::Duration,
@@ -12,8 +11,8 @@ use aws_sdk_cognitoidentityprovider::config::{Credentials, SharedCredentialsProv
 use cognito_m2m::{
     aws::{Cognito, Http, SecretsManager},
     model::{
-        Client, ClientId, ClientName, Domain, Owner, PoolId, Replicas, ResourcePolicy, ResourceServer, Rotation, Scope,
-        SecretId, Tags, Tier, UserPool, desired::SecretMetadata,
+        AuthFlow, ClientId, ClientName, Domain, Owner, PoolId, Replicas, ResourcePolicy, ResourceServer, Rotation,
+        Scope, SecretId, Tags, Tier, UserPool, UserPoolClient, desired::SecretMetadata,
     },
     ports::{
         AWSCURRENT, AWSPENDING, AwsError, ClientSecrets, NewSecret, SecretChange, SecretDocument, SecretVersions,
@@ -84,6 +83,7 @@ pub fn resource_server() -> ResourceServer {
     ResourceServer {
         identifier: "https://api.example.com".into(),
         name: "The API".into(),
+        mark: None,
         scopes: vec![
             Scope { name: "read".into(), description: "May read".into() },
             Scope { name: "write".into(), description: "write".into() },
@@ -101,13 +101,12 @@ pub fn resource_server_json() -> Value {
     })
 }
 
-pub fn client() -> Client {
-    Client {
+pub fn client() -> UserPoolClient {
+    UserPoolClient {
         name: ClientName::from("billing"),
         scopes: vec!["m2m-client/write".into(), "m2m-client/read".into()],
         access_token_validity_minutes: 90,
-        secret_name: secret_name(),
-        secret_readers: BTreeSet::new(),
+        auth_flow: AuthFlow::RefreshToken,
     }
 }
 
@@ -131,7 +130,12 @@ pub fn metadata() -> SecretMetadata {
 }
 
 pub fn document() -> SecretDocument {
-    SecretDocument { client_id: client_id(), client_secret: Secret::new(CLIENT_SECRET.into()), metadata: metadata() }
+    SecretDocument {
+        client_id: client_id(),
+        client_secret: Secret::new(CLIENT_SECRET.into()),
+        metadata: metadata(),
+        former: None,
+    }
 }
 
 /// The secret's document: these keys and no other.
@@ -297,7 +301,7 @@ pub async fn call(pools: &Cognito, secrets: &SecretsManager, operation: &str) ->
         "DeleteUserPoolClientSecret" => {
             format!("{:?}", pools.delete_user_pool_client_secret(pool, id, SECRET_ID).await?)
         }
-        "ListSecrets" => format!("{:?}", secrets.list_secrets(&owner(), None).await?),
+        "ListSecrets" => format!("{:?}", secrets.list_secrets(Some(&owner()), None).await?),
         "DescribeSecret" => format!("{:?}", secrets.describe_secret(secret).await?),
         "GetSecretValue" => format!("{:?}", secrets.get_secret_value(secret, CURRENT).await?),
         "CreateSecret" => format!("{:?}", secrets.create_secret(&new_secret(&document())).await?),

@@ -4,7 +4,7 @@
 use std::{collections::BTreeSet, fs, sync::LazyLock};
 
 use cognito_m2m::{
-    model::{Desired, Owner, ProviderConfig, Violation, Violations},
+    model::{Desired, Owner, ProviderConfig, ResourceType, Violation, Violations},
     properties::{self, rules_outside_schema, schema},
 };
 use jsonschema::Validator;
@@ -16,12 +16,13 @@ use crate::{
     support::cloudformation::config,
 };
 
-static SCHEMA: LazyLock<Validator> = LazyLock::new(|| jsonschema::draft7::new(&schema()).unwrap());
+static SCHEMA: LazyLock<Validator> =
+    LazyLock::new(|| jsonschema::draft7::new(&schema(ResourceType::CognitoM2M)).unwrap());
 
 fn desired(properties: &Value, config: &ProviderConfig) -> Result<Desired, Violations> {
     let stack_id = "arn:aws:cloudformation:us-east-1:111122223333:stack/one/0000".to_owned();
     let owner = Owner { stack_id, logical_id: "M2M".to_owned() };
-    properties::parse(properties, owner, config)
+    properties::parse(ResourceType::CognitoM2M, properties, owner, config)
 }
 
 /// A rule that a schema cannot state.
@@ -33,7 +34,7 @@ struct Beyond {
 }
 
 /// In the order of [`rules_outside_schema`].
-const BEYOND: [Beyond; 13] = [
+const BEYOND: [Beyond; 15] = [
     Beyond {
         is: |properties, violation| {
             violation.path == "UserPoolNamePrefix" && too_long_with_environment(properties, &violation.path, 128)
@@ -180,6 +181,26 @@ const BEYOND: [Beyond; 13] = [
             ]
         },
     },
+    Beyond {
+        is: |_, Violation { path, rule }| path.ends_with(".Name") && rule.contains("16 hexadecimal digits"),
+        examples: || {
+            let name = "orders @0123456789abcdef";
+            vec![json!({ "ResourceServers": [{ "Identifier": "a", "Name": name, "Scopes": [{ "ScopeName": "b" }] }] })]
+        },
+    },
+    Beyond {
+        is: |_, Violation { path, rule }| {
+            (path == "SharedWithStacks" && rule.starts_with("the entries together"))
+                || (path == "Tags" && rule.contains("SharedWithStacks"))
+        },
+        examples: || {
+            let tags: Map<_, _> = (0..45).map(|number| (format!("key{number}"), json!("value"))).collect();
+            vec![
+                json!({ "SharedWithStacks": [x(120), format!("{}b", x(119)), format!("{}c", x(119))] }),
+                json!({ "SharedWithStacks": ["a"], "Tags": tags }),
+            ]
+        },
+    },
 ];
 
 /// One client with these readers.
@@ -254,7 +275,7 @@ fn judge(properties: &Value) -> Verdict {
 
 #[test]
 fn it_is_a_schema_of_draft_07() {
-    let schema = schema();
+    let schema = schema(ResourceType::CognitoM2M);
     assert_eq!(schema["$schema"], "http://json-schema.org/draft-07/schema#");
     jsonschema::draft7::meta::validate(&schema).unwrap();
     // The meta-schema does not know all keywords: a misspelled one would have no effect.
@@ -318,7 +339,7 @@ fn what_is_wrong_is_refused_by_the_schema_too() {
         }
     }
     println!("{} sets of properties with one thing wrong, {beyond} by a rule beyond the schema", table.len());
-    assert!(beyond < 25);
+    assert!(beyond < 30);
 }
 
 #[test]
@@ -341,8 +362,8 @@ fn the_corpus_is_judged_alike() {
 
 #[test]
 fn each_rule_beyond_the_schema_is_one_and_is_told() {
-    assert_eq!(BEYOND.len(), rules_outside_schema().len());
-    for (rule, says) in BEYOND.iter().zip(rules_outside_schema()) {
+    assert_eq!(BEYOND.len(), rules_outside_schema(ResourceType::CognitoM2M).len());
+    for (rule, says) in BEYOND.iter().zip(rules_outside_schema(ResourceType::CognitoM2M)) {
         for properties in (rule.examples)() {
             assert!(SCHEMA.is_valid(&properties), "{says}: it is not beyond the schema: {properties:.300}");
             let config = if says.starts_with("`RotationDays`") {
@@ -360,7 +381,7 @@ fn each_rule_beyond_the_schema_is_one_and_is_told() {
 
 #[test]
 fn the_defaults_are_those_of_no_properties() {
-    let schema = schema();
+    let schema = schema(ResourceType::CognitoM2M);
     let nothing = desired(&json!({}), &config()).unwrap();
     let (mut defaults, mut without) = (Map::new(), Vec::new());
     for (name, property) in schema["properties"].as_object().unwrap() {

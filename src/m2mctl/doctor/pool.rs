@@ -9,7 +9,7 @@ use crate::{
         declared::Declared,
         plan::{self, PlanReport},
     },
-    model::{Desired, Owner, ProviderConfig},
+    model::{Desired, DesiredPool, OwnPool, Owner, ProviderConfig, ResourceType},
     ports::{Account, DomainDescription, Services, UserPools as _},
     properties,
     reconcile::Progress,
@@ -23,25 +23,31 @@ pub(super) async fn examine_declared<S: Services, A: Account>(
     if let Some(declared) = declared {
         return match plan::compute(context, declared, None).await {
             Ok(report) => {
-                vec![domain(context, &report.desired, report.owner.as_ref()).await, difference(&report)]
+                let mut findings = Vec::new();
+                if let Some(own) = report.desired.own_pool() {
+                    findings.push(domain(context, own, report.owner.as_ref()).await);
+                }
+                findings.push(difference(&report));
+                findings
             }
             Err(error) => vec![Finding::not_compared("properties", &error)],
         };
     }
     let nobody = Owner { stack_id: String::new(), logical_id: String::new() };
     let config = ProviderConfig { endpoints: context.endpoints.clone(), rotation_function: None };
-    match properties::parse(&json!({}), nobody, &config) {
-        Ok(defaults) => vec![domain(context, &defaults, None).await],
+    match properties::parse(ResourceType::CognitoM2M, &json!({}), nobody, &config) {
+        Ok(Desired { pool: DesiredPool::Own(own), .. }) => vec![domain(context, &own, None).await],
+        Ok(_) => Vec::new(),
         // Not reached: the defaults are valid.
         Err(violations) => vec![Finding::new(Severity::Error, "properties", violations.to_string())],
     }
 }
 
-async fn domain<S: Services, A: Account>(context: &Context<S, A>, desired: &Desired, owner: Option<&Owner>) -> Finding {
+async fn domain<S: Services, A: Account>(context: &Context<S, A>, own: &OwnPool, owner: Option<&Owner>) -> Finding {
     let progress = Progress::default();
     let pools = context.aws(&progress).services.pools;
-    let subject = format!("domain {}", desired.domain.prefix);
-    let holder = match pools.describe_user_pool_domain(&desired.domain.prefix).await {
+    let subject = format!("domain {}", own.domain.prefix);
+    let holder = match pools.describe_user_pool_domain(&own.domain.prefix).await {
         Ok(None) => return Finding::new(Severity::Ok, subject, "is free"),
         Ok(Some(holder)) => holder,
         Err(error) => return Finding::of_failure(subject, &error),
@@ -81,11 +87,18 @@ fn taken_domain(
     }
 }
 
+fn pool_name(desired: &Desired) -> String {
+    match &desired.pool {
+        DesiredPool::Own(own) => format!("user pool {}", own.state.name),
+        DesiredPool::Shared(id) => format!("user pool {id}"),
+    }
+}
+
 pub(super) fn difference(report: &PlanReport) -> Finding {
     let PlanReport { owner, pool, missing_stack: _, desired, plan } = report;
     let subject = match pool {
         Some(pool) => format!("user pool {pool}"),
-        None => format!("user pool {}", desired.pool.name),
+        None => pool_name(desired),
     };
     match (owner, plan.is_empty()) {
         (_, true) => Finding::new(Severity::Ok, subject, "is what the properties declare"),

@@ -13,7 +13,7 @@ use cognito_m2m::{
     clock::Deadline,
     model::{
         Applied, Client, ClientId, Desired, Endpoints, Owner, PolicyChange, ProviderConfig, Replicas, ResourcePolicy,
-        RotationRecord, ownership::MAX_TAGS,
+        ResourceType, RotationRecord, ownership::MAX_TAGS,
     },
     provider::{Provider, handle},
 };
@@ -134,6 +134,7 @@ pub struct Stack {
     pub aws: FakeAws,
     pub id: String,
     pub logical_id: String,
+    pub resource_type: ResourceType,
     /// The function's timeout.
     pub timeout: Duration,
     requests: Arc<Mutex<u32>>,
@@ -150,6 +151,7 @@ impl Stack {
             aws: aws.clone(),
             id: format!("arn:aws:cloudformation:us-east-1:111122223333:stack/{name}/0000"),
             logical_id: "M2M".to_owned(),
+            resource_type: ResourceType::CognitoM2M,
             timeout: Duration::from_mins(5),
             requests: Arc::default(),
         }
@@ -189,7 +191,7 @@ impl Stack {
             "ResponseURL": RESPONSE_URL,
             "StackId": self.id,
             "RequestId": format!("request-{requests}"),
-            "ResourceType": "Custom::CognitoM2M",
+            "ResourceType": self.resource_type.as_str(),
             "LogicalResourceId": self.logical_id,
             "ServiceToken": "arn:aws:lambda:us-east-1:111122223333:function:provider",
             "ResourceProperties": properties,
@@ -198,7 +200,7 @@ impl Stack {
 
     /// The properties that this stack's resource declares.
     pub fn desired(&self, properties: &Value) -> Desired {
-        cognito_m2m::properties::parse(properties, self.owner(), &config()).unwrap()
+        cognito_m2m::properties::parse(self.resource_type, properties, self.owner(), &config()).unwrap()
     }
 
     /// Runs one invocation for the event. Returns `None` if a fault kills its process.
@@ -260,7 +262,7 @@ impl Stack {
 /// else that is live and belongs to the stack.
 #[track_caller]
 pub fn assert_is(stack: &Stack, properties: &Value) {
-    let desired = cognito_m2m::properties::parse(properties, stack.owner(), &config()).unwrap();
+    let desired = stack.desired(properties);
     let world = stack.world();
     let pools: Vec<_> = world.pools.iter().filter(|(_, pool)| desired.owner.owns(&pool.state.tags)).collect();
     assert_eq!(pools.len(), 1, "one pool");
@@ -275,7 +277,7 @@ pub fn assert_is(stack: &Stack, properties: &Value) {
         );
         let document = world.document(&client.secret_name);
         assert!(found.takes(&document.client_secret), "the secret holds a secret of the client");
-        assert_eq!(document.metadata, desired.secret_metadata(client, id));
+        assert_eq!(document.metadata, desired.secret_metadata(client, id, &desired.token_source(None)));
         assert_secret_is(&world, &desired, client, client_id);
     }
     let wanted: BTreeSet<_> = desired.clients.iter().map(|client| client.secret_name.as_str()).collect();
@@ -286,11 +288,12 @@ pub fn assert_is(stack: &Stack, properties: &Value) {
 #[track_caller]
 pub fn assert_pool_is(pool: &FakePool, desired: &Desired) {
     let mut state = pool.state.clone();
-    let has_room = desired.pool.tags.len() < MAX_TAGS;
+    let own = desired.own_pool().unwrap();
+    let has_room = own.state.tags.len() < MAX_TAGS;
     assert_eq!(Applied::take(&mut state.tags).is_some(), has_room, "a note says what was applied");
-    assert_eq!(state, desired.pool);
+    assert_eq!(state, own.state);
     assert!(pool.m2m_only, "machine-to-machine and nothing else");
-    assert_eq!(pool.domain.as_ref().map(|held| &held.domain), Some(&desired.domain));
+    assert_eq!(pool.domain.as_ref().map(|held| &held.domain), Some(&own.domain));
     let servers: Vec<_> = pool.servers.values().cloned().collect();
     let mut wanted = desired.resource_servers.clone();
     wanted.sort_by(|a, b| a.identifier.cmp(&b.identifier));
@@ -301,7 +304,7 @@ pub fn assert_pool_is(pool: &FakePool, desired: &Desired) {
 #[track_caller]
 fn assert_secret_is(world: &World, desired: &Desired, client: &Client, client_id: &ClientId) {
     let secret = &world.secrets[&client.secret_name];
-    assert_eq!((&secret.tags, &secret.kms_key_id), (&desired.secret_tags(client), &desired.secret_kms_key_id));
+    assert_eq!((&secret.tags, &secret.kms_key_id), (&desired.tags_of_secret(client), &desired.secret_kms_key_id));
     let change = ResourcePolicy::with_readers(secret.policy.as_ref(), &client.secret_readers);
     assert_eq!(change, PolicyChange::Keep, "the policy names the readers: {:?}", secret.policy);
     let replicas: Replicas =

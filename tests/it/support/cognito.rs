@@ -8,7 +8,8 @@ use std::{
 use cognito_m2m::{
     clock::wall_clock,
     model::{
-        Client, ClientId, ClientName, Domain, PoolId, ResourceServer, Tags, Tier, UserPool, observed::ObservedClient,
+        ClientId, ClientName, Domain, Mark, PoolId, ResourceServer, Tags, Tier, UserPool, UserPoolClient,
+        adoption::ClientSettings, observed::ObservedClient,
     },
     ports::{
         ClientDescription, ClientSecretDescription, ClientSecrets, DomainDescription, Page, Result,
@@ -50,8 +51,9 @@ pub struct FakeDomain {
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct FakeClient {
-    pub client: Client,
+    pub client: UserPoolClient,
     pub m2m_only: bool,
+    pub settings: ClientSettings,
     /// At most two, the oldest first. The token endpoint accepts all of them.
     pub secrets: Vec<FakeClientSecret>,
     /// When the client was created or updated.
@@ -104,7 +106,7 @@ impl FakePool {
             .collect()
     }
 
-    fn check_scopes(&self, client: &Client) -> Result<(), Refusal> {
+    fn check_scopes(&self, client: &UserPoolClient) -> Result<(), Refusal> {
         let defined = self.defined_scopes();
         if client.scopes.len() > MAX_SCOPES_OF_CLIENT {
             return Err(refused("InvalidParameterException", "at most 50 scopes"));
@@ -156,6 +158,11 @@ impl World {
             pool.domain.take_if(|domain| domain.gone_at.is_some_and(|gone_at| gone_at <= now));
         }
     }
+}
+
+/// The settings that every create and update of ours sends.
+pub fn machine_settings() -> ClientSettings {
+    ClientSettings { oauth_flows: vec!["client_credentials".to_owned()], ..ClientSettings::default() }
 }
 
 /// Returns the id of the thing with this number. Ids are in no order of age.
@@ -345,20 +352,27 @@ impl UserPools for FakeAws {
             Ok(world.pool(pool)?.clients.get(id).map(|found| ClientDescription {
                 observed: ObservedClient {
                     id: id.clone(),
-                    name: found.client.name.clone(),
+                    name: ClientName::from(Mark::split(found.client.name.as_str()).0),
+                    mark: Mark::split(found.client.name.as_str()).1,
                     scopes: found.client.scopes.clone(),
                     access_token_validity_minutes: found.client.access_token_validity_minutes,
+                    auth_flow: Some(found.client.auth_flow),
                     m2m_only: found.m2m_only,
                 },
                 secret: match &found.secrets[..] {
                     [_, _] if hides => None,
                     secrets => secrets.first().map(|secret| secret.value.clone()),
                 },
+                settings: found.settings.clone(),
             }))
         })
     }
 
-    async fn create_user_pool_client(&self, pool: &PoolId, client: &Client) -> Result<(ClientId, Secret<String>)> {
+    async fn create_user_pool_client(
+        &self,
+        pool: &PoolId,
+        client: &UserPoolClient,
+    ) -> Result<(ClientId, Secret<String>)> {
         self.answer("CreateUserPoolClient", |world| {
             let number = world.next_number();
             let pool = world.pool(pool)?;
@@ -374,6 +388,7 @@ impl UserPools for FakeAws {
             let client = FakeClient {
                 client: client.clone(),
                 m2m_only: true,
+                settings: machine_settings(),
                 secrets: vec![first],
                 deleted: Vec::new(),
                 changed_at: Instant::now(),
@@ -383,13 +398,14 @@ impl UserPools for FakeAws {
         })
     }
 
-    async fn update_user_pool_client(&self, pool: &PoolId, id: &ClientId, client: &Client) -> Result<()> {
+    async fn update_user_pool_client(&self, pool: &PoolId, id: &ClientId, client: &UserPoolClient) -> Result<()> {
         self.answer("UpdateUserPoolClient", |world| {
             let pool = world.pool(pool)?;
             pool.check_scopes(client)?;
             let found = pool.client(id)?;
             found.client = client.clone();
             found.m2m_only = true;
+            found.settings = machine_settings();
             found.changed_at = Instant::now();
             Ok(())
         })
@@ -523,7 +539,7 @@ mod tests {
         let aws = FakeAws::default();
         let (pool, id, _) = one_client(&aws).await;
         let client = aws.world().pools[&pool].clients[&id].client.clone();
-        let unknown = Client { scopes: vec!["orders/unknown".to_owned()], ..client.clone() };
+        let unknown = UserPoolClient { scopes: vec!["orders/unknown".to_owned()], ..client.clone() };
         assert_eq!(
             aws.update_user_pool_client(&pool, &id, &unknown).await.unwrap_err().code,
             "ScopeDoesNotExistException"

@@ -15,8 +15,8 @@ use std::{
 
 use cognito_m2m::{
     model::{
-        Client, ClientId, ClientName, Domain, Owner, PoolId, Region, Replicas, ResourcePolicy, ResourceServer,
-        Rotation, SecretId, Tags, UserPool,
+        ClientId, ClientName, Domain, Owner, PoolId, Region, Replicas, ResourcePolicy, ResourceServer, Rotation,
+        SecretId, Tags, UserPool, UserPoolClient,
     },
     ports::{
         ClientDescription, ClientSecretDescription, ClientSecrets, DomainDescription, ErrorKind, ExpectedToken,
@@ -291,11 +291,15 @@ impl UserPools for Session {
         self.call("DescribeUserPoolClient", self.aws.describe_user_pool_client(pool, id)).await
     }
 
-    async fn create_user_pool_client(&self, pool: &PoolId, client: &Client) -> Result<(ClientId, Secret<String>)> {
+    async fn create_user_pool_client(
+        &self,
+        pool: &PoolId,
+        client: &UserPoolClient,
+    ) -> Result<(ClientId, Secret<String>)> {
         self.call("CreateUserPoolClient", self.aws.create_user_pool_client(pool, client)).await
     }
 
-    async fn update_user_pool_client(&self, pool: &PoolId, id: &ClientId, client: &Client) -> Result<()> {
+    async fn update_user_pool_client(&self, pool: &PoolId, id: &ClientId, client: &UserPoolClient) -> Result<()> {
         self.call("UpdateUserPoolClient", self.aws.update_user_pool_client(pool, id, client)).await
     }
 
@@ -359,7 +363,7 @@ impl SecretVersions for Session {
 }
 
 impl Secrets for Session {
-    async fn list_secrets(&self, owner: &Owner, next: Option<&str>) -> Result<Page<SecretId>> {
+    async fn list_secrets(&self, owner: Option<&Owner>, next: Option<&str>) -> Result<Page<(SecretId, Tags)>> {
         self.call("ListSecrets", self.aws.list_secrets(owner, next)).await
     }
 

@@ -1,11 +1,11 @@
 //! Properties and things that several tests use.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::time::Duration;
 
 use cognito_m2m::{
     model::{
-        Client, ClientId, ClientName, Domain, Owner, PoolId, ResourceServer, Scope, SecretId, Tags, Tier, UserPool,
-        desired::SecretMetadata,
+        AuthFlow, ClientId, ClientName, Domain, Owner, PoolId, ResourceServer, Scope, SecretId, Tags, Tier, UserPool,
+        UserPoolClient, desired::SecretMetadata,
     },
     ports::{SecretDocument, UserPools},
     redact::Secret,
@@ -106,6 +106,7 @@ pub fn document(value: &str) -> SecretDocument {
             user_pool_id: "us-east-1_a".into(),
             client_name: "web".into(),
         },
+        former: None,
     }
 }
 
@@ -116,15 +117,15 @@ pub async fn one_client(aws: &FakeAws) -> (PoolId, ClientId, Secret<String>) {
     let server = ResourceServer {
         identifier: "orders".to_owned(),
         name: "Orders".to_owned(),
+        mark: None,
         scopes: vec![scope("read"), scope("write")],
     };
     aws.create_resource_server(&pool, &server).await.unwrap();
-    let client = Client {
+    let client = UserPoolClient {
         name: ClientName::from("web"),
         scopes: vec!["orders/read".to_owned(), "orders/write".to_owned()],
         access_token_validity_minutes: 60,
-        secret_name: SecretId::from("dev/web"),
-        secret_readers: BTreeSet::new(),
+        auth_flow: AuthFlow::RefreshToken,
     };
     let (client, secret) = aws.create_user_pool_client(&pool, &client).await.unwrap();
     (pool, client, secret)

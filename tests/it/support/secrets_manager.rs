@@ -276,16 +276,16 @@ impl SecretVersions for FakeAws {
 }
 
 impl Secrets for FakeAws {
-    async fn list_secrets(&self, owner: &Owner, next: Option<&str>) -> Result<Page<SecretId>> {
+    async fn list_secrets(&self, owner: Option<&Owner>, next: Option<&str>) -> Result<Page<(SecretId, Tags)>> {
         self.answer("ListSecrets", |world| {
             let lags = world.behavior.listing_lags;
             let listed =
                 |secret: &FakeSecret| !lags || secret.created.is_none_or(|created| created.elapsed() > LISTING_LAG);
-            let ours = world
-                .secrets
-                .iter()
-                .filter(|(_, secret)| !secret.scheduled && listed(secret) && owner.owns(&secret.tags));
-            Ok(page(ours.map(|(name, _)| name.clone()), next))
+            let ours =
+                world.secrets.iter().filter(|(_, secret)| !secret.scheduled && listed(secret)).filter(|(_, secret)| {
+                    owner.map_or(Owner::of(&secret.tags).is_some(), |owner| owner.owns(&secret.tags))
+                });
+            Ok(page(ours.map(|(name, secret)| (name.clone(), secret.tags.clone())), next))
         })
     }
 
@@ -610,7 +610,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_listing_that_lags_shows_a_secret_after_five_minutes() {
         let (aws, name) = one_secret().await;
-        let listed = async |aws: &FakeAws| aws.list_secrets(&owner(), None).await.unwrap().items;
+        let listed = async |aws: &FakeAws| {
+            let page = aws.list_secrets(Some(&owner()), None).await.unwrap();
+            page.items.into_iter().map(|(name, _)| name).collect::<Vec<_>>()
+        };
         assert_eq!(listed(&aws).await, std::slice::from_ref(&name));
         aws.world().behavior.listing_lags = true;
         assert_eq!(listed(&aws).await, []);

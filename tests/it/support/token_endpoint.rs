@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use cognito_m2m::{
-    model::Endpoints,
+    model::{Domain, Endpoints, TokenSource},
     ports::{ExpectedToken, TokenEndpoint, TokenError},
     redact::Secret,
 };
@@ -13,6 +13,10 @@ use super::{
     cognito::{FakeClient, FakePool},
     fake_aws::{DOMAIN_IS_UNKNOWN_FOR, FakeAws, MISSING_IS_CACHED_FOR, REGION, TokenEndpointState, World},
 };
+
+fn token_endpoint_of(domain: &Domain) -> String {
+    endpoints().token_endpoint(&TokenSource::PrefixDomain(domain.clone()))
+}
 
 impl World {
     /// The scopes in a token of the client, as the token lists them.
@@ -37,7 +41,7 @@ impl World {
             return false;
         }
         let mut domains = self.pools.values().filter_map(|pool| pool.domain.as_ref());
-        let held = domains.find(|held| endpoints().token_endpoint(&held.domain) == token_endpoint);
+        let held = domains.find(|held| token_endpoint_of(&held.domain) == token_endpoint);
         if held.is_some_and(|held| held.created_at.elapsed() >= DOMAIN_IS_UNKNOWN_FOR) {
             return true;
         }
@@ -57,7 +61,7 @@ impl World {
         let Some(held) = pool.domain.as_ref().filter(|held| held.gone_at.is_none()) else { return false };
         let scopes: BTreeSet<String> = expected.metadata.scope.split(' ').map(ToOwned::to_owned).collect();
         let known = client.secret(secret).is_some_and(|secret| !self.lags_behind(secret.added_at));
-        endpoints().token_endpoint(&held.domain) == expected.metadata.token_endpoint
+        token_endpoint_of(&held.domain) == expected.metadata.token_endpoint
             && known
             && !self.lags_behind(client.changed_at)
             && pool.effective_scopes(client) == scopes
@@ -81,7 +85,7 @@ impl World {
 
     fn accepts_secret(&mut self, expected: &ExpectedToken, secret: &Secret<String>) -> Result<bool, TokenError> {
         let domain = self.pools.get(&expected.metadata.user_pool_id).and_then(|pool| pool.domain.as_ref());
-        let host = domain.map(|held| endpoints().token_endpoint(&held.domain));
+        let host = domain.map(|held| token_endpoint_of(&held.domain));
         if host.as_ref() != Some(&expected.metadata.token_endpoint) || !self.look_up(&expected.metadata.token_endpoint)
         {
             return Err(unreachable());
@@ -126,7 +130,7 @@ mod tests {
         aws.create_user_pool_domain(&pool, &domain("one")).await.unwrap();
         let mut metadata = document("").metadata;
         metadata.user_pool_id = pool;
-        metadata.token_endpoint = endpoints().token_endpoint(&domain("one"));
+        metadata.token_endpoint = token_endpoint_of(&domain("one"));
         (aws, ExpectedToken { client_id, metadata }, secret)
     }
 
@@ -150,7 +154,7 @@ mod tests {
         other_scope.metadata.scope = "orders/read".to_owned();
         assert!(matches!(aws.verify(&other_scope, &secret).await, Err(TokenError::Refused(_))));
         let mut other_domain = expected.clone();
-        other_domain.metadata.token_endpoint = endpoints().token_endpoint(&domain("two"));
+        other_domain.metadata.token_endpoint = token_endpoint_of(&domain("two"));
         assert!(matches!(aws.verify(&other_domain, &secret).await, Err(TokenError::Refused(_))));
         assert!(matches!(aws.accepts(&other_domain, &secret).await, Err(TokenError::Unreachable(_))));
     }

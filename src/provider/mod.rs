@@ -1,19 +1,24 @@
 //! Use case 1: one CloudFormation event in, exactly one delivered response out.
 
+mod attributes;
+
 use std::{panic::AssertUnwindSafe, time::Duration};
 
 use futures::FutureExt;
 use serde_json::Value;
 
+use self::attributes::attributes;
 use crate::{
     cfn::{Data, Deliver, DeliveryError, Envelope, Event, Request, Response, ResponseUrl, deliver::deliver},
     clock::{Deadline, millis, now, wall_clock},
-    model::{Client, Desired, Digest, EventStamp, Owner, PoolId, ProviderConfig, is_aws_host},
+    model::{
+        Desired, Digest, EventStamp, OwnPool, Owner, PoolId, ProviderConfig, ResourceId, ResourceType, is_aws_host,
+    },
     ports::{Services, report},
     properties,
     reconcile::{
-        Aws, DeleteScope, DeleteTarget, Deployment, Error, Outcome, PoolNames, Progress, Reconciled, Target, delete,
-        deleted_while_creating, note_delete, reconcile,
+        Aws, DeletePlace, DeleteScope, DeleteTarget, Deployment, Error, Outcome, PoolNames, Progress, Target, delete,
+        deleted_while_creating, note_delete, note_deleted, reconcile, was_deleted_before,
     },
     redact,
 };
@@ -85,13 +90,13 @@ pub async fn handle<S: Services>(
         Err(_elapsed) => Err(Error::OutOfTime { steps: progress.in_flight() }.report()),
     };
 
-    let physical_resource_id = match (&outcome, progress.pool()) {
+    let physical_resource_id = match &outcome {
         // An update or delete must echo the id it was given; a different id means replacement.
         _ if request_type != "Create" && !physical_resource_id.is_empty() => physical_resource_id.clone(),
-        (Ok(_), Some(pool)) => pool.to_string(),
-        (_, pool) => FailedId { request: request_digest(&envelope), pool }.print(logical_resource_id),
+        Ok(Success { id: Some(id), .. }) => id.to_string(),
+        _ => FailedId { request: request_digest(&envelope), pool: progress.pool() }.print(logical_resource_id),
     };
-    let outcome = outcome.map_err(|reason| redact::sanitize(&reason));
+    let outcome = outcome.map(|success| success.data).map_err(|reason| redact::sanitize(&reason));
     let duration_ms = millis(started.elapsed());
     match &outcome {
         Ok(_) => tracing::info!(status = "SUCCESS", physical_resource_id, duration_ms, "answering"),
@@ -180,123 +185,119 @@ fn request_digest(envelope: &Envelope) -> Digest {
     Digest::of_request(&owner(envelope), &envelope.request_id)
 }
 
+/// What CloudFormation learns of an event that succeeded.
+#[derive(Default)]
+struct Success {
+    /// `None` after a Delete.
+    id: Option<ResourceId>,
+    data: Data,
+}
+
+impl Success {
+    fn of(desired: &Desired, outcome: &Outcome) -> Self {
+        let (Outcome::Done(reconciled) | Outcome::Late { reconciled, .. }) = outcome;
+        Self { id: reconciled.id(desired), data: attributes(desired, outcome) }
+    }
+}
+
 async fn perform<S: Services>(
     aws: &Aws<'_, S>,
     config: &ProviderConfig,
     envelope: &Envelope,
     request: Request,
     stamp: &EventStamp,
-) -> Result<Data, Error> {
+) -> Result<Success, Error> {
     let owner = owner(envelope);
-    let parse = |properties: &Value| properties::parse(properties, owner.clone(), config);
+    let Some(resource_type) = ResourceType::parse(&envelope.resource_type) else {
+        return match request {
+            // It was never created.
+            Request::Delete { .. } => Ok(Success::default()),
+            Request::Create { .. } | Request::Update { .. } => {
+                Err(Error::UnknownType { name: envelope.resource_type.chars().take(64).collect() })
+            }
+        };
+    };
+    let parse = |properties: &Value| properties::parse(resource_type, properties, owner.clone(), config);
     match request {
         Request::Create { properties } => {
             let desired = parse(&properties)?;
             let deployment = Deployment { desired: &desired, target: &Target::Create, stamp, former: None };
             let result = reconcile(aws, &deployment).await;
             if let Ok(outcome @ Outcome::Late { .. }) = &result {
-                return Ok(attributes(&desired, outcome));
+                return Ok(Success::of(&desired, outcome));
             }
             // Check after the last write, so that either this Create or a concurrent Delete sees every
             // resource.
             if matches!(result, Err(Error::DeletedMeanwhile)) || deleted_while_creating(aws, &owner, stamp.at).await {
                 let scope = DeleteScope::FailedCreate { request: stamp.request.clone(), pool: aws.progress.pool() };
-                let target = target(&owner, scope, Some(&desired), &properties);
+                let target = target(resource_type, &owner, scope, Some(&desired), &properties);
                 delete(aws, &DeleteTarget { lift_protection: true, ..target }).await?;
                 return Err(Error::DeletedMeanwhile);
             }
-            Ok(attributes(&desired, &result?))
+            Ok(Success::of(&desired, &result?))
         }
         Request::Update { properties, old_properties } => {
             let desired = parse(&properties)?;
             let physical_id = envelope.physical_resource_id.as_str();
-            let Some(pool) = PoolId::parse(physical_id) else { return Err(Error::PoolLost(PoolId::from(physical_id))) };
+            let id = ResourceId::parse(resource_type, physical_id);
+            let target = Target::Update(id.ok_or_else(|| Error::UnknownId(physical_id.to_owned()))?);
             let former = parse(&old_properties).ok();
-            let target = Target::Update(pool);
             let deployment = Deployment { desired: &desired, target: &target, stamp, former: former.as_ref() };
-            Ok(attributes(&desired, &reconcile(aws, &deployment).await?))
+            Ok(Success::of(&desired, &reconcile(aws, &deployment).await?))
         }
         Request::Delete { properties } => {
-            let scope = delete_scope(envelope, stamp.at);
+            let scope = delete_scope(resource_type, envelope, stamp.at);
+            let is_server = resource_type == ResourceType::CognitoM2MResourceServer;
+            if is_server && was_deleted_before(aws, &owner, &stamp.request).await? {
+                tracing::warn!("this Delete was carried out before; nothing to do");
+                return Ok(Success::default());
+            }
             // No Create has answered, so one may still run.
             if matches!(scope, DeleteScope::SentAt(_)) {
                 note_delete(aws, &owner, stamp.at).await;
             }
-            delete(aws, &target(&owner, scope, parse(&properties).ok().as_ref(), &properties)).await?;
-            Ok(Data::default())
+            delete(aws, &target(resource_type, &owner, scope, parse(&properties).ok().as_ref(), &properties)).await?;
+            if is_server {
+                note_deleted(aws, &owner, &stamp.request).await;
+            }
+            Ok(Success::default())
         }
     }
 }
 
 /// Decides by the PhysicalResourceId what a Delete means.
-fn delete_scope(envelope: &Envelope, sent_at: Duration) -> DeleteScope {
+fn delete_scope(resource_type: ResourceType, envelope: &Envelope, sent_at: Duration) -> DeleteScope {
     let Envelope { physical_resource_id: id, logical_resource_id, .. } = envelope;
     if let Some(FailedId { request, pool }) = FailedId::parse(id, logical_resource_id) {
-        DeleteScope::FailedCreate { request, pool }
-    } else if let Some(pool) = PoolId::parse(id) {
-        DeleteScope::Pool(pool)
-    } else {
-        DeleteScope::SentAt(sent_at)
+        return DeleteScope::FailedCreate { request, pool };
+    }
+    match ResourceId::parse(resource_type, id) {
+        Some(id) => DeleteScope::Resource(id),
+        None => DeleteScope::SentAt(sent_at),
     }
 }
 
 fn target<'a>(
+    resource_type: ResourceType,
     owner: &'a Owner,
     scope: DeleteScope,
     desired: Option<&'a Desired>,
     properties: &Value,
 ) -> DeleteTarget<'a> {
+    let names = |own: &'a OwnPool| PoolNames { pool: &own.state.name, prefix: &own.domain.prefix };
+    let pool = properties::user_pool_id(properties);
     DeleteTarget {
         owner,
         scope,
-        names: desired.map(|desired| PoolNames { pool: &desired.pool.name, prefix: &desired.domain.prefix }),
+        place: match resource_type {
+            ResourceType::CognitoM2M => DeletePlace::OwnPool(desired.and_then(Desired::own_pool).map(names)),
+            ResourceType::CognitoM2MClient => DeletePlace::ClientIn(pool),
+            ResourceType::CognitoM2MResourceServer => DeletePlace::ResourceServerIn(pool),
+        },
         secrets: desired.map(Desired::secret_names).unwrap_or_default(),
         recovery_window_in_days: properties::secret_recovery_window_in_days(properties),
         lift_protection: false,
     }
-}
-
-/// Returns the attributes for `Fn::GetAtt`.
-fn attributes(desired: &Desired, outcome: &Outcome) -> Data {
-    let (desired, reconciled) = match outcome {
-        Outcome::Done(reconciled) => (desired, reconciled),
-        Outcome::Late { present, reconciled } => (&**present, reconciled),
-    };
-    let Reconciled { pool, pool_arn, client_ids, secret_arns, verification } = reconciled;
-    let Desired { endpoints, domain, clients, .. } = desired;
-    let id = |client: &Client| client_ids.get(&client.name).map(ToString::to_string).unwrap_or_default();
-    let arn = |client: &Client| secret_arns.get(&client.name).cloned().unwrap_or_default();
-    let first = clients.first();
-    let fixed = [
-        ("UserPoolId", pool.to_string()),
-        ("UserPoolArn", pool_arn.clone()),
-        ("UserPoolName", desired.pool.name.clone()),
-        ("Issuer", endpoints.issuer(pool)),
-        ("JwksUri", endpoints.jwks_uri(pool)),
-        ("DiscoveryUrl", endpoints.discovery_url(pool)),
-        ("Domain", endpoints.host(domain)),
-        ("TokenEndpoint", endpoints.token_endpoint(domain)),
-        ("ClientId", first.map(id).unwrap_or_default()),
-        ("ClientSecretArn", first.map(arn).unwrap_or_default()),
-        ("ClientIds", clients.iter().map(id).collect::<Vec<_>>().join(",")),
-        ("Scopes", desired.scopes().collect::<Vec<_>>().join(" ")),
-        ("TokenVerification", verification.as_str().to_owned()),
-    ];
-    let of_clients: Vec<_> = clients
-        .iter()
-        .flat_map(|client| {
-            [
-                (format!("ClientId.{}", client.name), id(client)),
-                (format!("ClientSecretArn.{}", client.name), arn(client)),
-            ]
-        })
-        .collect();
-    let names: Vec<_> = of_clients.iter().map(|(name, _)| name.clone()).collect();
-    Data::new(fixed.into_iter().map(|(name, value)| (name.to_owned(), value)).chain(of_clients))
-        .may_leave_out(names)
-        // Only huge stacks get here. A response without these attributes is better than none.
-        .may_leave_out(["Scopes".to_owned()])
-        .may_leave_out(["ClientIds".to_owned()])
 }
 
 #[cfg(test)]

@@ -1,0 +1,175 @@
+//! Reads a resource's part of somebody else's pool.
+
+use std::collections::BTreeSet;
+
+use futures::future;
+
+use super::{
+    Aws, Error, Target,
+    notes::note_of_updates,
+    observe::{
+        ClientAndSecret, Clients, Found, FoundSecrets, PoolContents, describe_clients, list_clients, look_again,
+        observe_secrets, resource_servers,
+    },
+};
+use crate::{
+    model::{
+        Applied, ClientId, Desired, Mark, Owner, PoolId, ResourceId, SecretId, adoption::NotAdoptable,
+        ownership::SHARED_WITH_TAG,
+    },
+    ports::{AwsError, ClientDescription, ClientSecrets, ErrorKind, Services, UserPools, all_pages},
+};
+
+/// Finds the resource's client or server, and what its plan depends on.
+pub(super) async fn find<S: Services>(
+    aws: &Aws<'_, S>,
+    desired: &Desired,
+    pool: &PoolId,
+    target: &Target,
+    former_secrets: &BTreeSet<SecretId>,
+) -> Result<Found, Error> {
+    if let Target::Update(ResourceId::ResourceServer { pool: was, identifier }) = target {
+        let is_same = desired.resource_servers.iter().any(|server| server.identifier == *identifier);
+        if was != pool || !is_same {
+            return Err(Error::IdentityChanged { property: if was == pool { "Identifier" } else { "UserPoolId" } });
+        }
+    }
+    let observed = future::try_join5(
+        aws.services.pools.describe_user_pool(pool),
+        resource_servers(aws, pool),
+        our_clients(aws, desired, pool, target),
+        secrets(aws, desired, target, former_secrets),
+        note(aws, desired, target),
+    );
+    let (described, resource_servers, ours, secrets, note) = match observed.await {
+        Ok(found) => found,
+        Err(error) => return Err(unreadable(aws, &desired.owner, pool, error).await),
+    };
+    let Some(described) = described else { return Err(Error::NoSuchPool(pool.clone())) };
+    if let (Target::Update(ResourceId::Client(client)), []) = (target, &*ours) {
+        return Err(Error::ClientLost { client: client.clone(), pool: pool.clone() });
+    }
+    let mut found = Found { secrets, note, ..Found::default() };
+    let mut clients = Clients { ours, foreign: Vec::new() };
+    if let Some(adopt) = desired.clients.first().and_then(|client| client.adopt.as_ref()) {
+        match adoptee(aws, pool, adopt, target, &clients.ours).await.map_err(Error::Observe)? {
+            Ok(adoptee) => clients.ours.extend(adoptee),
+            Err(rule) => found.not_adoptable = Some(rule),
+        }
+    }
+    found.pool = Some(PoolContents { pool: described, resource_servers, clients });
+    Ok(found)
+}
+
+/// Tells why the pool cannot be read: perhaps it is gone, or IAM denies it because the tag is missing.
+pub(super) async fn unreadable<S: Services>(aws: &Aws<'_, S>, owner: &Owner, pool: &PoolId, error: AwsError) -> Error {
+    match aws.services.pools.describe_user_pool(pool).await {
+        Ok(None) => Error::NoSuchPool(pool.clone()),
+        Ok(Some(described))
+            if error.kind == ErrorKind::Denied && !described.state.tags.contains_key(SHARED_WITH_TAG) =>
+        {
+            Error::ConsentGone { pool: pool.clone(), stack: owner.stack_name().to_owned() }
+        }
+        _ => Error::Observe(error),
+    }
+}
+
+/// Reads the clients with our marks. An Update knows the id of its client; a Create looks at all of them, because an
+/// earlier delivery may have created one.
+async fn our_clients<S: Services>(
+    aws: &Aws<'_, S>,
+    desired: &Desired,
+    pool: &PoolId,
+    target: &Target,
+) -> Result<Vec<ClientAndSecret>, AwsError> {
+    if desired.clients.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids: BTreeSet<ClientId> = if let Target::Update(ResourceId::Client(id)) = target {
+        BTreeSet::from([id.clone()])
+    } else {
+        let created = aws.progress.created_clients();
+        let marked = if created.is_empty() && aws.progress.may_have_created_client() {
+            // The answer to CreateUserPoolClient was lost.
+            let marked = look_again(aws, async || {
+                let marked = marked_clients(aws, &desired.owner, pool).await?;
+                Ok((!marked.is_empty()).then_some(marked))
+            });
+            marked.await?.unwrap_or_default()
+        } else {
+            marked_clients(aws, &desired.owner, pool).await?
+        };
+        created.into_iter().chain(marked).collect()
+    };
+    let described = describe_clients(aws, pool, ids).await?;
+    Ok(described.into_iter().filter(|(client, _)| is_ours(client.mark.as_ref(), &desired.owner)).collect())
+}
+
+/// Tells whether the owner created or adopted what has the mark.
+pub(super) fn is_ours(mark: Option<&Mark>, owner: &Owner) -> bool {
+    mark.is_some_and(|mark| *mark == Mark::of(owner) || *mark == Mark::of_adopted(owner))
+}
+
+/// Lists the clients with the owner's marks.
+pub(super) async fn marked_clients<S: Services>(
+    aws: &Aws<'_, S>,
+    owner: &Owner,
+    pool: &PoolId,
+) -> Result<Vec<ClientId>, AwsError> {
+    let listed = list_clients(aws, pool).await?;
+    Ok(listed.into_iter().filter(|client| is_ours(client.mark.as_ref(), owner)).map(|client| client.id).collect())
+}
+
+/// Reads the client that is to be adopted. Returns nothing if the resource has a client already.
+async fn adoptee<S: Services>(
+    aws: &Aws<'_, S>,
+    pool: &PoolId,
+    id: &ClientId,
+    target: &Target,
+    ours: &[ClientAndSecret],
+) -> Result<Result<Option<ClientAndSecret>, NotAdoptable>, AwsError> {
+    if ours.iter().any(|(client, _)| client.id == *id) {
+        return Ok(Ok(None));
+    }
+    if *target != Target::Create || !ours.is_empty() {
+        return Ok(Err(NotAdoptable::NotACreate));
+    }
+    let Some(ClientDescription { observed, secret, settings }) =
+        aws.services.pools.describe_user_pool_client(pool, id).await?
+    else {
+        return Ok(Err(NotAdoptable::Missing));
+    };
+    let secrets =
+        all_pages(async |next| aws.services.pools.list_user_pool_client_secrets(pool, id, next.as_deref()).await);
+    let rule = match &observed.mark {
+        Some(mark) => Err(NotAdoptable::Marked(mark.clone())),
+        None => match settings.check() {
+            Ok(()) if secrets.await?.len() > 1 => Err(NotAdoptable::TwoSecrets),
+            Ok(()) if secret.is_none() => Err(NotAdoptable::NoSecret),
+            checked => checked,
+        },
+    };
+    Ok(rule.map(|()| Some((observed, secret))))
+}
+
+async fn secrets<S: Services>(
+    aws: &Aws<'_, S>,
+    desired: &Desired,
+    target: &Target,
+    former: &BTreeSet<SecretId>,
+) -> Result<FoundSecrets, AwsError> {
+    // A resource server has no secret.
+    if desired.clients.is_empty() {
+        return Ok(FoundSecrets::default());
+    }
+    observe_secrets(aws, desired, target, former).await
+}
+
+/// Reads the note of a resource server.
+async fn note<S: Services>(aws: &Aws<'_, S>, desired: &Desired, target: &Target) -> Result<Option<Applied>, AwsError> {
+    if desired.clients.is_empty() && *target != Target::Create {
+        note_of_updates(aws, &desired.owner).await
+    } else {
+        Ok(None)
+    }
+}
