@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use cognito_m2m::model::{PolicyChange, Principal, ResourcePolicy, SecretId, sharing::READERS_TAG};
+use cognito_m2m::model::{PolicyChange, Principal, ResourcePolicy, ResourceType, SecretId, sharing::READERS_TAG};
 use serde_json::{Value, json};
 
 use crate::{
     bad_input::own,
     support::{
-        CANARY, Fault, Session, Stack, assert_is, assert_nothing_left,
-        fixtures::{large, with},
+        CANARY, FakeAws, Fault, Session, Stack, assert_is, assert_nothing_left,
+        fixtures::{large, member_client, platform, with},
         new_stack,
     },
 };
@@ -365,4 +365,34 @@ async fn a_policy_holds_no_secret() {
         let shown = format!("{:?}{:?}", secret.policy, secret.tags);
         assert!(!shown.contains(CANARY));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_in_somebody_elses_pool_has_readers_and_replicas() {
+    let aws = FakeAws::default();
+    let pool = platform(&aws, "team-");
+    let stack = Stack::of_type(ResourceType::CognitoM2MClient, &aws, "team-a");
+    // With the note about the events and the mark, as many tags as AWS allows; and one more.
+    for tags in [2, 45, 46] {
+        let tags: Value = (0..tags).map(|n| json!(format!("t{n}=v"))).collect();
+        let plain = with(member_client(&pool), "Tags", tags);
+        let mut shared = with(plain.clone(), "SecretReaders", json!([role("a"), own("root")]));
+        shared["SecretReplicas"] = json!([{ "Region": "eu-west-1", "KmsKeyId": "alias/there" }]);
+        let mut old = &shared;
+        let created = stack.create(old).await.good();
+        for new in [&shared, &plain, &shared] {
+            stack.update(created.physical_id(), new, old).await.good();
+            assert_is(&stack, new);
+            let writes = stack.world().writes().len();
+            stack.update(created.physical_id(), new, new).await.good();
+            assert_eq!(stack.world().writes().len(), writes, "nothing is left to do");
+            old = new;
+        }
+        stack.delete(created.physical_id(), &shared).await.good();
+        assert_nothing_left(&stack);
+    }
+    let foreign = with(member_client(&pool), "SecretReaders", json!(["arn:aws:iam::444455556666:root"]));
+    stack.create(&foreign).await.failed("SecretReaders[0]: needs SecretKmsKeyId");
+    let own_region = with(member_client(&pool), "SecretReplicas", json!([{ "Region": "us-east-1" }]));
+    stack.create(&own_region).await.failed("SecretReplicas[0].Region: must be another region");
 }
