@@ -17,6 +17,7 @@ use crate::{
         ClientId, Desired, Mark, Owner, Ownership, PoolId, ResourceId, SecretId, adoption::NotAdoptable,
         ownership::SHARED_WITH_TAG,
     },
+    plan::Refusal,
     ports::{AwsError, ClientDescription, ClientSecrets, ErrorKind, Services, UserPools, all_pages},
 };
 
@@ -43,7 +44,12 @@ pub(super) async fn find<S: Services>(
     );
     let (described, resource_servers, ours, secrets, note) = match observed.await {
         Ok(found) => found,
-        Err(error) => return Err(unreadable(aws, &desired.owner, pool, error).await),
+        Err(error) => {
+            return Err(match unreadable(aws, &desired.owner, pool, error).await {
+                Error::ConsentGone { pool, stack } => Refusal::NotShared { pool, stack, tag: None }.into(),
+                error => error,
+            });
+        }
     };
     let Some(described) = described else { return Err(Error::NoSuchPool(pool.clone())) };
     if let (Target::Update(ResourceId::Client(client)), []) = (target, &*ours) {

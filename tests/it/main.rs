@@ -11,6 +11,7 @@
 
 mod adoption;
 mod bad_input;
+mod bad_input_parts;
 #[cfg(feature = "cli")]
 mod command_line;
 mod concurrency;
