@@ -15,7 +15,7 @@ use super::{
 use crate::{
     model::{
         ClientId, Desired, Mark, Owner, Ownership, PoolId, ResourceId, SecretId, adoption::NotAdoptable,
-        ownership::SHARED_WITH_TAG,
+        observed::ObservedClient, ownership::SHARED_WITH_TAG,
     },
     plan::Refusal,
     ports::{
