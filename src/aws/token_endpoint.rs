@@ -269,7 +269,11 @@ fn refusal_of_api(url: &str, status: u16, body: &Secret<String>, secret: &Secret
     match classify(GET_CLIENT_TOKEN, code, &message, status) {
         ErrorKind::Throttled | ErrorKind::Busy | ErrorKind::Lost => NotGranted::Unreachable(said),
         _ if message.to_ascii_lowercase().contains(WRONG_SECRET) => NotGranted::Credentials(said),
-        ErrorKind::Changed | ErrorKind::Quota | ErrorKind::Denied | ErrorKind::Refused => NotGranted::Refused(said),
+        ErrorKind::Changed
+        | ErrorKind::Quota
+        | ErrorKind::Denied
+        | ErrorKind::UnknownPrincipal
+        | ErrorKind::Refused => NotGranted::Refused(said),
     }
 }
 
