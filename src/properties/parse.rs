@@ -78,7 +78,8 @@ fn read_pool_resource(
     let environment = reader.read(fields, &ENVIRONMENT_NAME)?;
     let secret_tags = read_tags(reader, fields, &environment, &owner)?;
     let state = read_pool(reader, fields, &environment, &secret_tags)?;
-    let domain = read_token_source(reader, fields, &environment, state.tier)?;
+    let by_api = read_by_api(reader, fields)?;
+    let domain = if by_api { None } else { Some(read_domain(reader, fields, &environment, state.tier)?) };
     let resource_servers = read_resource_servers(reader, fields);
     let secret_prefix = read_secret_prefix(reader, fields, &state.name);
     let secret_kms_key_id = reader.read(fields, &SECRET_KMS_KEY_ID);
@@ -147,10 +148,10 @@ fn read_tags(reader: &mut Reader, fields: &Fields, environment: &str, owner: &Ow
     Some(tags)
 }
 
-/// Reads where the clients get their tokens: the domain, or nothing if by API. Returns `None` after a violation.
-fn read_token_source(reader: &mut Reader, fields: &Fields, environment: &str, tier: Tier) -> Option<Option<Domain>> {
+/// Tells whether the clients get their tokens by API. There is no domain then, and nothing may be said about one.
+fn read_by_api(reader: &mut Reader, fields: &Fields) -> Option<bool> {
     if reader.read(fields, &TOKEN_SERVICE)? != BY_API {
-        return read_domain(reader, fields, environment, tier).map(Some);
+        return Some(false);
     }
     if fields.has(&DOMAIN_PREFIX) {
         reader.refuse(
@@ -160,7 +161,7 @@ fn read_token_source(reader: &mut Reader, fields: &Fields, environment: &str, ti
     }
     // It has no effect, but it must be valid.
     reader.read(fields, &MANAGED_LOGIN_VERSION)?;
-    Some(None)
+    Some(true)
 }
 
 fn read_domain(reader: &mut Reader, fields: &Fields, environment: &str, tier: Tier) -> Option<Domain> {

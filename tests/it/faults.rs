@@ -157,6 +157,12 @@ fn scenarios() -> Vec<Scenario> {
             ..Scenario::new("a rollback over a broken client", broken_client, Request::Rollback, large())
         },
         Scenario::new("a Create while lists and tags lag", lagging_account, Request::Create, large()),
+    ]
+}
+
+/// Scenarios without a domain, and the switch between the two ways to get tokens.
+fn token_service_scenarios() -> Vec<Scenario> {
+    vec![
         Scenario::new("a Create by API", by_api_account, Request::Create, large_by_api()),
         Scenario::new(
             "a switch from a domain to the API",
@@ -554,6 +560,11 @@ async fn every_call_of_a_resource_in_somebody_elses_pool_survives_every_fault() 
 #[tokio::test(start_paused = true)]
 async fn every_call_survives_every_fault() {
     strike_all(scenarios(), 1000).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_call_by_api_and_of_a_switch_survives_every_fault() {
+    strike_all(token_service_scenarios(), 1000).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -57,7 +57,7 @@ impl World {
     }
 
     /// Whether the service that is asked has this pool.
-    fn serves(&self, pool: &FakePool, expected: &ExpectedToken) -> bool {
+    fn serves(pool: &FakePool, expected: &ExpectedToken) -> bool {
         let url = match expected.metadata.token_service {
             TokenService::OAuth2 => {
                 let held = pool.domain.as_ref().filter(|held| held.gone_at.is_none());
@@ -85,7 +85,7 @@ impl World {
         let Some((pool, client)) = self.expected_client(expected) else { return false };
         let scopes: BTreeSet<String> = expected.metadata.scope.split(' ').map(ToOwned::to_owned).collect();
         let known = client.secret(secret).is_some_and(|secret| !self.lags_behind(secret.added_at));
-        self.serves(pool, expected)
+        Self::serves(pool, expected)
             && known
             && !self.lags_behind(client.changed_at)
             && pool.effective_scopes(client) == scopes
@@ -109,7 +109,8 @@ impl World {
     }
 
     fn accepts_secret(&mut self, expected: &ExpectedToken, secret: &Secret<String>) -> Result<bool, TokenError> {
-        let is_served = self.pools.get(&expected.metadata.user_pool_id).is_some_and(|pool| self.serves(pool, expected));
+        let is_served =
+            self.pools.get(&expected.metadata.user_pool_id).is_some_and(|pool| Self::serves(pool, expected));
         if !is_served || !self.look_up(&expected.metadata.token_endpoint) {
             return Err(unreachable());
         }
