@@ -2,7 +2,15 @@
 
 use std::path::PathBuf;
 
-use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum, builder::NonEmptyStringValueParser};
+use clap::{
+    ArgGroup, Args, Parser, Subcommand, ValueEnum,
+    builder::{NonEmptyStringValueParser, PossibleValue, PossibleValuesParser, TypedValueParser},
+};
+
+use crate::model::ResourceType;
+
+/// What the name of every custom resource's type begins with.
+const CUSTOM: &str = "Custom::";
 
 /// Inspects machine-to-machine stacks in Amazon Cognito, before and after a deploy.
 #[derive(Debug, Parser)]
@@ -57,10 +65,14 @@ pub enum Command {
     /// the secrets and their ages, and a token for each client.
     #[command(after_help = DOCTOR_EXAMPLES)]
     Doctor(DoctorArgs),
-    /// Print the JSON Schema of the properties of Custom::CognitoM2M
+    /// Print the JSON Schema of a resource type's properties
     ///
     /// For editors, and for checks before a deploy. Needs no credentials.
-    Schema,
+    Schema {
+        /// The resource type
+        #[arg(long = "type", value_name = "TYPE", default_value = "CognitoM2M", value_parser = resource_type())]
+        resource_type: ResourceType,
+    },
     /// Print a completion script for a shell
     #[command(after_help = "Example:\n  source <(m2mctl completions bash)")]
     Completions { shell: clap_complete::Shell },
@@ -110,15 +122,18 @@ pub struct DoctorArgs {
 /// The source of the properties.
 #[derive(Args, Debug)]
 pub struct DeclaredArgs {
-    /// A file with the properties of Custom::CognitoM2M, in YAML or JSON; - is the standard input
+    /// A file with the properties of a resource, in YAML or JSON; - is the standard input
     #[arg(long, value_name = "FILE", conflicts_with = "template")]
     pub properties: Option<PathBuf>,
     /// A CloudFormation or SAM template that declares the resource
     #[arg(long, value_name = "FILE")]
     pub template: Option<PathBuf>,
-    /// The resource's logical id, if there are several Custom::CognitoM2M
+    /// The resource's logical id, if there are several
     #[arg(long, value_name = "ID")]
     pub logical_id: Option<String>,
+    /// The resource's type; without it, the type in the template or in the stack, or else CognitoM2M
+    #[arg(long = "type", value_name = "TYPE", value_parser = resource_type())]
+    pub resource_type: Option<ResourceType>,
     /// Values for the template's parameters; without one, the stack's value or the default
     #[arg(long, value_name = "NAME=VALUE", num_args = 1.., requires = "template", conflicts_with = "properties", value_parser = name_and_value)]
     pub parameter_overrides: Vec<(String, String)>,
@@ -141,6 +156,16 @@ pub struct TokenArgs {
     /// Verify the token and print its claims instead
     #[arg(long)]
     pub decode: bool,
+}
+
+/// Reads a resource type, with or without `Custom::`.
+fn resource_type() -> impl TypedValueParser<Value = ResourceType> {
+    let short = |known: ResourceType| known.as_str().trim_start_matches(CUSTOM);
+    let names = ResourceType::ALL.map(|known| PossibleValue::new(short(known)).alias(known.as_str()));
+    PossibleValuesParser::new(names).try_map(|text| {
+        let name = if text.starts_with(CUSTOM) { text } else { format!("{CUSTOM}{text}") };
+        ResourceType::parse(&name).ok_or("not a resource type")
+    })
 }
 
 fn name_and_value(text: &str) -> Result<(String, String), String> {
@@ -176,6 +201,11 @@ mod tests {
             ("doctor", true),
             ("doctor --stack a --properties b", true),
             ("doctor --properties a --template b", false),
+            ("plan --properties a --type CognitoM2MClient", true),
+            ("plan --properties a --type Custom::CognitoM2MClient", true),
+            ("plan --properties a --type Client", false),
+            ("schema", true),
+            ("schema --type Custom::CognitoM2MResourceServer", true),
         ] {
             let parsed = Cli::try_parse_from(std::iter::once("m2mctl").chain(line.split(' ')));
             assert_eq!(parsed.is_ok(), good, "{line}");

@@ -6,21 +6,25 @@ use serde_json::Value;
 
 use super::{
     args::DeclaredArgs,
-    context::{RESOURCE_TYPE, Stack, the_one},
+    context::{Stack, Wanted, the_one},
     error::Error,
     template::{self, Pseudo, Template},
 };
-use crate::ports::Account;
+use crate::{model::ResourceType, ports::Account};
 
 /// A declared resource.
+#[derive(Clone)]
 pub struct Declared {
     pub source: Source,
     /// The resource of the template or of the stack; `None` if there is only one.
     pub logical_id: Option<String>,
+    /// The type that the user names. A file of properties does not say it.
+    pub resource_type: Option<ResourceType>,
     /// Values of the template's parameters. They take precedence over the stack's values.
     pub parameters: BTreeMap<String, String>,
 }
 
+#[derive(Clone)]
 pub enum Source {
     Properties(Value),
     Template(Template),
@@ -40,6 +44,7 @@ impl DeclaredArgs {
         Ok(Some(Declared {
             source,
             logical_id: self.logical_id.clone(),
+            resource_type: self.resource_type,
             parameters: self.parameter_overrides.iter().cloned().collect(),
         }))
     }
@@ -77,15 +82,31 @@ impl Declared {
         Ok(template.properties(logical_id, &parameters, &pseudo)?)
     }
 
-    pub(super) fn logical_id(&self, stack: Option<&Stack>) -> Result<String, Error> {
+    /// Tells whether this is about one resource. A template may declare several.
+    pub(super) fn is_one(&self) -> bool {
+        self.logical_id.is_some() || matches!(self.source, Source::Properties(_))
+    }
+
+    /// Returns the logical id and the type of the resource.
+    pub(super) fn choose(&self, stack: Option<&Stack>) -> Result<(String, ResourceType), Error> {
+        let wanted = Wanted { logical_id: self.logical_id.as_deref(), resource_type: self.resource_type };
         match (&self.source, stack) {
-            (Source::Template(template), _) => {
-                the_one(self.logical_id.as_deref(), &template.resources_of_type(RESOURCE_TYPE), "the template")
+            (Source::Template(template), _) => the_one(wanted, &resources(template), "the template"),
+            (Source::Properties(_), Some(stack)) => stack.the_one(wanted),
+            (Source::Properties(_), None) => {
+                let resource_type = self.resource_type.unwrap_or(ResourceType::CognitoM2M);
+                Ok((self.logical_id.clone().unwrap_or_default(), resource_type))
             }
-            (Source::Properties(_), Some(stack)) => stack.the_one(self.logical_id.as_deref()),
-            (Source::Properties(_), None) => Ok(self.logical_id.clone().unwrap_or_default()),
         }
     }
+}
+
+/// Returns the logical ids and types of our resources in a template.
+fn resources(template: &Template) -> Vec<(&str, ResourceType)> {
+    let of_type = |known: ResourceType| {
+        template.resources_of_type(known.as_str()).into_iter().map(move |logical_id| (logical_id, known))
+    };
+    ResourceType::ALL.into_iter().flat_map(of_type).collect()
 }
 
 async fn pseudo_parameters(stack: Option<&Stack>, account: &impl Account, region: &str) -> Pseudo {
@@ -120,7 +141,7 @@ fn is_masked(value: &str) -> bool {
 }
 
 /// Returns the region's partition and the end of its host names.
-fn partition(region: &str) -> (&'static str, &'static str) {
+pub(super) fn partition(region: &str) -> (&'static str, &'static str) {
     if region.starts_with("cn-") {
         ("aws-cn", "amazonaws.com.cn")
     } else if region.starts_with("us-gov-") {

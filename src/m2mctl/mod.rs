@@ -28,7 +28,6 @@ pub use self::{
     output::{Outcome, error_line},
 };
 use crate::{
-    model::ResourceType,
     ports::{Account, Services, Tokens},
     properties::schema,
 };
@@ -40,7 +39,7 @@ pub const FAILURE: u8 = 1;
 #[must_use]
 pub fn run_offline(command: &Command) -> Option<Outcome> {
     match command {
-        Command::Schema => Some(Outcome::json(&schema(ResourceType::CognitoM2M), 0)),
+        Command::Schema { resource_type } => Some(Outcome::json(&schema(*resource_type), 0)),
         Command::Completions { shell } => Some(completions::run(*shell)),
         Command::Plan(_) | Command::Token(_) | Command::Doctor(_) => None,
     }
@@ -58,7 +57,7 @@ pub async fn run<S: Services<Tokens: Tokens>, A: Account>(
         Command::Plan(arguments) => plan::run(arguments, cli.output, context).await,
         Command::Token(arguments) => token::run(arguments, cli.output, context).await,
         Command::Doctor(arguments) => doctor::run(arguments, cli.output, context).await,
-        Command::Schema => Ok(Outcome::json(&schema(ResourceType::CognitoM2M), 0)),
+        Command::Schema { resource_type } => Ok(Outcome::json(&schema(*resource_type), 0)),
         Command::Completions { shell } => Ok(completions::run(*shell)),
     }
 }

@@ -96,7 +96,7 @@ async fn of_stack<S: Services, A: Account>(
     let progress = Progress::default();
     let aws = context.aws(&progress);
     let mut names = Vec::new();
-    for logical_id in stack.ours() {
+    for (logical_id, _) in stack.ours() {
         names.extend(secrets_of(&aws, &stack.owner(logical_id)).await?);
     }
     read_document(context, choose(name, &names, client)?).await

@@ -267,7 +267,7 @@ fn is_due(deployment: &Deployment<'_>, applied: Option<&Applied>, note: &Applied
 }
 
 /// Names the stacks whose clients a refusal is about. The tags of a client's secret name its stack.
-pub(super) async fn name_stacks<S: Services>(aws: &Aws<'_, S>, mut refusal: Refusal) -> Refusal {
+pub async fn name_stacks<S: Services>(aws: &Aws<'_, S>, mut refusal: Refusal) -> Refusal {
     let members = refusal.members_mut();
     if members.iter().all(|member| member.mark.is_none()) {
         return refusal;
