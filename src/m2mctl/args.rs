@@ -7,7 +7,7 @@ use clap::{
     builder::{NonEmptyStringValueParser, PossibleValue, PossibleValuesParser, TypedValueParser},
 };
 
-use crate::model::ResourceType;
+use crate::model::{PoolId, ResourceType};
 
 /// What the name of every custom resource's type begins with.
 const CUSTOM: &str = "Custom::";
@@ -65,6 +65,18 @@ pub enum Command {
     /// the secrets and their ages, and a token for each client.
     #[command(after_help = DOCTOR_EXAMPLES)]
     Doctor(DoctorArgs),
+    /// Print a template that takes over the machine clients of a user pool
+    ///
+    /// Reads a live pool, whoever made it. Prints the tag that its owner must set, and a template with
+    /// one Custom::CognitoM2MClient for each machine client. Says of every other client why not.
+    #[command(after_help = ADOPT_EXAMPLES)]
+    Adopt(AdoptArgs),
+    /// Show who may call what in a user pool
+    ///
+    /// Reads a live pool and prints its clients, their stacks and their scopes. Marks scopes that no
+    /// client has, and clients whose scopes are gone.
+    #[command(after_help = ACCESS_EXAMPLES)]
+    Access(AccessArgs),
     /// Print the JSON Schema of a resource type's properties
     ///
     /// For editors, and for checks before a deploy. Needs no credentials.
@@ -97,6 +109,17 @@ Examples:
   m2mctl doctor
   m2mctl doctor --properties m2m.yaml
   m2mctl doctor --stack orders-m2m --skip-tokens --output json";
+
+const ADOPT_EXAMPLES: &str = "\
+Examples:
+  m2mctl adopt --user-pool-id us-east-1_AbCdEfGhI --stack-prefix orders- > clients.yaml
+  m2mctl adopt --user-pool-id us-east-1_AbCdEfGhI --output json | jq .left_out";
+
+const ACCESS_EXAMPLES: &str = "\
+Examples:
+  m2mctl access --user-pool-id us-east-1_AbCdEfGhI
+  m2mctl access --user-pool-id us-east-1_AbCdEfGhI --format csv > access.csv
+  m2mctl access --user-pool-id us-east-1_AbCdEfGhI --format mermaid > access.mmd";
 
 #[derive(Args, Debug)]
 pub struct PlanArgs {
@@ -168,6 +191,55 @@ fn resource_type() -> impl TypedValueParser<Value = ResourceType> {
     })
 }
 
+#[derive(Args, Debug)]
+pub struct AdoptArgs {
+    /// The user pool
+    #[arg(long, value_name = "ID", value_parser = pool_id)]
+    pub user_pool_id: PoolId,
+    /// What the name of the stack begins with; without it, the first prefix that the pool is shared with already
+    #[arg(long, value_name = "PREFIX", value_parser = stack_prefix)]
+    pub stack_prefix: Option<String>,
+}
+
+#[derive(Args, Debug)]
+pub struct AccessArgs {
+    /// The user pool
+    #[arg(long, value_name = "ID", value_parser = pool_id)]
+    pub user_pool_id: PoolId,
+    /// The format of the matrix; without it, --output decides
+    #[arg(long, value_name = "FORMAT")]
+    pub format: Option<AccessFormat>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum AccessFormat {
+    Text,
+    Csv,
+    Json,
+    /// A graph for Mermaid
+    Mermaid,
+}
+
+fn pool_id(text: &str) -> Result<PoolId, String> {
+    PoolId::parse(text).ok_or_else(|| "a user pool id is like us-east-1_AbCdEfGhI".to_owned())
+}
+
+/// <https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CreateStack.html>
+fn stack_prefix(text: &str) -> Result<String, String> {
+    if is_stack_name(text) {
+        Ok(text.to_owned())
+    } else {
+        Err("a stack's name has 1 to 128 letters, digits and hyphens, and begins with a letter".to_owned())
+    }
+}
+
+/// Tells whether a stack can have this name.
+pub(super) fn is_stack_name(text: &str) -> bool {
+    text.len() <= 128
+        && text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+}
+
 fn name_and_value(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or("write it as Name=Value")?;
     Ok((name.to_owned(), value.to_owned()))
@@ -205,6 +277,12 @@ mod tests {
             ("plan --properties a --type Custom::CognitoM2MClient", true),
             ("plan --properties a --type Client", false),
             ("schema", true),
+            ("adopt --user-pool-id eu-west-1_AbC --stack-prefix orders-", true),
+            ("adopt --user-pool-id eu-west-1_AbC --stack-prefix 1;ls", false),
+            ("adopt --user-pool-id AbC", false),
+            ("adopt", false),
+            ("access --user-pool-id eu-west-1_AbC --format mermaid", true),
+            ("access --user-pool-id eu-west-1_AbC --format yaml", false),
             ("schema --type Custom::CognitoM2MResourceServer", true),
         ] {
             let parsed = Cli::try_parse_from(std::iter::once("m2mctl").chain(line.split(' ')));

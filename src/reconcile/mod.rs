@@ -35,6 +35,7 @@ pub use error::Error;
 pub use notes::{deleted_while_creating, note_delete, note_deleted, was_deleted_before};
 pub use observe::{pools_of_name, secrets_of};
 pub use progress::Progress;
+pub use shared_pool::adoption_rule;
 
 use self::{new_domain::FirstLookUp, rounds::Rounds};
 use crate::{

@@ -134,22 +134,38 @@ async fn adoptee<S: Services>(
     if *target != Target::Create || !ours.is_empty() {
         return Ok(Err(NotAdoptable::NotACreate));
     }
-    let Some(ClientDescription { observed, secret, settings }) =
-        aws.services.pools.describe_user_pool_client(pool, id).await?
-    else {
+    let Some(described) = aws.services.pools.describe_user_pool_client(pool, id).await? else {
         return Ok(Err(NotAdoptable::Missing));
     };
-    let secrets =
-        all_pages(async |next| aws.services.pools.list_user_pool_client_secrets(pool, id, next.as_deref()).await);
-    let rule = match &observed.mark {
-        Some(mark) => Err(NotAdoptable::Marked(mark.clone())),
-        None => match settings.check() {
-            Ok(()) if secrets.await?.len() > 1 => Err(NotAdoptable::TwoSecrets),
-            Ok(()) if secret.is_none() => Err(NotAdoptable::NoSecret),
-            checked => checked,
-        },
-    };
+    let rule = adoption_rule(aws, pool, &described).await?;
+    let ClientDescription { observed, secret, settings: _ } = described;
     Ok(rule.map(|()| Some((observed, secret))))
+}
+
+/// Checks whether a client of a pool may be adopted.
+///
+/// # Errors
+/// A call failed.
+pub async fn adoption_rule<S: Services>(
+    aws: &Aws<'_, S>,
+    pool: &PoolId,
+    client: &ClientDescription,
+) -> Result<Result<(), NotAdoptable>, AwsError> {
+    let ClientDescription { observed, secret, settings } = client;
+    if let Some(mark) = &observed.mark {
+        return Ok(Err(NotAdoptable::Marked(mark.clone())));
+    }
+    if let Err(rule) = settings.check() {
+        return Ok(Err(rule));
+    }
+    let list = async |next: Option<String>| {
+        aws.services.pools.list_user_pool_client_secrets(pool, &observed.id, next.as_deref()).await
+    };
+    Ok(match all_pages(list).await?.len() {
+        0 | 1 if secret.is_some() => Ok(()),
+        0 | 1 => Err(NotAdoptable::NoSecret),
+        _ => Err(NotAdoptable::TwoSecrets),
+    })
 }
 
 async fn secrets<S: Services>(
