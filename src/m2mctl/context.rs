@@ -115,7 +115,10 @@ pub(super) fn the_one(
         }
         several => {
             let list: Vec<_> = several.iter().map(|(id, found)| format!("{id} ({found})")).collect();
-            Err(Error::Choice(format!("{place} has several resources: {}; name one with --logical-id", list.join(", "))))
+            Err(Error::Choice(format!(
+                "{place} has several resources: {}; name one with --logical-id",
+                list.join(", ")
+            )))
         }
     }
 }
@@ -159,10 +162,7 @@ mod tests {
              with --logical-id"
         );
         let none = choose(None, Some(ResourceType::CognitoM2MResourceServer)).unwrap_err();
-        assert_eq!(
-            none,
-            "stack one has no Custom::CognitoM2MResourceServer; name another resource with --logical-id"
-        );
+        assert_eq!(none, "stack one has no Custom::CognitoM2MResourceServer; name another resource with --logical-id");
         let other = choose(Some("Web"), Some(ResourceType::CognitoM2M)).unwrap_err();
         assert_eq!(other, "Web in stack one is a Custom::CognitoM2MClient");
     }

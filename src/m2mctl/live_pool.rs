@@ -78,9 +78,8 @@ impl Owners {
     }
 
     fn of(owners: impl IntoIterator<Item = Owner>) -> Self {
-        let marks = |owner: Owner| {
-            [(Mark::of(&owner), (owner.clone(), false)), (Mark::of_adopted(&owner), (owner, true))]
-        };
+        let marks =
+            |owner: Owner| [(Mark::of(&owner), (owner.clone(), false)), (Mark::of_adopted(&owner), (owner, true))];
         Self { by_mark: owners.into_iter().flat_map(marks).collect(), unknown: None }
     }
 

@@ -29,5 +29,7 @@ mod redaction;
 mod rotation;
 mod schema;
 mod shared_pool;
+#[cfg(feature = "cli")]
+mod shared_pool_commands;
 mod support;
 mod verification;

@@ -164,7 +164,9 @@ fn groups(servers: Vec<ResourceServer>, clients: &[Caller], holder: impl Fn(Opti
         .map(|name| scope((*name).clone()))
         .partition(|scope| COGNITOS_SCOPES.contains(&&*scope.name));
     let others = [(GroupKind::Cognito, own), (GroupKind::Gone, gone)];
-    groups.extend(others.into_iter().filter(|(_, scopes)| !scopes.is_empty()).map(|(kind, scopes)| Group { kind, scopes }));
+    groups.extend(
+        others.into_iter().filter(|(_, scopes)| !scopes.is_empty()).map(|(kind, scopes)| Group { kind, scopes }),
+    );
     groups
 }
 

@@ -105,7 +105,8 @@ pub(super) fn text(access: &Access) -> String {
     lines.push(String::new());
     lines.extend(matrix(access, width));
     lines.push(String::new());
-    lines.push("x: allowed; !: allowed, but the scope is gone; -: allowed, but the client has no OAuth flow".to_owned());
+    lines
+        .push("x: allowed; !: allowed, but the scope is gone; -: allowed, but the client has no OAuth flow".to_owned());
     if let Some(error) = &access.unknown_owners {
         lines.push(format!("The stacks are not known: {error}. {}", advice(error)));
     }

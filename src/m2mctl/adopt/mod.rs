@@ -23,10 +23,8 @@ use super::{
 };
 use crate::{
     model::{
-        ClientId, Mark, Owner, PoolId, ProviderConfig, ResourceServer, ResourceType, Tags,
-        adoption::NotAdoptable,
-        observed::ObservedClient,
-        ownership::SHARED_WITH_TAG,
+        ClientId, Mark, Owner, PoolId, ProviderConfig, ResourceServer, ResourceType, Tags, adoption::NotAdoptable,
+        observed::ObservedClient, ownership::SHARED_WITH_TAG,
     },
     ports::{Account, AwsError, ClientDescription, Services},
     properties::{self, MAX_SHARED_WITH},
@@ -164,7 +162,24 @@ fn broken_rule(rule: &NotAdoptable, owners: &Owners) -> Why {
         let how = if adopted { "has adopted it already" } else { "owns it" };
         return (format!("resource {} of stack {} {how}", owner.logical_id, owner.stack_name()), String::new());
     }
-    (redact::sanitize(&rule.to_string()), rule.advice().to_owned())
+    (redact::sanitize(&rule.to_string()), what_to_do(rule).to_owned())
+}
+
+/// Returns what somebody can do who wants the client in the template.
+fn what_to_do(rule: &NotAdoptable) -> &'static str {
+    match rule {
+        NotAdoptable::NoSecret => "Declare a client without AdoptClientId. It gets an id and a secret of its own",
+        NotAdoptable::TwoSecrets => {
+            "Find out which one is in use, delete the other one with DeleteUserPoolClientSecret, and run this again"
+        }
+        NotAdoptable::OAuthFlows(_)
+        | NotAdoptable::SignInFlows(_)
+        | NotAdoptable::IdentityProviders(_)
+        | NotAdoptable::CallbackUrls(_) => {
+            "If nobody signs in with the client, remove these settings from it, and run this again"
+        }
+        NotAdoptable::Marked(_) | NotAdoptable::Missing | NotAdoptable::NotACreate => rule.advice(),
+    }
 }
 
 /// Makes the resources of the template.
@@ -219,11 +234,8 @@ impl Consent {
         let usable = || prefixes().find(|prefix| is_stack_name(prefix));
         let prefix = wanted.or_else(usable).unwrap_or(DEFAULT_PREFIX).to_owned();
         let is_set = prefixes().any(|present| prefix.starts_with(present));
-        let value = if is_set {
-            present.to_owned()
-        } else {
-            prefixes().chain([prefix.as_str()]).collect::<Vec<_>>().join(" ")
-        };
+        let value =
+            if is_set { present.to_owned() } else { prefixes().chain([prefix.as_str()]).collect::<Vec<_>>().join(" ") };
         if value.chars().count() > MAX_SHARED_WITH {
             return Err(Error::Choice(format!(
                 "The pool's tag {SHARED_WITH_TAG} has no room for {prefix}: its value has at most {MAX_SHARED_WITH} \

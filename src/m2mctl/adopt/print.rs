@@ -41,8 +41,8 @@ pub(super) fn yaml(takeover: &Takeover, region: &str) -> String {
 
 /// Appends a comment. It stays one line, whatever is in it.
 fn comment(text: &mut String, line: &str) {
-    let line = one_line(line);
-    let _ = writeln!(text, "# {}", line.trim_end());
+    let line = format!("# {}", one_line(line));
+    let _ = writeln!(text, "{}", line.trim_end());
 }
 
 fn instructions(text: &mut String, takeover: &Takeover, region: &str) {
@@ -61,7 +61,10 @@ fn instructions(text: &mut String, takeover: &Takeover, region: &str) {
     }
     lines.push("2. Deploy this template:".to_owned());
     lines.push(format!("     {}", deploy_command(prefix, region)));
-    lines.push("3. Take the clients out of the tool that made them, without deleting them (terraform state rm), before it".to_owned());
+    lines.push(
+        "3. Take the clients out of the tool that made them, without deleting them (terraform state rm), before it"
+            .to_owned(),
+    );
     lines.push("   runs again. Otherwise it changes them back.".to_owned());
     if takeover.clients.len() > MAX_RESOURCES {
         lines.push(format!(
@@ -109,7 +112,8 @@ fn template_text(text: &mut String, takeover: &Takeover) {
     let Takeover { pool, clients, .. } = takeover;
     let _ = write!(
         text,
-        "AWSTemplateFormatVersion: \"2010-09-09\"\n\
+        "\n\
+         AWSTemplateFormatVersion: \"2010-09-09\"\n\
          Description: {}\n\
          \n\
          Parameters:\n  \
@@ -142,7 +146,7 @@ fn resource_text(text: &mut String, client: &Adoptee) {
     }
     let _ = write!(
         text,
-        "  {logical_id}:\n    \
+        "  {}:\n    \
              Type: {}\n    \
              Properties:\n      \
                ServiceToken:\n        \
@@ -152,6 +156,8 @@ fn resource_text(text: &mut String, client: &Adoptee) {
                AdoptClientId: {}\n      \
                ClientName: {}\n      \
                AllowedOAuthScopes:\n",
+        // `Yes` and `No` are not text, not even as a key.
+        scalar(&json!(logical_id)),
         ResourceType::CognitoM2MClient,
         property("UserPoolId"),
         property("AdoptClientId"),

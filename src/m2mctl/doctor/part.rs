@@ -117,10 +117,9 @@ async fn client<S: Services>(
     let gone: Vec<_> = client.scopes.into_iter().filter(|scope| !known.contains(scope)).collect();
     if !gone.is_empty() {
         let found = format!("has scopes that no resource server has: {}", gone.join(", "));
-        findings.push(
-            Finding::new(Severity::Warning, subject, found)
-                .advice("Cognito leaves them out of the client's tokens. Let the API's team declare them again, or remove them."),
-        );
+        findings.push(Finding::new(Severity::Warning, subject, found).advice(
+            "Cognito leaves them out of the client's tokens. Let the API's team declare them again, or remove them.",
+        ));
     }
     Ok(findings)
 }
@@ -139,9 +138,8 @@ async fn server<S: Services>(
         Some(server) if server.mark == Some(Mark::of(owner)) => {
             Finding::new(Severity::Ok, subject, "has the resource's mark")
         }
-        Some(_) => {
-            Finding::new(Severity::Error, subject, "does not have the resource's mark at the end of its name").advice(UNMARKED)
-        }
+        Some(_) => Finding::new(Severity::Error, subject, "does not have the resource's mark at the end of its name")
+            .advice(UNMARKED),
     }])
 }
 
