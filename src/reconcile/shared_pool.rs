@@ -14,9 +14,10 @@ use super::{
 };
 use crate::{
     model::{
-        ClientId, Desired, Mark, Owner, PoolId, ResourceId, SecretId, adoption::NotAdoptable,
+        ClientId, Desired, Mark, Owner, Ownership, PoolId, ResourceId, SecretId, adoption::NotAdoptable,
         ownership::SHARED_WITH_TAG,
     },
+    plan::Refusal,
     ports::{AwsError, ClientDescription, ClientSecrets, ErrorKind, Services, UserPools, all_pages},
 };
 
@@ -43,16 +44,23 @@ pub(super) async fn find<S: Services>(
     );
     let (described, resource_servers, ours, secrets, note) = match observed.await {
         Ok(found) => found,
-        Err(error) => return Err(unreadable(aws, &desired.owner, pool, error).await),
+        Err(error) => {
+            return Err(match unreadable(aws, &desired.owner, pool, error).await {
+                Error::ConsentGone { pool, stack } => Refusal::NotShared { pool, stack, tag: None }.into(),
+                error => error,
+            });
+        }
     };
     let Some(described) = described else { return Err(Error::NoSuchPool(pool.clone())) };
     if let (Target::Update(ResourceId::Client(client)), []) = (target, &*ours) {
         return Err(Error::ClientLost { client: client.clone(), pool: pool.clone() });
     }
-    let mut found = Found { secrets, note, ..Found::default() };
     let mut clients = Clients { ours, foreign: Vec::new() };
+    let recorded = recorded_clients(aws, desired, pool, &secrets, &clients.ours).await.map_err(Error::Observe)?;
+    clients.ours.extend(recorded);
+    let mut found = Found { secrets, note, ..Found::default() };
     if let Some(adopt) = desired.clients.first().and_then(|client| client.adopt.as_ref()) {
-        match adoptee(aws, pool, adopt, target, &clients.ours).await.map_err(Error::Observe)? {
+        match adoptee(aws, &desired.owner, pool, adopt, target, &clients.ours).await.map_err(Error::Observe)? {
             Ok(adoptee) => clients.ours.extend(adoptee),
             Err(rule) => found.not_adoptable = Some(rule),
         }
@@ -120,9 +128,30 @@ pub(super) async fn marked_clients<S: Services>(
     Ok(listed.into_iter().filter(|client| is_ours(client.mark.as_ref(), owner)).map(|client| client.id).collect())
 }
 
+/// Reads our clients that a secret names and the listing did not show: another delivery of the event may have created
+/// one after the listing was read.
+async fn recorded_clients<S: Services>(
+    aws: &Aws<'_, S>,
+    desired: &Desired,
+    pool: &PoolId,
+    secrets: &FoundSecrets,
+    known: &[ClientAndSecret],
+) -> Result<Vec<ClientAndSecret>, AwsError> {
+    let documents = secrets.found.values().filter(|secret| secret.ownership == Ownership::Ours);
+    let documents = documents.filter_map(|secret| secret.document.as_ref());
+    let ids: BTreeSet<ClientId> = documents
+        .filter(|document| document.metadata.user_pool_id == *pool)
+        .map(|document| document.client_id.clone())
+        .filter(|id| !known.iter().any(|(client, _)| client.id == *id))
+        .collect();
+    let described = describe_clients(aws, pool, ids).await?;
+    Ok(described.into_iter().filter(|(client, _)| is_ours(client.mark.as_ref(), &desired.owner)).collect())
+}
+
 /// Reads the client that is to be adopted. Returns nothing if the resource has a client already.
 async fn adoptee<S: Services>(
     aws: &Aws<'_, S>,
+    owner: &Owner,
     pool: &PoolId,
     id: &ClientId,
     target: &Target,
@@ -137,7 +166,11 @@ async fn adoptee<S: Services>(
     let Some(described) = aws.services.pools.describe_user_pool_client(pool, id).await? else {
         return Ok(Err(NotAdoptable::Missing));
     };
-    let rule = adoption_rule(aws, pool, &described).await?;
+    let rule = match &described.observed.mark {
+        // Another delivery of the event has adopted it a moment ago.
+        Some(mark) if *mark == Mark::of_adopted(owner) => Ok(()),
+        _ => adoption_rule(aws, pool, &described).await?,
+    };
     let ClientDescription { observed, secret, settings: _ } = described;
     Ok(rule.map(|()| Some((observed, secret))))
 }

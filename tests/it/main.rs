@@ -11,6 +11,7 @@
 
 mod adoption;
 mod bad_input;
+mod bad_input_parts;
 #[cfg(feature = "cli")]
 mod command_line;
 mod concurrency;
@@ -22,6 +23,7 @@ mod late;
 mod layers;
 mod left_over_rotations;
 mod lifecycle;
+mod many_stacks;
 mod pace;
 mod package;
 mod protocol;
