@@ -77,7 +77,17 @@ async fn a_plan_of_a_new_stack_goes_by_the_stacks_name() {
     let files = [&file(&member_client(&pool))];
     let line = "plan --properties FILE --type CognitoM2MClient --stack team-new";
     let text = runs(&stack, FakeAccount::default(), line, &files).await;
-    assert_snapshot!(text.replace(pool.as_str(), "POOL"), @"");
+    assert_snapshot!(text.replace(pool.as_str(), "POOL"), @r"
+    User pool POOL
+    Stack team-new does not exist: this is the plan of a new one
+
+      + CreateUserPoolClient orders: stock/read (60 minutes)
+
+      + CreateSecret team-new/orders
+      ? VerifyToken orders
+
+    Plan: 2 to create, 0 to change, 0 to delete; 1 to verify, with a token each.
+    ");
 
     let line = "plan --properties FILE --type Custom::CognitoM2MClient --stack another";
     let text = fails(&stack, FakeAccount::default(), line, &files).await;
@@ -126,7 +136,18 @@ async fn a_plan_for_what_is_there_is_empty_and_a_change_of_each_type_is_shown() 
     let changed = with(with(member_client(&pool), "ClientName", "shop"), "AllowedOAuthScopes", json!(["stock/write"]));
     let line = "plan --properties FILE --type CognitoM2MClient --stack team-a";
     let text = runs(&client, there(), line, &[&file(&changed)]).await;
-    assert_snapshot!(text.replace(pool.as_str(), "POOL"), @"");
+    assert_snapshot!(text.replace(pool.as_str(), "POOL"), @r"
+    User pool POOL, Custom::CognitoM2MClient M2M of arn:aws:cloudformation:us-east-1:111122223333:stack/team-a/0000
+
+      ~ UpdateUserPoolClient shop: name orders @9eaddd310a715fc5 -> shop @9eaddd310a715fc5, +stock/write, -stock/read
+
+      + CreateSecret team-a/shop
+      ? VerifyToken shop
+
+      - DeleteSecret team-a/orders (recoverable for 7 days)
+
+    Plan: 1 to create, 1 to change, 1 to delete; 1 to verify, with a token each.
+    ");
 
     let changed = member_server(&pool, &["read", "issue"]);
     let line = "plan --properties FILE --logical-id Api --stack team-a --output json";
@@ -160,7 +181,22 @@ async fn an_adoption_is_planned_and_a_rule_that_is_broken_is_named() {
     let files = [&file(&with(member_client(&pool), "AdoptClientId", id.as_str()))];
     let line = "plan --properties FILE --type CognitoM2MClient --stack team-new";
     let text = runs(&stack, FakeAccount::default(), line, &files).await;
-    assert_snapshot!(text.replace(pool.as_str(), "POOL"), @"");
+    assert_snapshot!(text.replace(pool.as_str(), "POOL"), @r"
+    User pool POOL
+    Stack team-new does not exist: this is the plan of a new one
+
+      ? VerifyToken orders: with its present secret
+
+      + CreateSecret team-new/orders
+
+      ~ PutSecretValue team-new/orders: record of the client's former name Orders, old
+
+      ~ UpdateUserPoolClient orders: name Orders, old -> orders @34f334075a195ba8, -stock/write, access token validity 30 -> 60 minutes, settings back to machine-to-machine only
+
+      ? VerifyToken orders
+
+    Plan: 1 to create, 2 to change, 0 to delete; 2 to verify, with a token each.
+    ");
 
     let mut world = stack.world();
     world
@@ -193,7 +229,21 @@ async fn a_doctor_finds_nothing_wrong_with_sound_parts() {
     ];
     let outcome = m2mctl(&client, account(&client, &resources), "doctor --stack team-a", &[]).await.unwrap();
     assert_eq!(outcome.exit_code, 0, "{}", outcome.text);
-    assert_snapshot!(ageless(&plain(&outcome)).replace(pool.as_str(), "POOL"), @"");
+    assert_snapshot!(ageless(&plain(&outcome)).replace(pool.as_str(), "POOL"), @r"
+    ok      credentials: arn:aws:sts::111122223333:assumed-role/deployer/me in account 111122223333, region us-east-1
+    ok      stack team-a: CREATE_COMPLETE
+    ok      client orders in user pool POOL: is what the properties declare
+    ok      user pool POOL: is shared with stack team-a
+    ok      client orders in user pool POOL: has the resource's mark
+    warning secret team-a/orders: is N days old and does not rotate
+            Set RotationDays, or give RotateSecrets a new value.
+    ok      token of orders: is given; signature, issuer and scopes are right
+    ok      resource server billing in user pool POOL: is what the properties declare
+    ok      user pool POOL: is shared with stack team-a
+    ok      resource server billing in user pool POOL: has the resource's mark
+
+    0 errors, 1 warning.
+    ");
     // A template that the user passes declares both.
     let line = "doctor --stack team-a --template FILE --skip-tokens";
     let text = runs(&client, account(&client, &resources), line, &[&file(&template(&resources))]).await;
@@ -222,7 +272,11 @@ async fn a_doctor_finds_what_the_owner_of_the_pool_or_somebody_else_has_done() {
     let client_id = ClientId::from(&*id);
 
     change(&|pool| pool.servers.get_mut("stock").unwrap().scopes.truncate(1));
-    assert_snapshot!(bad().await, @"");
+    assert_snapshot!(bad().await, @r"
+    warning client orders in user pool POOL: has scopes that no resource server has: stock/write
+    warning secret team-a/orders: is N days old and does not rotate
+    error token of orders: the token is not as expected
+    ");
     change(&|pool| drop(pool.state.tags.insert("cognito-m2m:shared-with".to_owned(), "others".to_owned())));
     let text = bad().await;
     assert!(text.contains("warning user pool POOL: is not shared with stack team-a: its tag"), "{text}");
@@ -348,7 +402,90 @@ async fn the_template_takes_over_every_machine_client_and_says_why_not_of_the_ot
     let line = format!("adopt --user-pool-id {pool} --stack-prefix orders-");
     let text = runs(&stack, FakeAccount::default(), &line, &[]).await;
     assert!(!text.contains(CANARY));
-    assert_snapshot!(text.replace(pool.as_str(), "POOL"), @"");
+    assert_snapshot!(text.replace(pool.as_str(), "POOL"), @r#"
+    # The machine clients of user pool POOL (platform).
+    # Each keeps its id and its secret. If you delete the stack, they stay and get their names back.
+    #
+    # 1. Let the stack add to the pool. This sets one tag and keeps the others:
+    #      aws cognito-idp tag-resource --region us-east-1 --resource-arn 'arn:aws:cognito-idp:us-east-1:111122223333:userpool/POOL' --tags '{"cognito-m2m:shared-with":"orders-"}'
+    #    If Terraform manages the pool, set the tag there, or the next apply removes it:
+    #      tags = {
+    #        "cognito-m2m:shared-with" = "orders-"
+    #      }
+    # 2. Deploy this template:
+    #      aws cloudformation deploy --region us-east-1 --template-file FILE --stack-name orders-clients
+    # 3. Take the clients out of the tool that made them, without deleting them (terraform state rm), before it
+    #    runs again. Otherwise it changes them back.
+    #
+    # Left out:
+    # - left-behind (9i): none of its scopes exists any more: gone/read.
+    #   Give it a scope of a resource server, and run this again.
+    # - mobile (5e): client_credentials must be its only OAuth flow, but it has code.
+    #   If nobody signs in with the client, remove these settings from it, and run this again.
+    # - nothing (8h): it has no scope, and AllowedOAuthScopes needs 1 to 50.
+    #   Give it a scope of a resource server, and run this again.
+    # - portal (4d): users can sign in with it: it has the callback URLs https://portal.example.com/cb?***.
+    #   If nobody signs in with the client, remove these settings from it, and run this again.
+    # - public (7g): it has no secret that Cognito shows.
+    #   Declare a client without AdoptClientId. It gets an id and a secret of its own.
+    # - rotated (6f): it has two secrets, and nobody can tell which one its consumers use.
+    #   Find out which one is in use, delete the other one with DeleteUserPoolClientSecret, and run this again.
+    # - stranger @0123456789abcdef (10j): its name has the mark @0123456789abcdef, so another resource owns it.
+    #   Delete that resource first, if it adopted the client. The client then stays and gets its former name back.
+
+    AWSTemplateFormatVersion: "2010-09-09"
+    Description: Takes over the machine clients of user pool POOL. Made by m2mctl adopt.
+
+    Parameters:
+      ProviderStackName:
+        Type: String
+        Default: cognito-m2m
+        Description: The name of the stack that exports the provider's ServiceToken.
+
+    Resources:
+      # In Cognito, its name is "Nightly report, v2\n# evil".
+      # Without these scopes, which no resource server has any more: gone/read
+      NightlyReportV2Evil:
+        Type: Custom::CognitoM2MClient
+        Properties:
+          ServiceToken:
+            Fn::ImportValue: !Sub ${ProviderStackName}-ServiceToken
+          ServiceTimeout: 1200
+          UserPoolId: POOL
+          AdoptClientId: "3c"
+          ClientName: Nightly-report--v2---evil
+          AllowedOAuthScopes:
+            - stock/read
+          AccessTokenValidityMinutes: 60
+
+      WebShop:
+        Type: Custom::CognitoM2MClient
+        Properties:
+          ServiceToken:
+            Fn::ImportValue: !Sub ${ProviderStackName}-ServiceToken
+          ServiceTimeout: 1200
+          UserPoolId: POOL
+          AdoptClientId: "1a"
+          ClientName: web-shop
+          AllowedOAuthScopes:
+            - stock/read
+            - stock/write
+          AccessTokenValidityMinutes: 30
+
+      # In Cognito, its name is "web-shop".
+      WebShop2:
+        Type: Custom::CognitoM2MClient
+        Properties:
+          ServiceToken:
+            Fn::ImportValue: !Sub ${ProviderStackName}-ServiceToken
+          ServiceTimeout: 1200
+          UserPoolId: POOL
+          AdoptClientId: "2b"
+          ClientName: web-shop-2
+          AllowedOAuthScopes:
+            - stock/read
+          AccessTokenValidityMinutes: 60
+    "#);
 }
 
 /// The resources of a printed template, as CloudFormation hands them to the provider.
@@ -530,7 +667,33 @@ fn stable(text: &str, stack: &Stack, pool: &PoolId) -> String {
 async fn the_matrix_shows_who_may_call_what() {
     let (stack, pool) = busy_pool().await;
     let text = runs(&stack, FakeAccount::default(), &format!("access --user-pool-id {pool}"), &[]).await;
-    assert_snapshot!(stable(&text, &stack, &pool), @"");
+    assert_snapshot!(stable(&text, &stack, &pool), @r#"
+    User pool POOL (platform)
+    Shared with stacks whose names begin with: team-
+
+    Scopes
+      billing (Billing): unknown (@94dd504d93c15930)
+        1  billing/read   no client has it
+        2  billing/issue
+      stock (Stock): the pool's owner
+        3  stock/read
+        4  stock/write   no client has it
+      Cognito's own
+        5  openid
+      gone: no resource server has these scopes, so Cognito leaves them out of every token
+        6  gone/"write"
+
+    Client       Id           Stack                        For        1  2  3  4  5  6
+    =shop        existing123  team-a (Adopted, adopted)    machine    .  .  x  .  .  .
+    legacy, old  old          the pool's owner             machine    .  .  x  .  .  !
+    off          off          the pool's owner             nobody     .  .  -  .  .  .
+    orders       orders~~~~~  team-a (M2M)                 machine    .  x  x  .  .  .
+    portal       user         the pool's owner             users      .  .  x  .  x  .
+    stranger     stranger     unknown (@0123456789abcdef)  machine    .  .  x  .  .  .
+    website      website      the pool's owner             machine    .  .  x  .  .  .
+
+    x: allowed; !: allowed, but the scope is gone; -: allowed, but the client has no OAuth flow
+    "#);
 }
 
 #[tokio::test(start_paused = true)]
@@ -539,7 +702,17 @@ async fn the_matrix_is_csv_for_a_spreadsheet() {
     let line = format!("access --user-pool-id {pool} --format csv");
     let text = runs(&stack, FakeAccount::default(), &line, &[]).await;
     assert!(text.lines().count() == text.matches("\r\n").count());
-    assert_snapshot!(stable(&text, &stack, &pool), @"");
+    assert_snapshot!(stable(&text, &stack, &pool), @r#"
+    client_id,client_name,stack,logical_id,adopted,mark_without_owner,oauth_flows,billing/read,billing/issue,stock/read,stock/write,openid,"gone/""write"""
+    existing123,'=shop,team-a,Adopted,true,,client_credentials,,,allowed,,,
+    old,"legacy, old",,,false,,client_credentials,,,allowed,,,gone
+    off,off,,,false,,,,,no flow,,,
+    orders~~~~~,orders,team-a,M2M,false,,client_credentials,,allowed,allowed,,,
+    user,portal,,,false,,code,,,allowed,,allowed,
+    stranger,stranger,,,false,0123456789abcdef,client_credentials,,,allowed,,,
+    website,website,,,false,,client_credentials,,,allowed,,,
+    ,(no client),,,,,,unused,,,unused,,
+    "#);
 }
 
 #[tokio::test(start_paused = true)]
@@ -550,7 +723,216 @@ async fn the_matrix_is_json_for_a_program() {
     let report: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(report["unused_scopes"], json!(["billing/read", "stock/write"]));
     assert_eq!(report["gone_scopes"], json!(["gone/\"write\""]));
-    assert_snapshot!(stable(&text, &stack, &pool), @"");
+    assert_snapshot!(stable(&text, &stack, &pool), @r#"
+    {
+      "clients": [
+        {
+          "client_id": "existing123",
+          "client_name": "=shop",
+          "gone_scopes": [],
+          "oauth_flows": [
+            "client_credentials"
+          ],
+          "owner": {
+            "adopted": true,
+            "logical_id": "Adopted",
+            "owns_pool": false,
+            "stack": "team-a",
+            "stack_id": "arn:aws:cloudformation:us-east-1:111122223333:stack/team-a/0000",
+            "unknown_mark": null
+          },
+          "scopes": [
+            "stock/read"
+          ]
+        },
+        {
+          "client_id": "old",
+          "client_name": "legacy, old",
+          "gone_scopes": [
+            "gone/\"write\""
+          ],
+          "oauth_flows": [
+            "client_credentials"
+          ],
+          "owner": {
+            "adopted": false,
+            "logical_id": null,
+            "owns_pool": true,
+            "stack": null,
+            "stack_id": null,
+            "unknown_mark": null
+          },
+          "scopes": [
+            "stock/read"
+          ]
+        },
+        {
+          "client_id": "off",
+          "client_name": "off",
+          "gone_scopes": [],
+          "oauth_flows": [],
+          "owner": {
+            "adopted": false,
+            "logical_id": null,
+            "owns_pool": true,
+            "stack": null,
+            "stack_id": null,
+            "unknown_mark": null
+          },
+          "scopes": [
+            "stock/read"
+          ]
+        },
+        {
+          "client_id": "orders~~~~~",
+          "client_name": "orders",
+          "gone_scopes": [],
+          "oauth_flows": [
+            "client_credentials"
+          ],
+          "owner": {
+            "adopted": false,
+            "logical_id": "M2M",
+            "owns_pool": false,
+            "stack": "team-a",
+            "stack_id": "arn:aws:cloudformation:us-east-1:111122223333:stack/team-a/0000",
+            "unknown_mark": null
+          },
+          "scopes": [
+            "billing/issue",
+            "stock/read"
+          ]
+        },
+        {
+          "client_id": "user",
+          "client_name": "portal",
+          "gone_scopes": [],
+          "oauth_flows": [
+            "code"
+          ],
+          "owner": {
+            "adopted": false,
+            "logical_id": null,
+            "owns_pool": true,
+            "stack": null,
+            "stack_id": null,
+            "unknown_mark": null
+          },
+          "scopes": [
+            "openid",
+            "stock/read"
+          ]
+        },
+        {
+          "client_id": "stranger",
+          "client_name": "stranger",
+          "gone_scopes": [],
+          "oauth_flows": [
+            "client_credentials"
+          ],
+          "owner": {
+            "adopted": false,
+            "logical_id": null,
+            "owns_pool": false,
+            "stack": null,
+            "stack_id": null,
+            "unknown_mark": "0123456789abcdef"
+          },
+          "scopes": [
+            "stock/read"
+          ]
+        },
+        {
+          "client_id": "website",
+          "client_name": "website",
+          "gone_scopes": [],
+          "oauth_flows": [
+            "client_credentials"
+          ],
+          "owner": {
+            "adopted": false,
+            "logical_id": null,
+            "owns_pool": true,
+            "stack": null,
+            "stack_id": null,
+            "unknown_mark": null
+          },
+          "scopes": [
+            "stock/read"
+          ]
+        }
+      ],
+      "gone_scopes": [
+        "gone/\"write\""
+      ],
+      "resource_servers": [
+        {
+          "identifier": "billing",
+          "name": "Billing",
+          "owner": {
+            "adopted": false,
+            "logical_id": null,
+            "owns_pool": false,
+            "stack": null,
+            "stack_id": null,
+            "unknown_mark": "94dd504d93c15930"
+          },
+          "scopes": [
+            {
+              "client_ids": [],
+              "scope": "billing/read"
+            },
+            {
+              "client_ids": [
+                "orders~~~~~"
+              ],
+              "scope": "billing/issue"
+            }
+          ]
+        },
+        {
+          "identifier": "stock",
+          "name": "Stock",
+          "owner": {
+            "adopted": false,
+            "logical_id": null,
+            "owns_pool": true,
+            "stack": null,
+            "stack_id": null,
+            "unknown_mark": null
+          },
+          "scopes": [
+            {
+              "client_ids": [
+                "existing123",
+                "old",
+                "off",
+                "orders~~~~~",
+                "user",
+                "stranger",
+                "website"
+              ],
+              "scope": "stock/read"
+            },
+            {
+              "client_ids": [],
+              "scope": "stock/write"
+            }
+          ]
+        }
+      ],
+      "shared_with": [
+        "team-"
+      ],
+      "unknown_owners": null,
+      "unused_scopes": [
+        "billing/read",
+        "stock/write"
+      ],
+      "user_pool_id": "POOL",
+      "user_pool_name": "platform"
+    }
+    "#);
 }
 
 #[tokio::test(start_paused = true)]
@@ -558,7 +940,42 @@ async fn the_matrix_is_a_graph_for_mermaid() {
     let (stack, pool) = busy_pool().await;
     let line = format!("access --user-pool-id {pool} --format mermaid");
     let text = runs(&stack, FakeAccount::default(), &line, &[]).await;
-    assert_snapshot!(stable(&text, &stack, &pool), @"");
+    assert_snapshot!(stable(&text, &stack, &pool), @r#"
+    flowchart LR
+      c0["=shop<br/>team-a (Adopted, adopted)"]
+      c1["legacy, old<br/>the pool's owner"]
+      c2["off<br/>the pool's owner"]
+      c3["orders<br/>team-a (M2M)"]
+      c4["portal<br/>the pool's owner"]
+      c5["stranger<br/>unknown (@0123456789abcdef)"]
+      c6["website<br/>the pool's owner"]
+      subgraph g0["billing: unknown (@94dd504d93c15930)"]
+        s0["billing/read<br/>no client has it"]:::unused
+        s1["billing/issue"]
+      end
+      subgraph g1["stock: the pool's owner"]
+        s2["stock/read"]
+        s3["stock/write<br/>no client has it"]:::unused
+      end
+      subgraph g2["Cognito's own"]
+        s4["openid"]
+      end
+      subgraph g3["gone"]
+        s5["gone/#34;write#34;"]:::gone
+      end
+      c0 --> s2
+      c1 --> s2
+      c1 -.->|gone| s5
+      c2 -.->|no flow| s2
+      c3 --> s1
+      c3 --> s2
+      c4 --> s2
+      c4 --> s4
+      c5 --> s2
+      c6 --> s2
+      classDef unused stroke-dasharray: 4
+      classDef gone stroke:#d00,color:#d00
+    "#);
 }
 
 #[tokio::test(start_paused = true)]

@@ -110,7 +110,8 @@ pub(super) fn text(access: &Access) -> String {
     if let Some(error) = &access.unknown_owners {
         lines.push(format!("The stacks are not known: {error}. {}", advice(error)));
     }
-    lines.iter().map(|line| format!("{}\n", one_line(line).trim_end())).collect()
+    lines.push(String::new());
+    lines.iter().map(|line| one_line(line).trim_end().to_owned()).collect::<Vec<_>>().join("\n")
 }
 
 /// Returns the scopes with their numbers, which head the columns of the matrix.
@@ -143,9 +144,11 @@ fn matrix(access: &Access, width: usize) -> Vec<String> {
     let rows: Vec<_> = std::iter::once(head).chain(rows).map(|row| row.map(|cell| one_line(&cell))).collect();
     let widths: Vec<usize> =
         (0..4).map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default()).collect();
-    let numbers: String = (1..=access.scopes().count()).map(|number| format!("  {number:>width$}")).collect();
+    let columns = |cells: Vec<String>| cells.concat();
+    let numbers = columns((1..=access.scopes().count()).map(|number| format!("  {number:>width$}")).collect());
     let cells = access.clients.iter().map(|client| {
-        access.scopes().map(|(scope, kind)| format!("  {:>width$}", client.grant(scope, kind).symbol())).collect()
+        let cell = |(scope, kind)| format!("  {:>width$}", client.grant(scope, kind).symbol());
+        columns(access.scopes().map(cell).collect())
     });
     rows.iter()
         .zip(std::iter::once(numbers).chain(cells))

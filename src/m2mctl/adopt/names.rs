@@ -55,7 +55,8 @@ fn unused(taken: &mut BTreeSet<String>, base: &str, separator: &str, max: usize)
         let head = &base[..base.len().min(max - suffix.len())];
         format!("{head}{suffix}")
     };
-    let name = (1..).map(numbered).find(|name| !taken.contains(name)).unwrap_or_default();
+    // One more name than there are names that are taken.
+    let name = (1..=taken.len() + 1).map(numbered).find(|name| !taken.contains(name)).unwrap_or_default();
     taken.insert(name.clone());
     name
 }

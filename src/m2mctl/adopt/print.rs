@@ -29,7 +29,10 @@ pub(super) fn yaml(takeover: &Takeover, region: &str) -> String {
     if clients.is_empty() {
         comment(&mut text, "No client can be adopted.");
     } else {
-        comment(&mut text, "Each client keeps its id and its secret. If you delete the stack, they stay as they were.");
+        comment(
+            &mut text,
+            "Each keeps its id and its secret. If you delete the stack, they stay and get their names back.",
+        );
         instructions(&mut text, takeover, region);
     }
     left_out(&mut text, takeover);
