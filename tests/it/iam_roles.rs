@@ -3,6 +3,8 @@
 
 use std::{collections::BTreeSet, fs};
 
+use cognito_m2m::model::ownership::SHARED_WITH_TAG;
+
 fn read(path: &str) -> String {
     fs::read_to_string(format!("{}/{path}", env!("CARGO_MANIFEST_DIR"))).unwrap()
 }
@@ -110,10 +112,11 @@ fn the_rotations_role_can_neither_make_nor_remove_a_pool_a_client_or_a_secret() 
     }
     // It may change tagged things only. The local cloud, the keys and the logs know no such condition.
     let statements = statements(&role);
-    assert_eq!(statements.len(), 5, "{role}");
+    assert_eq!(statements.len(), 6, "{role}");
     for statement in statements {
         let name = statement.lines().next().unwrap();
-        let tagged = statement.contains("StringEquals: {\"aws:ResourceTag/ManagedBy\": cognito-m2m}");
+        let tagged = statement.contains("StringEquals: {\"aws:ResourceTag/ManagedBy\": cognito-m2m}")
+            || statement.contains(&format!("\"Null\": {{\"aws:ResourceTag/{SHARED_WITH_TAG}\": \"false\"}}"));
         let by_name = ["ChangeSecretsOfClientsInLocalCloud", "EncryptSecrets", "WriteLogs"].contains(&name);
         assert!(tagged != by_name, "{statement}");
     }
@@ -163,15 +166,21 @@ fn the_roles_touch_only_secrets_whose_names_begin_with_the_prefix() {
 }
 
 #[test]
-fn a_tag_is_never_put_on_what_has_another_manager() {
+fn a_tag_is_never_put_on_what_has_another_manager_or_is_shared() {
     let role = role("ProviderRole");
     let tagging: Vec<_> =
         statements(&role).into_iter().filter(|statement| statement.contains(":TagResource")).collect();
-    assert_eq!(tagging.len(), 3, "{tagging:?}");
+    assert_eq!(tagging.len(), 4, "{tagging:?}");
     for statement in tagging {
-        // An existing thing passes only if it has our tag, or no tag ManagedBy at all.
-        let if_exists = "StringEqualsIfExists: {\"aws:ResourceTag/ManagedBy\": cognito-m2m}";
-        let always = "StringEquals: {\"aws:ResourceTag/ManagedBy\": cognito-m2m}";
-        assert!(statement.contains(if_exists) || statement.contains(always), "{statement}");
+        let conditions = statement.split("Condition:").nth(1).unwrap();
+        // An existing thing passes only if it has our tag, or no tag ManagedBy at all. In the second case a pool must
+        // not be shared, either: then it is somebody else's.
+        let has_our_tag = conditions.contains("StringEquals:")
+            && conditions.contains("\"aws:ResourceTag/ManagedBy\": cognito-m2m")
+            && !conditions.contains("IfExists");
+        let new = conditions.contains("StringEqualsIfExists: {\"aws:ResourceTag/ManagedBy\": cognito-m2m}");
+        let of_pools = statement.contains("cognito-idp:TagResource");
+        let not_shared = conditions.contains(&format!("\"Null\": {{\"aws:ResourceTag/{SHARED_WITH_TAG}\": \"true\"}}"));
+        assert!(has_our_tag || (new && (not_shared || !of_pools)), "{statement}");
     }
 }
