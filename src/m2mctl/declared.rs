@@ -10,7 +10,10 @@ use super::{
     error::Error,
     template::{self, Pseudo, Template},
 };
-use crate::{model::ResourceType, ports::Account};
+use crate::{
+    model::ResourceType,
+    ports::{Account, AwsError, all_pages},
+};
 
 /// A declared resource.
 #[derive(Clone)]
@@ -76,7 +79,11 @@ impl Declared {
             Source::Properties(properties) => return Ok(properties.clone()),
             Source::Template(template) => template,
         };
-        let pseudo = pseudo_parameters(stack, account, region).await;
+        let mut pseudo = pseudo_parameters(stack, account, region).await;
+        if template.imports(logical_id) {
+            // No error: without the exports, the template's own error says which value is missing.
+            pseudo.exports = exports(account).await.ok();
+        }
         let mut parameters = stack.map(|stack| usable_parameters(stack, template)).unwrap_or_default();
         parameters.extend(self.parameters.clone());
         Ok(template.properties(logical_id, &parameters, &pseudo)?)
@@ -123,7 +130,13 @@ async fn pseudo_parameters(stack: Option<&Stack>, account: &impl Account, region
         account_id,
         stack_name: stack.map(|stack| stack.description.name.clone()),
         stack_id: stack.map(|stack| stack.description.id.clone()),
+        exports: None,
     }
+}
+
+async fn exports(account: &impl Account) -> Result<BTreeMap<String, String>, AwsError> {
+    let listed = all_pages(async |next| account.list_exports(next.as_deref()).await).await?;
+    Ok(listed.into_iter().collect())
 }
 
 /// Returns the stack's values of the parameters that the new template still declares, except masked values.

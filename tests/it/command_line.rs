@@ -54,6 +54,7 @@ pub struct FakeAccount {
     pub stacks: BTreeMap<String, (StackDescription, Vec<StackResource>, Value)>,
     pub no_credentials: bool,
     pub denied: Vec<String>,
+    pub exports: Vec<(String, String)>,
 }
 
 impl Account for FakeAccount {
@@ -67,6 +68,12 @@ impl Account for FakeAccount {
         let resources = &self.stacks[name].1;
         let items = resources.get(index).cloned().into_iter().collect();
         Ok(Page { items, next: (index + 1 < resources.len()).then(|| (index + 1).to_string()) })
+    }
+
+    async fn list_exports(&self, next: Option<&str>) -> Result<Page<(String, String)>, AwsError> {
+        let index = next.map_or(0, |next| next.parse().unwrap());
+        let items = self.exports.get(index).cloned().into_iter().collect();
+        Ok(Page { items, next: (index + 1 < self.exports.len()).then(|| (index + 1).to_string()) })
     }
 
     async fn get_template(&self, name: &str) -> Result<String, AwsError> {

@@ -99,6 +99,23 @@ async fn a_plan_of_a_new_stack_goes_by_the_stacks_name() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_pool_that_the_template_imports_is_found_by_the_export() {
+    let (stack, pool) = team(ResourceType::CognitoM2MClient);
+    let imported = json!({ "Fn::ImportValue": { "Fn::Sub": "${Platform}-UserPoolId" } });
+    let properties = with(member_client(&pool), "UserPoolId", imported);
+    let mut template = template(&[("M2M", ResourceType::CognitoM2MClient, "", properties)]);
+    template["Parameters"] = json!({ "Platform": { "Type": "String", "Default": "platform" } });
+    let exports = [("other".to_owned(), "x".to_owned()), ("platform-UserPoolId".to_owned(), pool.to_string())];
+    let there = || FakeAccount { exports: exports.to_vec(), ..Default::default() };
+    let line = "plan --template FILE --stack team-new";
+    let text = runs(&stack, there(), line, &[&file(&template)]).await;
+    assert!(text.starts_with(&format!("User pool {pool}\n")), "{text}");
+    let line = "plan --template FILE --stack team-new --parameter-overrides Platform=typo";
+    let text = fails(&stack, there(), line, &[&file(&template)]).await;
+    assert!(text.contains("UserPoolId: no stack in this account and region exports typo-UserPoolId"), "{text}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_plan_of_a_part_needs_a_stack_and_its_properties_are_checked_before() {
     let (stack, pool) = team(ResourceType::CognitoM2MClient);
     let line = "plan --properties FILE --type CognitoM2MClient";

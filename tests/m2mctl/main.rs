@@ -348,6 +348,26 @@ fn a_template_is_printed_that_adopts_what_the_pool_has() {
 }
 
 #[test]
+fn a_pool_that_a_template_imports_is_found_by_the_exports() {
+    let aws = pool_from_terraform();
+    let export = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    aws.0.aws().exports = vec![export("other", "x"), export("platform-UserPoolId", POOL)];
+    let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("imports.json");
+    let template = json!({ "Resources": { "Web": { "Type": "Custom::CognitoM2MClient", "Properties": {
+        "UserPoolId": { "Fn::ImportValue": "platform-UserPoolId" },
+        "ClientName": "web", "AllowedOAuthScopes": ["orders/read"] } } } });
+    std::fs::write(&file, template.to_string()).unwrap();
+    let printed = aws.run(&format!("plan --template {} --stack team-a", file.display()));
+    assert_eq!(printed.code, 1);
+    assert!(
+        printed.stderr.contains(&format!("User pool {POOL} is not shared with stack team-a")),
+        "{}",
+        printed.stderr
+    );
+    assert_eq!(aws.sent("ListExports").len(), 2, "page by page");
+}
+
+#[test]
 fn the_matrix_names_the_stacks_or_says_why_it_cannot() {
     let aws = pool_from_terraform();
     let printed = aws.run(&format!("access --user-pool-id {POOL}"));
