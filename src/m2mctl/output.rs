@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     model::{Owner, ResourceType},
-    plan::Action,
+    plan::{Action, Step},
 };
 
 /// What a command prints, with colors, and the exit code.
@@ -82,7 +82,8 @@ pub(super) fn plan_text(report: &PlanReport) -> String {
         count(Action::Update),
         count(Action::Delete)
     );
-    match count(Action::Verify) {
+    // A wait for replicas is a check without a token.
+    match plan.steps().filter(|step| matches!(step, Step::VerifyToken { .. })).count() {
         0 => text.push_str(".\n"),
         tokens => {
             let _ = writeln!(text, "; {tokens} to verify, with a token each.");

@@ -22,6 +22,21 @@ impl Endpoints {
         Self { region: region.to_owned(), custom }
     }
 
+    #[must_use]
+    pub fn region(&self) -> &str {
+        &self.region
+    }
+
+    /// Returns the partition that the region belongs to.
+    #[must_use]
+    pub fn partition(&self) -> &'static str {
+        match &self.region {
+            region if region.starts_with("cn-") => "aws-cn",
+            region if region.starts_with("us-gov-") => "aws-us-gov",
+            _ => "aws",
+        }
+    }
+
     /// `iss` of the pool's tokens: always AWS's name for the pool.
     /// <https://docs.aws.amazon.com/cognito/latest/developerguide/amazon-cognito-user-pools-using-tokens-verifying-a-jwt.html>
     #[must_use]

@@ -5,17 +5,19 @@ use std::collections::BTreeSet;
 use super::{
     Changes, Deletion, Plan, Refusal, SecretUpdate, Step,
     refusal::{CHANGING_THE_DOMAIN, DELETING_THE_POOL, Member},
+    sharing::{SharingSteps, plan_sharing},
 };
 use crate::model::{
-    AuthFlow, Client, ClientId, ClientName, Desired, DesiredPool, Domain, Mark, Owner, Ownership, PoolId,
-    ResourceServer, RotationRecord, SecretId, Tags, TokenSource, UserPool, UserPoolClient,
+    AuthFlow, Client, ClientId, ClientName, Desired, DesiredPool, Domain, Mark, Owner, Ownership, PolicyChange, PoolId,
+    ResourcePolicy, ResourceServer, RotationRecord, SecretId, Tags, TokenSource, UserPool, UserPoolClient,
     desired::{MAX_SCOPES_PER_SERVER, MAX_SERVERS, SecretMetadata},
     ids::short_key_id,
     observed::{
         DeleteObservation, Foreign, FormerClient, ListedClient, Observed, ObservedClient, ObservedDocument,
-        ObservedPool, ObservedSecret, RemainingClient, ScopeHolder,
+        ObservedPolicy, ObservedPool, ObservedSecret, RemainingClient, ScopeHolder,
     },
     ownership::SHARED_WITH_TAG,
+    sharing::READERS_TAG,
 };
 
 /// What a plan depends on besides Desired and Observed.
@@ -36,13 +38,20 @@ pub struct Occasion<'a> {
 pub fn plan(desired: &Desired, observed: &Observed, occasion: &Occasion<'_>) -> Result<Plan, Refusal> {
     refuse_others_things(desired, observed)?;
     let servers = servers_to_plan(desired, observed, occasion)?;
-    let plan = plan_steps(desired, observed, &servers, occasion);
+    let sharing = plan_sharing(desired, observed)?;
+    let plan = plan_steps(desired, observed, &servers, sharing, occasion);
     refuse_without_consent(desired, observed, occasion.is_create || plan.writes())?;
     refuse_unknown_scopes(desired, observed, &plan)?;
     Ok(plan)
 }
 
-fn plan_steps(desired: &Desired, observed: &Observed, servers: &[ResourceServer], occasion: &Occasion<'_>) -> Plan {
+fn plan_steps(
+    desired: &Desired,
+    observed: &Observed,
+    servers: &[ResourceServer],
+    sharing: SharingSteps,
+    occasion: &Occasion<'_>,
+) -> Plan {
     let now = observed.pool.as_ref();
     let (domain, pool, protect) = match &desired.pool {
         DesiredPool::Own(own) => {
@@ -54,6 +63,7 @@ fn plan_steps(desired: &Desired, observed: &Observed, servers: &[ResourceServer]
     let clients = plan_clients(desired, observed);
     let verify = plan_verification(desired, &clients, &domain, occasion.also_verify);
     let SecretSteps { rotate_renamed, secrets, rotate, schedule } = plan_secrets(desired, observed);
+    let SharingSteps { readers, replicate, wait, remove } = sharing;
     let ResourceServerSteps { make_room, widen, narrow } = plan_resource_servers(servers, now);
     let Adoption { prove, record } = plan_adoption(desired, observed);
 
@@ -90,7 +100,10 @@ fn plan_steps(desired: &Desired, observed: &Observed, servers: &[ResourceServer]
         verify_rotated,
         // Secrets Manager tests a new schedule, and the test needs the token endpoint.
         schedule,
-        stale_secrets(desired, observed),
+        readers,
+        replicate,
+        wait,
+        stale_secrets(desired, observed).into_iter().chain(remove).collect(),
         stale_clients(desired, observed),
         // Only now does no client hold these scopes any more.
         narrow,
@@ -307,9 +320,13 @@ pub fn plan_delete(
         servers.collect(),
         secrets
             .iter()
-            .map(|name| (name, recovery_window_in_days))
-            .chain(note.iter().map(|name| (name, NOTE_KEPT_FOR_DAYS)))
-            .map(|(name, days)| Deletion::Secret { name: name.clone(), recovery_window_in_days: days })
+            .map(|(name, replicas)| (name, recovery_window_in_days, replicas.clone()))
+            .chain(note.iter().map(|name| (name, NOTE_KEPT_FOR_DAYS, BTreeSet::new())))
+            .map(|(name, days, replicas)| Deletion::Secret {
+                name: name.clone(),
+                recovery_window_in_days: days,
+                replicas,
+            })
             .collect(),
         pools
             .iter()
@@ -489,7 +506,8 @@ fn client_state(
     current: Option<&ObservedClient>,
     tokens: &TokenSource,
 ) -> UserPoolClient {
-    let Client { name, mark, adopt: _, scopes, access_token_validity_minutes, secret_name: _ } = client;
+    let Client { name, mark, adopt: _, scopes, access_token_validity_minutes, secret_name: _, secret_readers: _ } =
+        client;
     let adopted = current.filter(|current| mark.is_some() && current.mark != *mark);
     let mark = if adopted.is_some() { Some(Mark::of_adopted(owner)) } else { mark.clone() };
     let auth_flow = match tokens {
@@ -612,7 +630,7 @@ fn plan_schedule(desired: &Desired, observed: &Observed, client: &Client) -> Opt
 /// Plans the secret's own step. `description` is `None` if a rotation will write it.
 fn plan_secret(desired: &Desired, observed: &Observed, client: &Client, description: Option<String>) -> Option<Step> {
     let name = client.secret_name.clone();
-    let tags = &desired.secret_tags;
+    let tags = &desired.tags_of_secret(client);
     let kms_key_id = desired.secret_kms_key_id.clone();
     let Some(current) = observed.secrets.get(&name) else {
         let description = description.unwrap_or_default();
@@ -630,14 +648,15 @@ fn plan_secret(desired: &Desired, observed: &Observed, client: &Client, descript
     if update.restore {
         changes.push("restore".to_owned());
     }
-    if let Some(change) = tag_changes(tags, &current.tags) {
+    let present = &comparable_tags(desired, client, current);
+    if let Some(change) = tag_changes(tags, present) {
         changes.push(change);
         update.tag = tags
             .iter()
-            .filter(|(key, value)| current.tags.get(*key) != Some(value))
+            .filter(|(key, value)| present.get(*key) != Some(value))
             .map(|(k, v)| (k.clone(), v.clone()))
             .collect();
-        update.untag = stale_tags(tags, &current.tags).cloned().collect();
+        update.untag = stale_tags(tags, present).cloned().collect();
     }
     let changes_key = current.key_change_unfinished || !same_key(kms_key_id.as_deref(), current.kms_key_id.as_deref());
     if changes_key {
@@ -653,6 +672,23 @@ fn plan_secret(desired: &Desired, observed: &Observed, client: &Client, descript
     update.document = changes_key || !document_changes.is_empty();
     changes.extend(document_changes);
     (!changes.is_empty()).then(|| Step::UpdateSecret { name, client: client.name.clone(), update, changes })
+}
+
+/// Returns the secret's tags without the mark of its readers, if the mark must stay until our statement is gone. A secret
+/// with as many tags as AWS allows has no room for it, and needs none.
+fn comparable_tags(desired: &Desired, client: &Client, secret: &ObservedSecret) -> Tags {
+    let has_statement = match &secret.policy {
+        ObservedPolicy::NotRead => false,
+        ObservedPolicy::Unknown => true,
+        ObservedPolicy::Read(policy) => {
+            ResourcePolicy::with_readers(policy.as_ref(), &BTreeSet::new()) != PolicyChange::Keep
+        }
+    };
+    let mut tags = secret.tags.clone();
+    if client.secret_readers.is_empty() && has_statement && desired.has_room_for_mark() {
+        tags.remove(READERS_TAG);
+    }
+    tags
 }
 
 /// Returns the names of the document's keys whose values change. Without a document or a pool, the whole
@@ -716,9 +752,10 @@ fn stale_secrets(desired: &Desired, observed: &Observed) -> Vec<Step> {
         .secrets
         .iter()
         .filter(|(name, secret)| secret.ownership == Ownership::Ours && !secret.scheduled && !wanted.contains(name))
-        .map(|(name, _)| {
+        .map(|(name, secret)| {
             let recovery_window_in_days = desired.secret_recovery_window_in_days;
-            Step::Delete(Deletion::Secret { name: name.clone(), recovery_window_in_days })
+            let replicas = secret.replicas.keys().cloned().collect();
+            Step::Delete(Deletion::Secret { name: name.clone(), recovery_window_in_days, replicas })
         })
         .collect()
 }

@@ -6,6 +6,7 @@
 //!
 //! - [`step`]: what a plan consists of.
 //! - [`diff`]: how a plan is made; [`plan`] decides the order of the phases.
+//! - `sharing`: the part of it about readers and replicas of secrets.
 //! - [`refusal`]: why there is no plan.
 //! - `note`: the note about the event, which a plan leaves.
 //! - `display`: how a plan is printed.
@@ -14,6 +15,7 @@ pub mod diff;
 mod display;
 mod note;
 pub mod refusal;
+mod sharing;
 pub mod step;
 #[cfg(test)]
 mod tests;

@@ -5,7 +5,8 @@ use crate::model::ResourceType;
 use super::{
     schema::rules_outside_schema,
     table::{
-        CLIENT, COGNITO_M2M, COGNITO_M2M_CLIENT, COGNITO_M2M_RESOURCE_SERVER, Entry, Object, RESOURCE_SERVER, SCOPE,
+        CLIENT, COGNITO_M2M, COGNITO_M2M_CLIENT, COGNITO_M2M_RESOURCE_SERVER, Entry, Object, REPLICA, RESOURCE_SERVER,
+        SCOPE,
     },
 };
 
@@ -52,6 +53,7 @@ fn the_reference_lists_every_property_with_its_rule_and_default() {
         ("### Each of ResourceServers", &RESOURCE_SERVER),
         ("### Each of Scopes", &SCOPE),
         ("### Each of Clients", &CLIENT),
+        ("### Each of SecretReplicas", &REPLICA),
         ("## Custom::CognitoM2MClient", &COGNITO_M2M_CLIENT),
         ("## Custom::CognitoM2MResourceServer", &COGNITO_M2M_RESOURCE_SERVER),
     ] {

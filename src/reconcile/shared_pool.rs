@@ -9,16 +9,18 @@ use super::{
     notes::{Note, note_of_updates},
     observe::{
         ClientAndSecret, Clients, Found, FoundSecrets, PoolContents, describe_clients, list_clients, look_again,
-        observe_secrets, resource_servers,
+        observe_secrets, resource_servers, secrets_of,
     },
 };
 use crate::{
     model::{
         ClientId, Desired, Mark, Owner, Ownership, PoolId, ResourceId, SecretId, adoption::NotAdoptable,
-        ownership::SHARED_WITH_TAG,
+        observed::ObservedClient, ownership::SHARED_WITH_TAG,
     },
     plan::Refusal,
-    ports::{AwsError, ClientDescription, ClientSecrets, ErrorKind, Services, UserPools, all_pages},
+    ports::{
+        AwsError, ClientDescription, ClientSecrets, ErrorKind, Services, UserPoolDescription, UserPools, all_pages,
+    },
 };
 
 /// Finds the resource's client or server, and what its plan depends on.
@@ -60,7 +62,8 @@ pub(super) async fn find<S: Services>(
     clients.ours.extend(recorded);
     let mut found = Found { secrets, note, ..Found::default() };
     if let Some(adopt) = desired.clients.first().and_then(|client| client.adopt.as_ref()) {
-        match adoptee(aws, &desired.owner, pool, adopt, target, &clients.ours).await.map_err(Error::Observe)? {
+        let adoptee = adoptee(aws, &desired.owner, &described, adopt, target, &clients.ours);
+        match adoptee.await.map_err(Error::Observe)? {
             Ok(adoptee) => clients.ours.extend(adoptee),
             Err(rule) => found.not_adoptable = Some(rule),
         }
@@ -152,7 +155,7 @@ async fn recorded_clients<S: Services>(
 async fn adoptee<S: Services>(
     aws: &Aws<'_, S>,
     owner: &Owner,
-    pool: &PoolId,
+    pool: &UserPoolDescription,
     id: &ClientId,
     target: &Target,
     ours: &[ClientAndSecret],
@@ -163,7 +166,7 @@ async fn adoptee<S: Services>(
     if *target != Target::Create || !ours.is_empty() {
         return Ok(Err(NotAdoptable::NotACreate));
     }
-    let Some(described) = aws.services.pools.describe_user_pool_client(pool, id).await? else {
+    let Some(described) = aws.services.pools.describe_user_pool_client(&pool.id, id).await? else {
         return Ok(Err(NotAdoptable::Missing));
     };
     let rule = match &described.observed.mark {
@@ -181,7 +184,7 @@ async fn adoptee<S: Services>(
 /// A call failed.
 pub async fn adoption_rule<S: Services>(
     aws: &Aws<'_, S>,
-    pool: &PoolId,
+    pool: &UserPoolDescription,
     client: &ClientDescription,
 ) -> Result<Result<(), NotAdoptable>, AwsError> {
     let ClientDescription { observed, secret, settings } = client;
@@ -191,14 +194,31 @@ pub async fn adoption_rule<S: Services>(
     if let Err(rule) = settings.check() {
         return Ok(Err(rule));
     }
+    if let Some(stack) = declaring_stack(aws, pool, observed).await? {
+        return Ok(Err(NotAdoptable::Declared(stack)));
+    }
     let list = async |next: Option<String>| {
-        aws.services.pools.list_user_pool_client_secrets(pool, &observed.id, next.as_deref()).await
+        aws.services.pools.list_user_pool_client_secrets(&pool.id, &observed.id, next.as_deref()).await
     };
     Ok(match all_pages(list).await?.len() {
         0 | 1 if secret.is_some() => Ok(()),
         0 | 1 => Err(NotAdoptable::NoSecret),
         _ => Err(NotAdoptable::TwoSecrets),
     })
+}
+
+/// Returns the stack whose `Custom::CognitoM2M` declares a client without a mark. It keeps the client's secret, whose
+/// name ends with the client's.
+async fn declaring_stack<S: Services>(
+    aws: &Aws<'_, S>,
+    pool: &UserPoolDescription,
+    client: &ObservedClient,
+) -> Result<Option<String>, AwsError> {
+    let Some(owner) = Owner::of(&pool.state.tags) else { return Ok(None) };
+    let is_its =
+        |name: &SecretId| name.as_str().strip_suffix(client.name.as_str()).is_some_and(|prefix| prefix.ends_with('/'));
+    let secrets = secrets_of(aws, &owner).await?;
+    Ok(secrets.iter().any(is_its).then(|| owner.stack_name().to_owned()))
 }
 
 async fn secrets<S: Services>(

@@ -139,6 +139,8 @@ def test_a_step_that_fails_says_which_and_moves_nothing(rotation, manager, stack
     assert "changeSecret" in error
     error = rotation.step("setSecret", secret, str(uuid.uuid4()))
     assert "AWSPENDING" in error
+    # The function has noted that Cognito may have the new secret.
+    before[token] = [*before[token], "cognito-m2m-unfinished"]
     assert stages(manager, secret) == before
     assert stack.secret() == value
 

@@ -149,6 +149,19 @@ def test_a_stack_without_the_owners_consent_adds_nothing(cloud, teams, folder):
         assert stranger.delete() == "DELETE_COMPLETE"
 
 
+def test_a_team_cannot_take_over_a_client_that_the_platform_declares(cloud, teams, folder):
+    owner = teams[0]
+    pool, probe = owner.outputs["UserPoolId"], Secret(cloud.secret(owner.outputs["ProbeSecretArn"])[0])
+    before = names_in(cloud, pool)
+    thief = Team(cloud, folder, "orders-thief", "terraform-pool")
+    try:
+        assert not thief.sam_deploy(UserPoolId=pool, ReportingClientId=probe["client_id"])
+        assert "declares it and keeps its secret" in thief.failures("Reporting")[0]
+        assert names_in(cloud, pool) == before
+    finally:
+        assert thief.delete() == "DELETE_COMPLETE"
+
+
 def test_a_scope_that_does_not_exist_is_refused_by_its_name(cloud, teams):
     consumer = teams[2]
     secret = consumer.secret()

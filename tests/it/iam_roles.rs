@@ -73,7 +73,10 @@ fn the_providers_role_holds_exactly_the_operations_that_the_adapter_calls() {
         let mut called = operations(&read(file));
         assert!(called.len() >= 10, "{file} calls {called:?}");
         called.extend(implied.map(ToOwned::to_owned));
-        assert_eq!(actions(&role("ProviderRole"), prefix), called, "{prefix} in template.yaml and {file}");
+        // Its condition is written like an action.
+        let mut allowed = actions(&role("ProviderRole"), prefix);
+        allowed.remove("BlockPublicPolicy");
+        assert_eq!(allowed, called, "{prefix} in template.yaml and {file}");
     }
 }
 
@@ -131,6 +134,16 @@ fn the_provider_may_call_the_rotation_function_and_no_other() {
 }
 
 #[test]
+fn the_provider_may_write_only_a_policy_that_aws_has_checked() {
+    let role = role("ProviderRole");
+    let writing: Vec<_> =
+        statements(&role).into_iter().filter(|statement| statement.contains(":PutResourcePolicy")).collect();
+    let [statement] = writing[..] else { panic!("{writing:?}") };
+    assert!(statement.contains("Bool: {\"secretsmanager:BlockPublicPolicy\": \"true\"}"), "{statement}");
+    assert!(statement.contains("StringEquals: {\"aws:ResourceTag/ManagedBy\": cognito-m2m}"), "{statement}");
+}
+
+#[test]
 fn the_local_cloud_is_given_no_action_that_aws_is_not() {
     for (name, sid) in
         [("ProviderRole", "ManageUserPoolsInLocalCloud"), ("RotationRole", "ChangeSecretsOfClientsInLocalCloud")]
@@ -154,7 +167,7 @@ fn statements(role: &str) -> Vec<&str> {
 
 #[test]
 fn the_roles_touch_only_secrets_whose_names_begin_with_the_prefix() {
-    for (name, count) in [("ProviderRole", 3), ("RotationRole", 1)] {
+    for (name, count) in [("ProviderRole", 4), ("RotationRole", 1)] {
         let role = role(name);
         let resources: Vec<_> =
             role.lines().filter(|line| line.contains("Resource:") && line.contains(":secret:")).collect();

@@ -561,7 +561,7 @@ async fn the_clients_of_a_pool_of_ours_are_not_taken_from_its_owner() {
     let owner = Stack::new(&FakeAws::default(), "platform");
     let pool = owner.create(&json!({})).await.good().physical_id().to_owned();
     let text = runs(&owner, FakeAccount::default(), &format!("adopt --user-pool-id {pool}"), &[]).await;
-    assert!(text.contains("resource M2M of stack platform owns the pool and this client"), "{text}");
+    assert!(text.contains("stack platform, which owns the user pool, declares it and keeps its secret."), "{text}");
     assert!(!text.contains("Resources:"), "{text}");
 }
 

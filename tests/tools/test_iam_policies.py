@@ -222,6 +222,8 @@ def change(path: str, value):
         ("ProviderRole", "FindSecrets", change("Condition StringEquals aws:RequestRegion", "x"), NO_KEY),
         ("ProviderRole", "CreateTaggedSecrets", change("Condition StringEquals aws:RequestTags/Team", "x"), NO_KEY),
         ("ProviderRole", "ManageOwnSecrets", change("Condition StringEquals kms:ViaService", "x"), NO_KEY),
+        ("ProviderRole", "ShareOwnSecrets", change("Action", "secretsmanager:GetResourcePolicy"), NO_KEY),
+        ("ProviderRole", "ShareOwnSecrets", change("Condition Bool secretsmanager:BlockPublicPolicies", "x"), NO_KEY),
         ("RotationRole", "EncryptSecrets", change("Condition StringEquals kms:ViaServices", "x"), NO_KEY),
         (
             "ProviderRole",

@@ -107,7 +107,7 @@ pub async fn compute<S: Services, A: Account>(
     let aws = context.aws(&progress);
     let LivePool { pool, resource_servers, clients, owners } = LivePool::read(&aws, pool, context).await?;
     let checked: Vec<_> = stream::iter(clients.into_iter().map(async |client: ClientDescription| {
-        let rule = adoption_rule(&aws, &pool.id, &client).await?;
+        let rule = adoption_rule(&aws, &pool, &client).await?;
         Ok::<_, AwsError>((client.observed, rule))
     }))
     .buffered(MAX_CONCURRENT)
@@ -115,7 +115,6 @@ pub async fn compute<S: Services, A: Account>(
     .await?;
 
     let consent = Consent::of(&pool.state.tags, prefix)?;
-    let pool_owner = Owner::of(&pool.state.tags);
     let mut drafts = Drafts {
         pool: &pool.id,
         stack_name: &consent.prefix,
@@ -125,11 +124,7 @@ pub async fn compute<S: Services, A: Account>(
     };
     let (mut adoptees, mut left_out) = (Vec::new(), Vec::new());
     for (client, rule) in checked {
-        let drafted = match (&client.mark, &pool_owner) {
-            (None, Some(owner)) => Err(owned_by_pools_owner(owner)),
-            _ => rule.map_err(|rule| broken_rule(&rule, &owners)).and_then(|()| drafts.draft(&client)),
-        };
-        match drafted {
+        match rule.map_err(|rule| broken_rule(&rule, &owners)).and_then(|()| drafts.draft(&client)) {
             Ok(adoptee) => adoptees.push(adoptee),
             Err((why, advice)) => {
                 left_out.push(LeftOut { id: client.id.clone(), name: client.full_name().0, why, advice });
@@ -150,11 +145,6 @@ pub async fn compute<S: Services, A: Account>(
 /// Why a client is left out, and what to do.
 type Why = (String, String);
 
-fn owned_by_pools_owner(owner: &Owner) -> Why {
-    let why = format!("resource {} of stack {} owns the pool and this client", owner.logical_id, owner.stack_name());
-    (why, String::new())
-}
-
 fn broken_rule(rule: &NotAdoptable, owners: &Owners) -> Why {
     if let NotAdoptable::Marked(mark) = rule
         && let Some((owner, adopted)) = owners.find(mark)
@@ -168,6 +158,7 @@ fn broken_rule(rule: &NotAdoptable, owners: &Owners) -> Why {
 /// Returns what somebody can do who wants the client in the template.
 fn what_to_do(rule: &NotAdoptable) -> &'static str {
     match rule {
+        NotAdoptable::Declared(_) => "",
         NotAdoptable::NoSecret => "Declare a client without AdoptClientId. It gets an id and a secret of its own",
         NotAdoptable::TwoSecrets => {
             "Find out which one is in use, delete the other one with DeleteUserPoolClientSecret, and run this again"
