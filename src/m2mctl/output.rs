@@ -83,7 +83,7 @@ pub(super) fn plan_text(report: &PlanReport) -> String {
         count(Action::Delete)
     );
     // A wait for replicas is a check without a token.
-    match plan.steps().filter(|step| matches!(step, Step::VerifyToken { .. })).count() {
+    match plan.steps().filter(|step| matches!(step, Step::VerifyToken { .. } | Step::ProveSecret { .. })).count() {
         0 => text.push_str(".\n"),
         tokens => {
             let _ = writeln!(text, "; {tokens} to verify, with a token each.");

@@ -136,7 +136,7 @@ impl Aws {
         let matches = |filter: &Value, secret: &Secret| match field(filter, "Key") {
             "tag-key" => secret.tags.keys().any(|key| fits(filter, key)),
             "tag-value" => secret.tags.values().any(|value| fits(filter, value)),
-            other => panic!("no such filter here: {other}"),
+            other => unreachable!("no such filter here: {other}"),
         };
         let filters = || body["Filters"].as_array().into_iter().flatten();
         let found = self
