@@ -420,10 +420,10 @@ async fn the_template_takes_over_every_machine_client_and_says_why_not_of_the_ot
     #      tags = {
     #        "cognito-m2m:shared-with" = "orders-"
     #      }
-    # 2. Deploy this template:
+    # 2. Take the clients out of the tool that made them, without deleting them (terraform state rm).
+    #    Otherwise its next run changes them back.
+    # 3. Deploy this template:
     #      aws cloudformation deploy --region us-east-1 --template-file FILE --stack-name orders-clients
-    # 3. Take the clients out of the tool that made them, without deleting them (terraform state rm), before it
-    #    runs again. Otherwise it changes them back.
     #
     # Left out:
     # - left-behind (9i): none of its scopes exists any more: gone/read.

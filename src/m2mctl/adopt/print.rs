@@ -62,13 +62,12 @@ fn instructions(text: &mut String, takeover: &Takeover, region: &str) {
         lines.push(format!("       \"{SHARED_WITH_TAG}\" = {value}"));
         lines.push("     }".to_owned());
     }
-    lines.push("2. Deploy this template:".to_owned());
-    lines.push(format!("     {}", deploy_command(prefix, region)));
     lines.push(
-        "3. Take the clients out of the tool that made them, without deleting them (terraform state rm), before it"
-            .to_owned(),
+        "2. Take the clients out of the tool that made them, without deleting them (terraform state rm).".to_owned(),
     );
-    lines.push("   runs again. Otherwise it changes them back.".to_owned());
+    lines.push("   Otherwise its next run changes them back.".to_owned());
+    lines.push("3. Deploy this template:".to_owned());
+    lines.push(format!("     {}", deploy_command(prefix, region)));
     if takeover.clients.len() > MAX_RESOURCES {
         lines.push(format!(
             "A stack has at most {MAX_RESOURCES} resources, and these are {}: split them into several stacks.",
