@@ -33,6 +33,8 @@ mod replicas;
 mod rotation;
 mod schema;
 mod shared_pool;
+#[cfg(feature = "cli")]
+mod shared_pool_commands;
 mod support;
 mod token_service;
 mod verification;
