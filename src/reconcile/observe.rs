@@ -605,8 +605,12 @@ pub(super) async fn is_orphan<S: Services>(
     if aws.services.pools.describe_user_pool(&its_pool).await?.is_none() {
         return Ok(true);
     }
-    if its_pool != *pool || client.mark.is_none() {
+    if its_pool != *pool {
         return Ok(false);
+    }
+    // Another delivery has tagged it and written our client since its tags were read.
+    if client.mark.is_none() {
+        return Ok(client_id == client.id);
     }
     let is_gone = || aws.services.pools.describe_user_pool_client(pool, &client_id);
     Ok(client_id == client.id || is_gone().await?.is_none())
