@@ -57,6 +57,7 @@ impl Digest {
             verify_token: _,
             rotation,
             rotate_secrets,
+            token_endpoint_domain,
         } = desired;
         let mut servers: Vec<_> = resource_servers.clone();
         servers.sort_by(|a, b| a.identifier.cmp(&b.identifier));
@@ -77,6 +78,7 @@ impl Digest {
             short_key_id(secret_kms_key_id.as_deref()),
             &format!("{:?}", rotation.as_ref().map(|rotation| rotation.days)),
             rotate_secrets,
+            token_endpoint_domain.as_str(),
         ])
     }
 

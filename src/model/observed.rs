@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use super::{
-    Applied, AuthFlow, Client, ClientId, ClientName, Domain, Mark, Ownership, PoolId, ResourceServer, Rotation,
-    SecretId, Tags, UserPool, UserPoolClient, adoption::NotAdoptable, desired::SecretMetadata,
+    Applied, AuthFlow, Client, ClientId, ClientName, CustomDomain, Domain, Mark, Ownership, PoolId, ResourceServer,
+    Rotation, SecretId, Tags, UserPool, UserPoolClient, adoption::NotAdoptable, desired::SecretMetadata,
 };
 
 /// One reading of the account for a Create or an Update.
@@ -16,6 +16,8 @@ pub struct Observed {
     pub surplus_pools: Vec<PoolId>,
     /// The pool that holds the desired prefix, if it is not ours.
     pub prefix_taken_by: Option<String>,
+    /// The pool that holds the desired custom domain, if it is not ours.
+    pub custom_domain_taken_by: Option<String>,
     /// The note of a resource that has nothing to keep it on; see [`ObservedPool::applied`].
     pub note: Option<Applied>,
     /// Why the client that is to be adopted cannot be.
@@ -41,11 +43,22 @@ pub struct ObservedPool {
     pub created: Duration,
     /// The prefix domain, unless Cognito is deleting it.
     pub domain: Option<Domain>,
+    /// The custom domain, unless Cognito is deleting it.
+    pub custom_domain: Option<ObservedCustomDomain>,
     pub resource_servers: Vec<ResourceServer>,
     /// The resource's own clients, and the one that it is to adopt.
     pub clients: Vec<ObservedClient>,
     /// What others own in the pool.
     pub foreign: Foreign,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObservedCustomDomain {
+    pub domain: CustomDomain,
+    /// The name of the CloudFront distribution that serves it, for the DNS record.
+    pub target: Option<String>,
+    /// Such as `ACTIVE` or `CREATING`.
+    pub status: String,
 }
 
 /// What others own in a pool.
@@ -54,6 +67,14 @@ pub struct Foreign {
     pub resource_servers: Vec<ResourceServer>,
     /// Clients with another resource's mark. Not read for a resource that does not own the pool.
     pub clients: Vec<ListedClient>,
+}
+
+impl Foreign {
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        let Self { resource_servers, clients } = self;
+        resource_servers.is_empty() && clients.is_empty()
+    }
 }
 
 /// What an adopted client was before, for the time when it is given back.
@@ -178,6 +199,7 @@ pub struct DeleteObservation {
 pub struct RemainingPool {
     pub id: PoolId,
     pub domain: Option<String>,
+    pub custom_domain: Option<String>,
     pub deletion_protection: bool,
     /// What others have in it.
     pub foreign: Foreign,

@@ -1,7 +1,7 @@
 //! A plan and its steps, as data.
 
 use crate::model::{
-    ClientId, ClientName, Domain, PoolId, ResourceServer, Rotation, SecretId, Tags, UserPool, UserPoolClient,
+    ClientId, ClientName, PoolDomain, PoolId, ResourceServer, Rotation, SecretId, Tags, UserPool, UserPoolClient,
     observed::FormerClient,
 };
 
@@ -16,6 +16,15 @@ pub struct Plan<S = Step> {
 /// leaves out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
+    /// Requests a token at the custom domain, before anything changes, with what a client has now. Nobody must be sent to
+    /// a host that gives no tokens.
+    TryCustomDomain {
+        client: ClientName,
+        scopes: Vec<String>,
+        /// The host name.
+        domain: String,
+    },
+
     CreateUserPool {
         pool: UserPool,
     },
@@ -25,16 +34,17 @@ pub enum Step {
     },
 
     CreateUserPoolDomain {
-        domain: Domain,
+        domain: PoolDomain,
     },
     UpdateUserPoolDomain {
-        domain: Domain,
+        domain: PoolDomain,
+        changes: Changes,
     },
-    /// Deletes the old domain, then creates the new one: a pool has one prefix domain. Creates the old
-    /// one again if the new one fails.
+    /// Deletes the old domain, then creates the new one: a pool has one prefix domain and one custom domain. Creates
+    /// the old one again if the new one fails.
     ReplaceUserPoolDomain {
-        from: Domain,
-        to: Domain,
+        from: PoolDomain,
+        to: PoolDomain,
     },
 
     CreateResourceServer {
@@ -125,7 +135,8 @@ pub enum Deletion {
     },
     UserPoolDomain {
         pool: PoolId,
-        prefix: String,
+        /// The prefix, or the host name of a custom domain.
+        domain: String,
     },
     UserPool {
         id: PoolId,
@@ -178,7 +189,7 @@ impl Step {
             | Self::ScheduleRotation { .. }
             | Self::CancelRotation { .. } => Action::Update,
             Self::Delete(_) => Action::Delete,
-            Self::ProveSecret { .. } | Self::VerifyToken { .. } => Action::Verify,
+            Self::TryCustomDomain { .. } | Self::ProveSecret { .. } | Self::VerifyToken { .. } => Action::Verify,
         }
     }
 }

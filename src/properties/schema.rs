@@ -8,17 +8,17 @@ use std::ops::RangeInclusive;
 use serde_json::{Map, Value, json};
 
 use super::{
-    rules::{Choice, Flag, NumberRule, ObjectList, TextList, TextRule, plain},
+    rules::{Choice, Flag, NumberRule, ObjectList, OneObject, TextList, TextRule, plain},
     table::{
-        Absent, CLIENT_NAME, CLIENTS, CLOUDFORMATIONS_OWN, COGNITO_M2M, COGNITO_M2M_RESOURCE_SERVER,
+        Absent, CLIENT_NAME, CLIENTS, CLOUDFORMATIONS_OWN, COGNITO_M2M, COGNITO_M2M_RESOURCE_SERVER, CUSTOM_DOMAIN,
         DEFAULT_CLIENT_SUFFIX, DOMAIN_PREFIX, ENVIRONMENT_NAME, Entry, LITE_LOGIN_VERSION, MANAGED_LOGIN_VERSION,
         MAX_DOMAIN, MAX_POOL_NAME, MAX_SCOPES_PER_CLIENT, MAX_SHARED_WITH, NO_ROTATION, Object, PART_SERVER_NAME,
         RESERVED_DOMAIN_WORDS, RESOURCE_SERVER, SECRET_NAME, SECRET_NAME_PREFIX, SERVER_IDENTIFIER, SERVER_NAME,
-        USER_POOL_NAME_PREFIX, USER_POOL_TIER, properties_of,
+        TOKEN_ENDPOINT_DOMAIN, USER_POOL_NAME_PREFIX, USER_POOL_TIER, properties_of,
     },
     tags::{AWS_TAG_PREFIX, TAG_KEY, TAG_VALUE, TagsRule},
 };
-use crate::model::{ResourceType, Tier, ownership::OUR_TAG_PREFIX};
+use crate::model::{ResourceType, Tier, TokenEndpointDomain, ownership::OUR_TAG_PREFIX};
 
 /// Returns the JSON Schema (draft-07) of the properties of a resource type.
 #[must_use]
@@ -101,6 +101,9 @@ fn rules_of_the_pool(number: String, rotation: String) -> Vec<String> {
             "`SharedWithStacks`, with a space between two entries, has at most {MAX_SHARED_WITH} characters, and leaves room \
              for one tag less in `Tags`"
         ),
+        "`CertificateArn` names a certificate of the stack's partition, in `us-east-1` or, in AWS GovCloud, in \
+         `us-gov-west-1`"
+            .to_owned(),
     ]
 }
 
@@ -134,6 +137,7 @@ fn property(entry: &Entry) -> Value {
         Entry::Tags(property) => tags(&property.rule),
         Entry::TextList(property) => text_list(&property.rule),
         Entry::ObjectList(property) => object_list(&property.rule),
+        Entry::Object(property) => one_object(&property.rule),
     };
     if let Absent::Default(default) = entry.absent() {
         schema["default"] = default();
@@ -151,6 +155,7 @@ fn rules_across(table: &Object) -> Vec<Value> {
         vec![
             lite_without_managed_login(),
             without_reserved_words(),
+            custom_domain_for_its_clients(),
             required_unless_it_fits(
                 USER_POOL_NAME_PREFIX.name,
                 &SECRET_NAME,
@@ -188,6 +193,15 @@ fn lite_without_managed_login() -> Value {
         "$comment": format!("The default {version} needs another tier than {}.", Tier::Lite),
         "if": { "required": [tier], "properties": { tier: { "const": Tier::Lite.as_str() } } },
         "then": { "required": [version], "properties": { version: number(&LITE_LOGIN_VERSION) } },
+    })
+}
+
+fn custom_domain_for_its_clients() -> Value {
+    let (choice, custom) = (TOKEN_ENDPOINT_DOMAIN.name, TokenEndpointDomain::Custom.as_str());
+    json!({
+        "$comment": "Clients can use only a domain that exists.",
+        "if": { "required": [choice], "properties": { choice: { "const": custom } } },
+        "then": { "required": [CUSTOM_DOMAIN.name] },
     })
 }
 
@@ -264,6 +278,10 @@ fn text_list(list: &TextList) -> Value {
 
 fn object_list(ObjectList { max, each }: &ObjectList) -> Value {
     json!({ "type": "array", "minItems": 1, "maxItems": max, "items": object(each) })
+}
+
+fn one_object(OneObject(table): &OneObject) -> Value {
+    object(table)
 }
 
 fn unset_parameter() -> Value {
