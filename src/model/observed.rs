@@ -20,6 +20,8 @@ pub struct Observed {
     pub custom_domain_taken_by: Option<String>,
     /// The note of a resource that has nothing to keep it on; see [`ObservedPool::applied`].
     pub note: Option<Applied>,
+    /// Whether the note was written by a run that was cut off before it had scheduled the note for deletion.
+    pub note_is_unfinished: bool,
     /// Why the client that is to be adopted cannot be.
     pub not_adoptable: Option<NotAdoptable>,
     /// The clients outside the resource that hold a scope which the resource is to lose. Read only if it is to lose

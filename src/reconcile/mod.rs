@@ -234,7 +234,7 @@ async fn reconcile_once<S: Services>(
     }
     log_rollback(desired, &observed, is_rollback);
     let is_due = is_due(deployment, applied, &note, &plan);
-    if is_due && desired.keeps_no_note() && !occasion.is_create {
+    if desired.keeps_no_note() && !occasion.is_create && (is_due || observed.note_is_unfinished) {
         notes::note_update(aws, &desired.owner, &note).await;
     }
     let plan = add_note(plan, desired, &observed, &note, is_due);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::{
-    Aws, Error,
+    Aws,
     rounds::{FIRST_PAUSE, MAX_ROUNDS},
 };
 use crate::{
@@ -64,12 +64,21 @@ pub async fn note_deleted<S: Services>(aws: &Aws<'_, S>, owner: &Owner, request:
     }
 }
 
-/// Tells whether a Delete of a resource server was carried out before.
-///
-/// # Errors
-/// The note cannot be read.
-pub async fn was_deleted_before<S: Services>(aws: &Aws<'_, S>, owner: &Owner, request: &Digest) -> Result<bool, Error> {
-    Ok(deleted_requests(aws, owner).await.map_err(Error::Observe)?.contains(request))
+/// Tells whether a Delete of a resource server was carried out before. If that cannot be found out, the Delete goes on
+/// as if it were new.
+pub async fn was_deleted_before<S: Services>(aws: &Aws<'_, S>, owner: &Owner, request: &Digest) -> bool {
+    let read = async {
+        let was_deleted = deleted_requests(aws, owner).await?.contains(request);
+        if was_deleted {
+            // The run that wrote the note may have been cut off before it scheduled the note for deletion.
+            schedule_deletion(aws, &note_name(owner)).await?;
+        }
+        Ok::<_, AwsError>(was_deleted)
+    };
+    aws.progress.during("looking for an earlier Delete", read).await.unwrap_or_else(|error| {
+        tracing::warn!(%error, "could not look for the note of an earlier Delete");
+        false
+    })
 }
 
 async fn deleted_requests<S: Services>(aws: &Aws<'_, S>, owner: &Owner) -> Result<Vec<Digest>, AwsError> {
@@ -78,10 +87,18 @@ async fn deleted_requests<S: Services>(aws: &Aws<'_, S>, owner: &Owner) -> Resul
     Ok(requests.split(':').filter_map(Digest::parse).collect())
 }
 
+/// The note about the Updates of a resource server.
+#[derive(Default)]
+pub(super) struct Note {
+    pub(super) applied: Option<Applied>,
+    /// Whether it is not scheduled for deletion yet.
+    pub(super) is_unfinished: bool,
+}
+
 /// Reads the note about the Updates of a resource server.
-pub(super) async fn note_of_updates<S: Services>(aws: &Aws<'_, S>, owner: &Owner) -> Result<Option<Applied>, AwsError> {
-    let note = aws.services.secrets.describe_secret(&note_name(owner)).await?;
-    Ok(note.and_then(|note| Applied::of(&note.tags)))
+pub(super) async fn note_of_updates<S: Services>(aws: &Aws<'_, S>, owner: &Owner) -> Result<Note, AwsError> {
+    let Some(note) = aws.services.secrets.describe_secret(&note_name(owner)).await? else { return Ok(Note::default()) };
+    Ok(Note { applied: Applied::of(&note.tags), is_unfinished: !note.scheduled })
 }
 
 /// Notes an Update of a resource server before it is carried out, so that its rollback is recognized.
@@ -125,7 +142,19 @@ async fn write_note<S: Services>(aws: &Aws<'_, S>, name: &SecretId, tags: &Tags)
             secrets.tag_resource(name, tags).await?;
         }
     }
-    secrets.delete_secret(name, NOTE_KEPT_FOR_DAYS).await
+    schedule_deletion(aws, name).await
+}
+
+/// Schedules the note for deletion. It tries several times whatever the error is: a live note costs money.
+async fn schedule_deletion<S: Services>(aws: &Aws<'_, S>, name: &SecretId) -> Result<(), AwsError> {
+    const MAX_TRIES: usize = 3;
+    for _ in 1..MAX_TRIES {
+        if aws.services.secrets.delete_secret(name, NOTE_KEPT_FOR_DAYS).await.is_ok() {
+            return Ok(());
+        }
+        wait(FIRST_PAUSE).await;
+    }
+    aws.services.secrets.delete_secret(name, NOTE_KEPT_FOR_DAYS).await
 }
 
 /// Tells whether a Delete was sent after a Create. If that cannot be found out, the Create goes on as if

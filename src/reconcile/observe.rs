@@ -8,7 +8,7 @@ use std::{
 
 use futures::{StreamExt, TryStreamExt, future, stream};
 
-use super::{Aws, Error, Target, phases::MAX_CONCURRENT, shared_pool};
+use super::{Aws, Error, Target, notes::Note, phases::MAX_CONCURRENT, shared_pool};
 use crate::{
     clock::{now, poll_until},
     model::{
@@ -78,7 +78,7 @@ pub(super) struct Found {
     pub(super) custom_domain: Option<DomainDescription>,
     pub(super) secrets: FoundSecrets,
     pub(super) not_adoptable: Option<NotAdoptable>,
-    pub(super) note: Option<Applied>,
+    pub(super) note: Note,
 }
 
 /// Reads everything that `desired` is about.
@@ -187,6 +187,7 @@ async fn put_together<S: Services>(
     found: Found,
 ) -> Result<(Observed, Credentials), AwsError> {
     let Found { pool, surplus_pools, prefix, custom_domain, mut secrets, not_adoptable, note } = found;
+    let Note { applied: note, is_unfinished: note_is_unfinished } = note;
     let mut credentials =
         Credentials { versions: secrets.versions, recorded: secrets.recorded, ..Credentials::default() };
     let other_holder = |domain: &Option<DomainDescription>| {
@@ -246,6 +247,7 @@ async fn put_together<S: Services>(
         prefix_taken_by,
         custom_domain_taken_by,
         note,
+        note_is_unfinished,
         not_adoptable,
         scope_holders,
         secrets,

@@ -6,7 +6,7 @@ use futures::future;
 
 use super::{
     Aws, Error, Target,
-    notes::note_of_updates,
+    notes::{Note, note_of_updates},
     observe::{
         ClientAndSecret, Clients, Found, FoundSecrets, PoolContents, describe_clients, list_clients, look_again,
         observe_secrets, resource_servers,
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     model::{
-        Applied, ClientId, Desired, Mark, Owner, PoolId, ResourceId, SecretId, adoption::NotAdoptable,
+        ClientId, Desired, Mark, Owner, PoolId, ResourceId, SecretId, adoption::NotAdoptable,
         ownership::SHARED_WITH_TAG,
     },
     ports::{AwsError, ClientDescription, ClientSecrets, ErrorKind, Services, UserPools, all_pages},
@@ -166,10 +166,10 @@ async fn secrets<S: Services>(
 }
 
 /// Reads the note of a resource server.
-async fn note<S: Services>(aws: &Aws<'_, S>, desired: &Desired, target: &Target) -> Result<Option<Applied>, AwsError> {
+async fn note<S: Services>(aws: &Aws<'_, S>, desired: &Desired, target: &Target) -> Result<Note, AwsError> {
     if desired.clients.is_empty() && *target != Target::Create {
         note_of_updates(aws, &desired.owner).await
     } else {
-        Ok(None)
+        Ok(Note::default())
     }
 }

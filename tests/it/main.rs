@@ -9,6 +9,7 @@
     reason = "a test that cannot continue has failed; tests print their counts and measure time"
 )]
 
+mod adoption;
 mod bad_input;
 #[cfg(feature = "cli")]
 mod command_line;
@@ -27,5 +28,6 @@ mod protocol;
 mod redaction;
 mod rotation;
 mod schema;
+mod shared_pool;
 mod support;
 mod verification;

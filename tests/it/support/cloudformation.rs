@@ -12,7 +12,9 @@ use cognito_m2m::{
     cfn::{Deliver, ResponseUrl},
     clock::Deadline,
     model::{
-        Applied, Client, ClientId, Desired, Endpoints, Owner, ProviderConfig, ResourceType, RotationRecord,
+        Applied, Client, ClientId, Desired, DesiredPool, Endpoints, Mark, Owner, PoolId, ProviderConfig,
+        ResourceServer, ResourceType, RotationRecord,
+        observed::{Foreign, ObservedPool},
         ownership::MAX_TAGS,
     },
     provider::{Provider, handle},
@@ -20,9 +22,10 @@ use cognito_m2m::{
 use serde_json::{Value, json};
 
 use super::{
-    cognito::FakePool,
+    cognito::{FakeClient, FakePool},
     fake_aws::{FakeAws, REGION, World},
     faults::{Fault, Session},
+    fixtures::user_pool,
 };
 
 /// The presigned URL of every event. Its signature must never be printed.
@@ -137,7 +140,7 @@ pub struct Stack {
     pub resource_type: ResourceType,
     /// The function's timeout.
     pub timeout: Duration,
-    requests: Arc<Mutex<u32>>,
+    pub requests: Arc<Mutex<u32>>,
 }
 
 /// A stack in an account of its own.
@@ -146,6 +149,11 @@ pub fn new_stack() -> Stack {
 }
 
 impl Stack {
+    /// A stack with a resource of another type.
+    pub fn of_type(resource_type: ResourceType, aws: &FakeAws, name: &str) -> Self {
+        Self { resource_type, ..Self::new(aws, name) }
+    }
+
     pub fn new(aws: &FakeAws, name: &str) -> Self {
         Self {
             aws: aws.clone(),
@@ -264,6 +272,10 @@ impl Stack {
 pub fn assert_is(stack: &Stack, properties: &Value) {
     let desired = stack.desired(properties);
     let world = stack.world();
+    if let DesiredPool::Shared(pool) = &desired.pool {
+        assert_part_is(&world, pool, &desired);
+        return;
+    }
     let pools: Vec<_> = world.pools.iter().filter(|(_, pool)| desired.owner.owns(&pool.state.tags)).collect();
     assert_eq!(pools.len(), 1, "one pool");
     let (id, pool) = pools[0];
@@ -285,6 +297,55 @@ pub fn assert_is(stack: &Stack, properties: &Value) {
     assert_eq!(world.consumers.complaints, Vec::<String>::new());
 }
 
+/// Asserts that the pool holds the declared client or server, once, and its secret.
+#[track_caller]
+fn assert_part_is(world: &World, id: &PoolId, desired: &Desired) {
+    let pool = &world.pools[id];
+    let (servers, clients) = parts(pool, &desired.owner);
+    assert_eq!(servers, desired.resource_servers.iter().collect::<Vec<_>>());
+    assert_eq!(clients.len(), desired.clients.len(), "one client: {clients:?}");
+    let observed = ObservedPool { domain: pool.domain.as_ref().map(|held| held.domain.clone()), ..empty_pool(id) };
+    for (client, (client_id, found)) in desired.clients.iter().zip(clients) {
+        assert_eq!(Mark::split(found.client.name.as_str()).0, client.name.as_str());
+        assert!(found.m2m_only);
+        assert_eq!(
+            (&found.client.scopes, found.client.access_token_validity_minutes),
+            (&client.scopes, client.access_token_validity_minutes)
+        );
+        let document = world.document(&client.secret_name);
+        assert!(found.takes(&document.client_secret), "the secret holds a secret of the client");
+        assert_eq!(document.metadata, desired.secret_metadata(client, id, &desired.token_source(Some(&observed))));
+        assert_secret_is(world, desired, client, client_id);
+    }
+    let wanted: BTreeSet<_> = desired.clients.iter().map(|client| client.secret_name.as_str()).collect();
+    assert_eq!(live_secrets(world, &desired.owner), wanted, "one secret each");
+}
+
+fn empty_pool(id: &PoolId) -> ObservedPool {
+    ObservedPool {
+        id: id.clone(),
+        arn: String::new(),
+        state: user_pool("a"),
+        applied: None,
+        m2m_only: false,
+        created: Duration::ZERO,
+        domain: None,
+        resource_servers: Vec::new(),
+        clients: Vec::new(),
+        foreign: Foreign::default(),
+    }
+}
+
+/// The servers and clients in a pool that have the owner's marks.
+pub fn parts<'p>(pool: &'p FakePool, owner: &Owner) -> (Vec<&'p ResourceServer>, Vec<(&'p ClientId, &'p FakeClient)>) {
+    let marks = [Mark::of(owner), Mark::of_adopted(owner)];
+    let is_ours = |mark: Option<&Mark>| mark.is_some_and(|mark| marks.contains(mark));
+    let servers = pool.servers.values().filter(|server| is_ours(server.mark.as_ref()));
+    let clients =
+        pool.clients.iter().filter(|(_, client)| is_ours(Mark::split(client.client.name.as_str()).1.as_ref()));
+    (servers.collect(), clients.collect())
+}
+
 #[track_caller]
 pub fn assert_pool_is(pool: &FakePool, desired: &Desired) {
     let mut state = pool.state.clone();
@@ -304,7 +365,10 @@ pub fn assert_pool_is(pool: &FakePool, desired: &Desired) {
 #[track_caller]
 fn assert_secret_is(world: &World, desired: &Desired, client: &Client, client_id: &ClientId) {
     let secret = &world.secrets[&client.secret_name];
-    assert_eq!((&secret.tags, &secret.kms_key_id), (&desired.secret_tags, &desired.secret_kms_key_id));
+    let mut tags = secret.tags.clone();
+    let is_noted = Applied::take(&mut tags).is_some();
+    assert_eq!(is_noted, desired.own_pool().is_none(), "a client of a shared pool has its note on the secret");
+    assert_eq!((&tags, &secret.kms_key_id), (&desired.secret_tags, &desired.secret_kms_key_id));
     assert_eq!(secret.rotation, desired.rotation);
     let record = RotationRecord::parse(&secret.description).unwrap();
     assert!(!record.asks_to_rotate(&desired.rotate_secrets), "{}", secret.description);
@@ -322,6 +386,10 @@ pub fn assert_nothing_left(stack: &Stack) {
     assert!(pools.is_empty(), "left behind: {pools:?}");
     let secrets = live_secrets(&world, &owner);
     assert!(secrets.is_empty(), "left behind: {secrets:?}");
+    for pool in world.pools.values() {
+        let (servers, clients) = parts(pool, &owner);
+        assert!(servers.is_empty() && clients.is_empty(), "left behind: {servers:?} {clients:?}");
+    }
 }
 
 /// Asserts that no consumer was cut off.

@@ -8,11 +8,11 @@ use std::{
 use cognito_m2m::{
     clock::wall_clock,
     model::{
-        ClientId, ClientName, Domain, Mark, PoolId, ResourceServer, Tags, Tier, UserPool, UserPoolClient,
-        adoption::ClientSettings, observed::ObservedClient,
+        AuthFlow, ClientId, ClientName, Domain, Mark, Owner, PoolId, ResourceServer, Tags, Tier, UserPool,
+        UserPoolClient, adoption::ClientSettings, observed::ObservedClient, ownership::SHARED_WITH_TAG,
     },
     ports::{
-        ClientDescription, ClientSecretDescription, ClientSecrets, DomainDescription, Page, Result,
+        ClientDescription, ClientSecretDescription, ClientSecrets, DomainDescription, ErrorKind, Page, Result,
         UserPoolDescription, UserPools,
     },
     redact::Secret,
@@ -131,6 +131,26 @@ impl FakePool {
 }
 
 impl FakeClient {
+    /// A client that another tool has made. Its secret is `secret-of-<name>`.
+    pub fn existing(name: &str, scopes: &[&str]) -> Self {
+        let value = Secret::new(format!("secret-of-{name}"));
+        let now = Instant::now();
+        let secret = FakeClientSecret { id: "first".to_owned(), value, created: Duration::ZERO, added_at: now };
+        Self {
+            client: UserPoolClient {
+                name: ClientName::from(name),
+                scopes: scopes.iter().map(ToString::to_string).collect(),
+                access_token_validity_minutes: 60,
+                auth_flow: AuthFlow::RefreshToken,
+            },
+            m2m_only: false,
+            settings: machine_settings(),
+            secrets: vec![secret],
+            changed_at: now,
+            deleted: Vec::new(),
+        }
+    }
+
     pub fn takes(&self, value: &Secret<String>) -> bool {
         self.secret(value).is_some()
     }
@@ -141,8 +161,15 @@ impl FakeClient {
 }
 
 impl World {
+    /// The pool that a call works on.
     fn pool(&mut self, id: &PoolId) -> Result<&mut FakePool, Refusal> {
-        self.pools.get_mut(id).ok_or_else(not_found)
+        let pool = self.pools.get_mut(id).ok_or_else(not_found)?;
+        let tags = &pool.state.tags;
+        let is_allowed = tags.contains_key(SHARED_WITH_TAG) || Owner::made_by_this_program(tags);
+        if self.behavior.iam_reads_tags && !is_allowed {
+            return Err(Refusal::new(ErrorKind::Denied, "AccessDeniedException", "no identity-based policy allows it"));
+        }
+        Ok(pool)
     }
 
     /// The pool that has the domain, in whatever account of the region.
@@ -332,8 +359,8 @@ impl UserPools for FakeAws {
 
     async fn delete_resource_server(&self, pool: &PoolId, identifier: &str) -> Result<()> {
         self.answer("DeleteResourceServer", |world| {
-            if let Some(pool) = world.pools.get_mut(pool) {
-                pool.servers.remove(identifier);
+            if world.pools.contains_key(pool) {
+                world.pool(pool)?.servers.remove(identifier);
             }
             Ok(())
         })
@@ -413,8 +440,8 @@ impl UserPools for FakeAws {
 
     async fn delete_user_pool_client(&self, pool: &PoolId, id: &ClientId) -> Result<()> {
         self.answer("DeleteUserPoolClient", |world| {
-            if let Some(pool) = world.pools.get_mut(pool) {
-                pool.clients.remove(id);
+            if world.pools.contains_key(pool) {
+                world.pool(pool)?.clients.remove(id);
             }
             Ok(())
         })

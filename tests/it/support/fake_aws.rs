@@ -55,6 +55,9 @@ pub struct Behavior {
     /// How long DescribeUserPool shows a new pool without its tags. No page promises that they are seen
     /// at once.
     pub tags_lag: Duration,
+    /// Whether the role's policy is in force that allows work on the clients and servers of a pool only by the
+    /// pool's tags.
+    pub iam_reads_tags: bool,
     pub token_endpoint: TokenEndpointState,
     /// How long the token service does not know a new client, a changed client or a new client secret,
     /// and refuses it. Seen on live AWS: it learns of them seconds late.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use cognito_m2m::{
     model::{
         AuthFlow, ClientId, ClientName, Domain, Owner, PoolId, ResourceServer, Scope, SecretId, Tags, Tier, UserPool,
-        UserPoolClient, desired::SecretMetadata,
+        UserPoolClient, desired::SecretMetadata, ownership::SHARED_WITH_TAG,
     },
     ports::{SecretDocument, UserPools},
     redact::Secret,
@@ -14,7 +14,8 @@ use serde_json::{Value, json};
 
 use super::{
     Stack,
-    cognito::{FakeDomain, FakePool},
+    cloudformation::parts,
+    cognito::{FakeClient, FakeDomain, FakePool},
     fake_aws::{ACCOUNT, FakeAws, REGION, World},
     secrets_manager::FakeSecret,
 };
@@ -131,6 +132,63 @@ pub async fn one_client(aws: &FakeAws) -> (PoolId, ClientId, Secret<String>) {
     (pool, client, secret)
 }
 
+/// A pool of a platform team: a domain, the server `stock`, and a user-facing client. Stacks with these prefixes may
+/// add to it.
+pub fn platform(aws: &FakeAws, shared_with: &str) -> PoolId {
+    let mut world = aws.world();
+    let id = world.add_foreign_pool("platform", "platform");
+    let client = ClientId(format!("theirs{}", world.next_number()));
+    let pool = world.pools.get_mut(&id).unwrap();
+    pool.state.tags = Tags::from([(SHARED_WITH_TAG.to_owned(), shared_with.to_owned())]);
+    let scope = |name: &str| Scope { name: name.to_owned(), description: name.to_owned() };
+    let stock = ResourceServer {
+        identifier: "stock".to_owned(),
+        name: "Stock".to_owned(),
+        mark: None,
+        scopes: vec![scope("read"), scope("write")],
+    };
+    pool.servers.insert(stock.identifier.clone(), stock);
+    pool.clients.insert(client, FakeClient::existing("website", &["stock/read"]));
+    id
+}
+
+/// The id of the client that another tool has made in the platform's pool, and that a stack is to adopt.
+pub const ADOPTEE: &str = "existing123";
+
+/// Adds the client [`ADOPTEE`] to the platform's pool.
+pub fn add_adoptee(stack: &Stack, pool: &PoolId) -> ClientId {
+    let mut client = FakeClient::existing("Orders, old", &["stock/read", "stock/write"]);
+    client.client.access_token_validity_minutes = 30;
+    let id = ClientId::from(ADOPTEE);
+    stack.world().pools.get_mut(pool).unwrap().clients.insert(id.clone(), client);
+    id
+}
+
+/// The properties of a client in the platform's pool.
+pub fn member_client(pool: &PoolId) -> Value {
+    json!({ "UserPoolId": pool.as_str(), "ClientName": "orders", "AllowedOAuthScopes": ["stock/read"] })
+}
+
+/// The properties of a server in the platform's pool.
+pub fn member_server(pool: &PoolId, scopes: &[&str]) -> Value {
+    let scopes: Vec<_> = scopes.iter().map(|scope| json!({ "ScopeName": scope })).collect();
+    json!({ "UserPoolId": pool.as_str(), "Identifier": "billing", "Name": "Billing", "Scopes": scopes })
+}
+
+/// Everything in a pool but what the stacks have added, with all that can be seen of it.
+pub fn others_in(stacks: &[&Stack], pool: &PoolId) -> String {
+    let world = stacks[0].world();
+    let mut pool = world.pools[pool].clone();
+    for stack in stacks {
+        let (servers, clients) = parts(&pool, &stack.owner());
+        let servers: Vec<_> = servers.into_iter().map(|server| server.identifier.clone()).collect();
+        let clients: Vec<_> = clients.into_iter().map(|(id, _)| id.clone()).collect();
+        pool.servers.retain(|identifier, _| !servers.contains(identifier));
+        pool.clients.retain(|id, _| !clients.contains(id) && id.as_str() != ADOPTEE);
+    }
+    format!("{pool:#?}")
+}
+
 impl World {
     /// Adds somebody else's pool with a domain.
     pub fn add_foreign_pool(&mut self, name: &str, prefix: &str) -> PoolId {
@@ -162,9 +220,9 @@ pub fn add_foreign_things(stack: &Stack) -> Vec<(String, String)> {
 
 /// The things of [`add_foreign_things`], each with all that can be seen of it.
 pub fn foreign_things(stack: &Stack) -> Vec<(String, String)> {
+    let ids: Vec<_> = stack.world().pools.keys().filter(|id| id.as_str().contains("foreign")).cloned().collect();
+    let pools: Vec<_> = ids.into_iter().map(|id| (id.to_string(), others_in(&[stack], &id))).collect();
     let world = stack.world();
-    let pools = world.pools.iter().filter(|(id, _)| id.as_str().contains("foreign"));
     let secrets = world.secrets.iter().filter(|(name, _)| name.as_str().ends_with("/other"));
-    let pools = pools.map(|(id, pool)| (id.to_string(), format!("{pool:?}")));
-    pools.chain(secrets.map(|(name, secret)| (name.to_string(), format!("{secret:?}")))).collect()
+    pools.into_iter().chain(secrets.map(|(name, secret)| (name.to_string(), format!("{secret:?}")))).collect()
 }
