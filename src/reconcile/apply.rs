@@ -180,6 +180,7 @@ impl<S: Services> Applying<'_, S> {
                 let document = SecretDocument { former: Some(former.clone()), ..self.document(name, client)? };
                 let token = copy_token(name, ADOPTED, document.client_id.as_str());
                 secrets.put_secret_value(name, &document, &token, ADOPTED).await?;
+                self.aws.progress.adopts(former);
             }
 
             Step::CreateSecret { name, client, kms_key_id, tags, description } => {

@@ -5,18 +5,19 @@ use std::collections::BTreeSet;
 use super::{
     Aws, DeletePlace, DeleteScope, DeleteTarget, Error,
     delete::{described_secrets, secrets_to_delete},
+    notes::note_name,
     observe::{describe_clients, describe_holders, list_clients, resource_servers},
     shared_pool::{is_ours, unreadable},
 };
 use crate::{
     model::{
-        AuthFlow, ClientName, Mark, Owner, Ownership, PoolId, ResourceId, ResourceServer, SecretId, Tags,
-        UserPoolClient,
+        AuthFlow, ClientName, Mark, Owner, PoolId, ResourceId, ResourceServer, SecretId, Tags, UserPoolClient,
         observed::{DeleteObservation, FormerClient, ListedClient, ObservedClient, RemainingClient},
         ownership::SHARED_WITH_TAG,
     },
     ports::{
-        ADOPTED, AWSCURRENT, AwsError, SecretDescription, SecretVersions, Services, UserPools, Version, all_pages,
+        ADOPTED, AWSCURRENT, AwsError, SecretDescription, SecretVersions, Secrets, Services, UserPools, Version,
+        all_pages,
     },
 };
 
@@ -46,11 +47,11 @@ async fn observe_client<S: Services>(
 ) -> Result<DeleteObservation, Error> {
     let owner = target.owner;
     let described = described_secrets(aws, target).await.map_err(Error::Observe)?;
-    let is_live = |(_, secret): &&(SecretId, SecretDescription)| {
-        !secret.scheduled && Ownership::of(&secret.tags, false, owner) == Ownership::Ours
-    };
-    let ours: Vec<_> =
-        described.iter().filter(is_live).map(|(name, secret)| (name.clone(), secret.tags.clone())).collect();
+    let is_ours = |(_, secret): &&(SecretId, SecretDescription)| owner.owns(&secret.tags);
+    let (scheduled, live): (Vec<_>, Vec<_>) =
+        described.iter().filter(is_ours).partition(|(_, secret)| secret.scheduled);
+    let scheduled: Vec<_> = scheduled.into_iter().map(|(name, _)| name.clone()).collect();
+    let ours: Vec<_> = live.into_iter().map(|(name, secret)| (name.clone(), secret.tags.clone())).collect();
     if ours.iter().any(|(_, tags)| target.scope.is_older_than(tags)) {
         tracing::warn!("a newer event was applied to the resource's client; nothing to do");
         return Ok(DeleteObservation::default());
@@ -78,7 +79,13 @@ async fn observe_client<S: Services>(
         let found = describe_clients(aws, pool, clients.iter().map(|client| client.id.clone())).await;
         for (client, _) in found.map_err(Error::Observe)? {
             let former = if client.mark == Some(Mark::of_adopted(owner)) {
-                Some(former_state(aws, target, pool, &client, &ours).await.map_err(Error::Observe)?)
+                let secrets = ours.iter().map(|(name, _)| name);
+                let former = match former_client(aws, secrets).await.map_err(Error::Observe)? {
+                    // A Delete that met a running Create may have scheduled the secret for deletion before.
+                    None => restored_former_client(aws, target, &scheduled).await.map_err(Error::Observe)?,
+                    former => former,
+                };
+                Some(former_state(aws, target, pool, &client, former).await.map_err(Error::Observe)?)
             } else {
                 None
             };
@@ -162,19 +169,48 @@ async fn add_servers<S: Services>(
     Ok(())
 }
 
+/// Reads what an adopted client was before, as this run or the secret knows it.
+async fn former_client<'s, S: Services>(
+    aws: &Aws<'_, S>,
+    secrets: impl Iterator<Item = &'s SecretId>,
+) -> Result<Option<FormerClient>, AwsError> {
+    if let Some(former) = aws.progress.former_client() {
+        return Ok(Some(former));
+    }
+    for name in secrets {
+        let version = aws.services.secrets.get_secret_value(name, Version::Stage(ADOPTED)).await?;
+        if let Some(former) = version.and_then(|version| version.document).and_then(|document| document.former) {
+            return Ok(Some(former));
+        }
+    }
+    Ok(None)
+}
+
+/// Restores secrets that are scheduled for deletion, reads the record, and schedules them again.
+async fn restored_former_client<S: Services>(
+    aws: &Aws<'_, S>,
+    target: &DeleteTarget<'_>,
+    scheduled: &[SecretId],
+) -> Result<Option<FormerClient>, AwsError> {
+    let note = note_name(target.owner);
+    let mut found = None;
+    for name in scheduled.iter().filter(|name| **name != note) {
+        aws.services.secrets.restore_secret(name).await?;
+        let former = former_client(aws, std::iter::once(name)).await;
+        aws.services.secrets.delete_secret(name, target.recovery_window_in_days).await?;
+        found = former?.or(found);
+    }
+    Ok(found)
+}
+
 /// Returns the state that an adopted client is to have again.
 async fn former_state<S: Services>(
     aws: &Aws<'_, S>,
     target: &DeleteTarget<'_>,
     pool: &PoolId,
     client: &ObservedClient,
-    secrets: &[(SecretId, Tags)],
+    former: Option<FormerClient>,
 ) -> Result<UserPoolClient, AwsError> {
-    let mut former = None;
-    for (name, _) in secrets {
-        let version = aws.services.secrets.get_secret_value(name, Version::Stage(ADOPTED)).await?;
-        former = version.and_then(|version| version.document).and_then(|document| document.former).or(former);
-    }
     // Without the record, at least the mark goes.
     let plain = || (client.name.clone(), client.scopes.clone(), client.access_token_validity_minutes);
     let (name, scopes, validity) = match (former, &target.scope) {

@@ -494,7 +494,7 @@ pub(super) async fn describe_clients<S: Services>(
 
 #[derive(Default)]
 pub(super) struct FoundSecrets {
-    found: BTreeMap<SecretId, ObservedSecret>,
+    pub(super) found: BTreeMap<SecretId, ObservedSecret>,
     recorded: HashMap<ClientId, Secret<String>>,
     versions: HashMap<SecretId, String>,
 }

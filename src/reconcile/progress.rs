@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::model::{ClientId, PoolId};
+use crate::model::{ClientId, PoolId, observed::FormerClient};
 
 #[derive(Debug, Default)]
 pub struct Progress(Mutex<State>);
@@ -17,6 +17,8 @@ struct State {
     /// The clients that this run created in somebody else's pool, and whether an answer was lost.
     created_clients: Vec<ClientId>,
     may_have_created_client: bool,
+    /// What the client was that this run has adopted.
+    former_client: Option<FormerClient>,
     in_flight: Vec<String>,
 }
 
@@ -68,6 +70,14 @@ impl Progress {
 
     pub(super) fn may_have_created_client(&self) -> bool {
         self.state().may_have_created_client
+    }
+
+    pub(super) fn adopts(&self, former: &FormerClient) {
+        self.state().former_client = Some(former.clone());
+    }
+
+    pub(super) fn former_client(&self) -> Option<FormerClient> {
+        self.state().former_client.clone()
     }
 
     /// Notes that a pool is gone, so that nobody waits for it again.

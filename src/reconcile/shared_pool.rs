@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     model::{
-        ClientId, Desired, Mark, Owner, PoolId, ResourceId, SecretId, adoption::NotAdoptable,
+        ClientId, Desired, Mark, Owner, Ownership, PoolId, ResourceId, SecretId, adoption::NotAdoptable,
         ownership::SHARED_WITH_TAG,
     },
     ports::{AwsError, ClientDescription, ClientSecrets, ErrorKind, Services, UserPools, all_pages},
@@ -49,10 +49,12 @@ pub(super) async fn find<S: Services>(
     if let (Target::Update(ResourceId::Client(client)), []) = (target, &*ours) {
         return Err(Error::ClientLost { client: client.clone(), pool: pool.clone() });
     }
-    let mut found = Found { secrets, note, ..Found::default() };
     let mut clients = Clients { ours, foreign: Vec::new() };
+    let recorded = recorded_clients(aws, desired, pool, &secrets, &clients.ours).await.map_err(Error::Observe)?;
+    clients.ours.extend(recorded);
+    let mut found = Found { secrets, note, ..Found::default() };
     if let Some(adopt) = desired.clients.first().and_then(|client| client.adopt.as_ref()) {
-        match adoptee(aws, pool, adopt, target, &clients.ours).await.map_err(Error::Observe)? {
+        match adoptee(aws, &desired.owner, pool, adopt, target, &clients.ours).await.map_err(Error::Observe)? {
             Ok(adoptee) => clients.ours.extend(adoptee),
             Err(rule) => found.not_adoptable = Some(rule),
         }
@@ -120,9 +122,30 @@ pub(super) async fn marked_clients<S: Services>(
     Ok(listed.into_iter().filter(|client| is_ours(client.mark.as_ref(), owner)).map(|client| client.id).collect())
 }
 
+/// Reads our clients that a secret names and the listing did not show: another delivery of the event may have created
+/// one after the listing was read.
+async fn recorded_clients<S: Services>(
+    aws: &Aws<'_, S>,
+    desired: &Desired,
+    pool: &PoolId,
+    secrets: &FoundSecrets,
+    known: &[ClientAndSecret],
+) -> Result<Vec<ClientAndSecret>, AwsError> {
+    let documents = secrets.found.values().filter(|secret| secret.ownership == Ownership::Ours);
+    let documents = documents.filter_map(|secret| secret.document.as_ref());
+    let ids: BTreeSet<ClientId> = documents
+        .filter(|document| document.metadata.user_pool_id == *pool)
+        .map(|document| document.client_id.clone())
+        .filter(|id| !known.iter().any(|(client, _)| client.id == *id))
+        .collect();
+    let described = describe_clients(aws, pool, ids).await?;
+    Ok(described.into_iter().filter(|(client, _)| is_ours(client.mark.as_ref(), &desired.owner)).collect())
+}
+
 /// Reads the client that is to be adopted. Returns nothing if the resource has a client already.
 async fn adoptee<S: Services>(
     aws: &Aws<'_, S>,
+    owner: &Owner,
     pool: &PoolId,
     id: &ClientId,
     target: &Target,
@@ -142,6 +165,8 @@ async fn adoptee<S: Services>(
     let secrets =
         all_pages(async |next| aws.services.pools.list_user_pool_client_secrets(pool, id, next.as_deref()).await);
     let rule = match &observed.mark {
+        // Another delivery of the event has adopted it a moment ago.
+        Some(mark) if *mark == Mark::of_adopted(owner) => Ok(()),
         Some(mark) => Err(NotAdoptable::Marked(mark.clone())),
         None => match settings.check() {
             Ok(()) if secrets.await?.len() > 1 => Err(NotAdoptable::TwoSecrets),

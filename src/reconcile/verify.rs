@@ -8,7 +8,7 @@ use super::{Error, Verification, apply::Applying, phases::StepError};
 use crate::{
     clock::{now, wait},
     model::{Client, ClientId, ClientName, TokenSource, desired::SecretMetadata},
-    ports::{ExpectedToken, Services, TokenEndpoint, TokenError},
+    ports::{AwsError, ErrorKind, ExpectedToken, Services, TokenEndpoint, TokenError, UserPools},
     redact::Secret,
 };
 
@@ -94,11 +94,18 @@ impl<S: Services> Applying<'_, S> {
     /// Proves the secret of a client that is to be adopted, with the scopes that it has now.
     pub(super) async fn prove(&self, name: &ClientName, scopes: &[String]) -> Result<(), StepError> {
         let client = Client { scopes: scopes.to_vec(), ..self.declared(name)?.clone() };
+        let pool = self.pool()?;
         let (client_id, secret) = self.credentials_to_verify(&client)?;
-        let metadata = self.metadata_at(&client, &self.tokens.to_verify_at())?;
-        match self.request_token(&ExpectedToken { client_id, metadata }, &secret).await {
+        let expected = ExpectedToken { client_id, metadata: self.metadata_at(&client, &self.tokens.to_verify_at())? };
+        match self.request_token(&expected, &secret).await {
             Ok(_) => Ok(()),
-            Err(TokenError::Refused(reason)) => Err(StepError::Other(Error::Token { client: name.clone(), reason })),
+            Err(TokenError::Refused(reason)) => {
+                let present = self.aws.services.pools.describe_user_pool_client(&pool, &expected.client_id).await?;
+                if present.is_some_and(|present| present.observed.mark.is_some()) {
+                    return Err(adopted_meanwhile(name).into());
+                }
+                Err(StepError::Other(Error::Token { client: name.clone(), reason }))
+            }
             Err(TokenError::Unreachable(reason)) => {
                 tracing::warn!(client = %name, reason, "the token endpoint could not be reached; the secret was not proved");
                 Ok(())
@@ -156,5 +163,16 @@ impl<S: Services> Applying<'_, S> {
         let within = TOKEN_WITHIN.min(until.saturating_duration_since(now())).max(MIN_TOKEN_TIME);
         let unanswered = || TokenError::Unreachable(format!("no answer within {} s", within.as_secs_f32().ceil()));
         timeout(within, self.aws.services.tokens.verify(expected, secret)).await.unwrap_or_else(|_| Err(unanswered()))
+    }
+}
+
+/// Another delivery of the event has adopted the client, so its scopes are no longer those that were observed.
+fn adopted_meanwhile(client: &ClientName) -> AwsError {
+    AwsError {
+        operation: "VerifyToken",
+        subject: format!("client {client}"),
+        kind: ErrorKind::Changed,
+        code: "AlreadyAdopted".to_owned(),
+        message: "another delivery of this event has adopted it".to_owned(),
     }
 }

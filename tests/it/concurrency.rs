@@ -2,12 +2,13 @@
 
 use std::sync::{Arc, Mutex};
 
+use cognito_m2m::model::{ClientId, PoolId, ResourceType};
 use futures::future;
 use serde_json::{Value, json};
 
 use crate::support::{
-    CfnResponse, Fault, Stack, assert_is, assert_nothing_left,
-    fixtures::{INVENTED_ID, large},
+    CfnResponse, FakeAws, Fault, Stack, assert_is, assert_nothing_left,
+    fixtures::{ADOPTEE, INVENTED_ID, add_adoptee, large, member_client, member_server, others_in, platform, with},
     in_another_process, new_stack,
 };
 
@@ -44,6 +45,73 @@ async fn the_same_create_twice_at_once_makes_everything_once() {
         assert_eq!(one.good().data(), two.good().data(), "both responses are about the same things");
         assert_is(&stack, &properties);
     }
+}
+
+/// A stack with a resource in a platform's pool, its properties, and the pool.
+fn member(resource_type: ResourceType, adopts: bool) -> (Stack, Value, PoolId) {
+    let aws = FakeAws::default();
+    let pool = platform(&aws, "team-");
+    let stack = Stack::of_type(resource_type, &aws, "team-a");
+    let properties = match resource_type {
+        ResourceType::CognitoM2MResourceServer => member_server(&pool, &["read"]),
+        _ if adopts => with(member_client(&pool), "AdoptClientId", ADOPTEE),
+        _ => member_client(&pool),
+    };
+    if adopts {
+        add_adoptee(&stack, &pool);
+    }
+    (stack, properties, pool)
+}
+
+const MEMBERS: [(ResourceType, bool); 3] = [
+    (ResourceType::CognitoM2MClient, false),
+    (ResourceType::CognitoM2MClient, true),
+    (ResourceType::CognitoM2MResourceServer, false),
+];
+
+#[tokio::test(start_paused = true)]
+async fn the_same_create_of_a_member_starting_between_any_two_calls_of_the_other_makes_everything_once() {
+    let mut combinations = 0;
+    for (resource_type, adopts) in MEMBERS {
+        let (stack, properties, _) = member(resource_type, adopts);
+        for k in 0..stack.count_calls(&stack.create_event(&properties)).await {
+            let (stack, properties, pool) = member(resource_type, adopts);
+            let others = others_in(&[&stack], &pool);
+            let event = stack.create_event(&properties);
+            let (fault, responses) = meanwhile(&stack, &event);
+            let one = stack.send_with(&event, [(k, fault)]).await.good_at(format_args!("call {k}"));
+            let other = first(&responses).good_at(format_args!("the other at call {k}"));
+            assert_eq!(one.data(), other.data(), "call {k}");
+            assert_is(&stack, &properties);
+            assert_eq!(others_in(&[&stack], &pool), others, "call {k}");
+            combinations += 1;
+        }
+    }
+    println!("{combinations} interleavings of a member's Create with itself");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_delete_that_meets_a_running_create_of_a_member_leaves_nothing_whatever_call_it_falls_on() {
+    let mut combinations = 0;
+    for (resource_type, adopts) in MEMBERS {
+        let (stack, properties, _) = member(resource_type, adopts);
+        for k in 0..stack.count_calls(&stack.create_event(&properties)).await {
+            let (stack, properties, pool) = member(resource_type, adopts);
+            let others = others_in(&[&stack], &pool);
+            let (fault, deletes) = meanwhile(&stack, &stack.delete_event(INVENTED_ID, &properties));
+            let created = stack.send_with(&stack.create_event(&properties), [(k, fault)]).await;
+            first(&deletes).good_at(format_args!("call {k}"));
+            assert!(!created.succeeded(), "call {k}: the Create knows that nobody wants it any more");
+            assert_nothing_left(&stack);
+            assert_eq!(others_in(&[&stack], &pool), others, "call {k}");
+            if adopts {
+                let name = stack.world().pools[&pool].clients[&ClientId::from(ADOPTEE)].client.name.clone();
+                assert_eq!(name.as_str(), "Orders, old", "call {k}");
+            }
+            combinations += 1;
+        }
+    }
+    println!("{combinations} interleavings of a Delete with a member's running Create");
 }
 
 /// A new stack; `redeployed` says whether its account holds the secrets of a deleted one.

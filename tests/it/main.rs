@@ -22,6 +22,7 @@ mod late;
 mod layers;
 mod left_over_rotations;
 mod lifecycle;
+mod many_stacks;
 mod pace;
 mod package;
 mod protocol;

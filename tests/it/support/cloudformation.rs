@@ -242,11 +242,11 @@ impl Stack {
 
     /// Delivers an event. If a fault kills the process, delivers it again without faults, as Lambda does.
     pub async fn send_with(&self, event: &Value, faults: impl IntoIterator<Item = (usize, Fault)>) -> CfnResponse {
-        if let Some(response) = self.invoke(&Session::with_faults(&self.aws, faults), event).await {
+        if let Some(response) = self.invoke(&Session::with_faults(&self.aws, faults).of(self.owner()), event).await {
             return response;
         }
         tokio::time::sleep(LAMBDA_WAITS).await;
-        self.run(&Session::new(&self.aws), event).await
+        self.run(&Session::new(&self.aws).of(self.owner()), event).await
     }
 
     pub async fn send(&self, event: &Value) -> CfnResponse {

@@ -20,7 +20,7 @@ use cognito_m2m::{
 use tokio::time::Instant;
 
 use super::fake_aws::{
-    ACCOUNT, CANARY, FakeAws, REGION, Refusal, World, changed, not_found, over_quota, page, refused,
+    ACCOUNT, CANARY, FakeAws, REGION, Refusal, World, changed, not_found, over_quota, page, page_of, refused,
 };
 
 /// <https://docs.aws.amazon.com/cognito/latest/developerguide/quotas.html>
@@ -368,8 +368,13 @@ impl UserPools for FakeAws {
 
     async fn list_user_pool_clients(&self, pool: &PoolId, next: Option<&str>) -> Result<Page<(ClientId, ClientName)>> {
         self.answer("ListUserPoolClients", |world| {
-            let clients = world.pool(pool)?.clients.iter();
-            Ok(page(clients.map(|(id, client)| (id.clone(), client.client.name.clone())), next))
+            let size = world.clients_per_page();
+            // The token names the last client of the page, so that a change in between hides no other client.
+            let rest = world.pool(pool)?.clients.iter().filter(|(id, _)| next.is_none_or(|last| id.as_str() > last));
+            let rest = rest.map(|(id, client)| (id.clone(), client.client.name.clone()));
+            let Page { items, next } = page_of(size, rest, None);
+            let last = items.last().map(|(id, _): &(ClientId, _)| id.to_string());
+            Ok(Page { items, next: next.and(last) })
         })
     }
 

@@ -14,13 +14,15 @@ use std::{
 };
 
 use cognito_m2m::{
-    model::{ClientId, PoolId, SecretId},
+    model::{ClientId, Owner, PoolId, SecretId},
     ports::{AwsError, ErrorKind, Page, Result},
     redact::Secret,
 };
 use tokio::time::Instant;
 
-use super::{cognito::FakePool, consumers::Consumers, faults::Call, secrets_manager::FakeSecret};
+use super::{
+    cloudformation::parts, cognito::FakePool, consumers::Consumers, faults::Call, secrets_manager::FakeSecret,
+};
 
 /// Every client secret that Cognito generates starts with this, so that a test can look for it everywhere.
 pub const CANARY: &str = "canary-client-secret-";
@@ -58,6 +60,10 @@ pub struct Behavior {
     /// Whether the role's policy is in force that allows work on the clients and servers of a pool only by the
     /// pool's tags.
     pub iam_reads_tags: bool,
+    /// Whether Cognito has its quotas: five calls a second of one operation on a pool, fifteen of a category in the
+    /// account, and one change of a client at a time. Its pages are then as long as the real ones.
+    /// <https://docs.aws.amazon.com/cognito/latest/developerguide/quotas.html>
+    pub quotas: bool,
     pub token_endpoint: TokenEndpointState,
     /// How long the token service does not know a new client, a changed client or a new client secret,
     /// and refuses it. Seen on live AWS: it learns of them seconds late.
@@ -134,6 +140,12 @@ pub struct World {
     /// Until when the resolver believes that a host of a token endpoint does not exist.
     pub(super) missing_until: BTreeMap<String, Instant>,
     last_number: u64,
+    /// When each operation of Cognito was carried out in the last second.
+    recent: Vec<(&'static str, Instant)>,
+    /// Until when a change of a client keeps others from changing one.
+    client_is_changing_until: Option<Instant>,
+    /// The owners whose things nobody else may change; see [`Session`](super::Session).
+    pub watched: Vec<Owner>,
 }
 
 impl World {
@@ -159,6 +171,48 @@ impl World {
             format!("User: provider is not authorized to perform: {operation}")
         };
         Err(Refusal::new(ErrorKind::Denied, "AccessDeniedException", message))
+    }
+
+    /// Refuses a call that exceeds a quota.
+    fn check_quotas(&mut self, operation: &'static str) -> Result<(), Refusal> {
+        const SECOND: Duration = Duration::from_secs(1);
+        const CLIENT_CHANGES_FOR: Duration = Duration::from_millis(30);
+        let Some(category) = category(operation).filter(|_| self.behavior.quotas) else { return Ok(()) };
+        let now = Instant::now();
+        self.recent.retain(|(_, at)| now.duration_since(*at) < SECOND);
+        let of_operation = self.recent.iter().filter(|(recent, _)| *recent == operation).count();
+        let of_category = self.recent.iter().filter(|(recent, _)| self::category(recent) == Some(category)).count();
+        let max_of_category = if category.starts_with("resource") { 20 } else { 15 };
+        if of_operation >= 5 || of_category >= max_of_category {
+            return Err(Refusal::new(ErrorKind::Throttled, "TooManyRequestsException", "Rate exceeded"));
+        }
+        self.recent.push((operation, now));
+        if category == "client update" {
+            if self.client_is_changing_until.is_some_and(|until| now < until) {
+                let message = "Only one request to update user pool client can be processed at a time.";
+                return Err(Refusal::new(ErrorKind::Busy, "ConcurrentModificationException", message));
+            }
+            self.client_is_changing_until = Some(now + CLIENT_CHANGES_FOR);
+        }
+        Ok(())
+    }
+
+    /// How many entries a page of clients has.
+    pub fn clients_per_page(&self) -> usize {
+        const REAL: usize = 60;
+        if self.behavior.quotas { REAL } else { PAGE }
+    }
+
+    /// What of a pool each watched owner but one has, with all that can be seen of it.
+    pub fn stakes(&self, but: Option<&Owner>) -> Vec<String> {
+        let others = self.watched.iter().filter(|owner| Some(*owner) != but);
+        let parts = |owner: &Owner| {
+            let parts: Vec<_> = self.pools.values().map(|pool| format!("{:?}", parts(pool, owner))).collect();
+            let secrets = self.secrets.iter().filter(|(_, secret)| owner.owns(&secret.tags));
+            let secrets: Vec<_> = secrets.map(|(name, secret)| format!("{name} {secret:?}")).collect();
+            format!("{}: {parts:?} {secrets:?}", owner.stack_id)
+        };
+        others.map(parts).collect()
     }
 
     /// The operations that changed something, or tried to.
@@ -187,7 +241,8 @@ impl FakeAws {
         effect: impl FnOnce(&mut World) -> Result<R, Refusal>,
     ) -> Result<R> {
         let world = &mut *self.world();
-        let result = world.check_permission(operation).and_then(|()| effect(world));
+        let result =
+            world.check_quotas(operation).and_then(|()| world.check_permission(operation)).and_then(|()| effect(world));
         world.consumers.look(operation, &world.pools, &world.secrets);
         result.map_err(|refusal| refusal.to(operation))
     }
@@ -231,12 +286,34 @@ pub fn not_found() -> Refusal {
     changed("ResourceNotFoundException", "no such thing")
 }
 
+/// Cognito's category of an operation, as far as the provider uses it.
+fn category(operation: &str) -> Option<&'static str> {
+    Some(match operation {
+        "DescribeUserPool" | "ListUserPools" | "DescribeUserPoolDomain" => "pool read",
+        "CreateUserPool" | "UpdateUserPool" | "DeleteUserPool" => "pool update",
+        "ListResourceServers" => "resource read",
+        "CreateResourceServer" | "UpdateResourceServer" | "DeleteResourceServer" => "resource update",
+        "ListUserPoolClients" | "DescribeUserPoolClient" | "ListUserPoolClientSecrets" => "client read",
+        "CreateUserPoolClient"
+        | "UpdateUserPoolClient"
+        | "DeleteUserPoolClient"
+        | "AddUserPoolClientSecret"
+        | "DeleteUserPoolClientSecret" => "client update",
+        _ => return None,
+    })
+}
+
 /// Returns the page that starts at `next`, which is the number of an entry.
 pub fn page<T>(all: impl IntoIterator<Item = T>, next: Option<&str>) -> Page<T> {
+    page_of(PAGE, all, next)
+}
+
+/// Returns the page with at most `size` entries that starts at `next`, which is the number of an entry.
+pub fn page_of<T>(size: usize, all: impl IntoIterator<Item = T>, next: Option<&str>) -> Page<T> {
     let start: usize = next.map_or(0, |next| next.parse().unwrap());
     let mut rest = all.into_iter().skip(start);
-    let items = rest.by_ref().take(PAGE).collect();
-    let next = rest.next().map(|_| (start + PAGE).to_string());
+    let items = rest.by_ref().take(size).collect();
+    let next = rest.next().map(|_| (start + size).to_string());
     Page { items, next }
 }
 

@@ -125,9 +125,16 @@ pub struct Session {
     calls_made: Arc<AtomicUsize>,
     faults: Arc<BTreeMap<usize, Fault>>,
     killed: Arc<Notify>,
+    /// Whose process it is, if the account watches that nobody changes what others own.
+    owner: Option<Owner>,
 }
 
 impl Session {
+    /// Says whose process it is.
+    pub fn of(self, owner: Owner) -> Self {
+        Self { owner: Some(owner), ..self }
+    }
+
     pub fn new(aws: &FakeAws) -> Self {
         Self::with_faults(aws, [])
     }
@@ -139,6 +146,7 @@ impl Session {
             calls_made: Arc::default(),
             faults: Arc::new(faults.into_iter().collect()),
             killed: Arc::default(),
+            owner: None,
         }
     }
 
@@ -159,7 +167,15 @@ impl Session {
         let number = self.calls_made.fetch_add(1, Ordering::SeqCst);
         let index = self.record(operation);
         tokio::time::sleep(LATENCY).await;
+        let stakes = self.aws.world().stakes(self.owner.as_ref());
         let result = self.suffer(self.faults.get(&number), operation, effect).await;
+        if !matches!(self.faults.get(&number), Some(Fault::Meanwhile(_))) {
+            let mut world = self.aws.world();
+            if world.stakes(self.owner.as_ref()) != stakes {
+                let complaint = format!("{operation} of {:?} changed what another stack owns", self.owner);
+                world.consumers.complaints.push(complaint);
+            }
+        }
         tokio::time::sleep(LATENCY).await;
         self.aws.world().calls[index].answered_at = Some(Instant::now());
         result
