@@ -10,8 +10,8 @@ use crate::model::{
     AuthFlow, Client, ClientId, ClientName, Desired, Digest, Endpoints, Owner, Ownership, PoolId, ProviderConfig,
     ResourceType, RotationRecord,
     observed::{
-        DeleteObservation, Foreign, Observed, ObservedClient, ObservedDocument, ObservedPool, ObservedSecret,
-        RemainingPool,
+        DeleteObservation, Foreign, ListedClient, Observed, ObservedClient, ObservedCustomDomain, ObservedDocument,
+        ObservedPool, ObservedSecret, RemainingPool,
     },
 };
 
@@ -59,6 +59,11 @@ fn observed(desired: &Desired) -> Observed {
             m2m_only: true,
             created: std::time::Duration::ZERO,
             domain: Some(own.domain.clone()),
+            custom_domain: own.custom_domain.clone().map(|domain| ObservedCustomDomain {
+                domain,
+                target: Some("d1.cloudfront.net".into()),
+                status: "ACTIVE".into(),
+            }),
             resource_servers: desired.resource_servers.clone(),
             clients: desired.clients.iter().map(client).collect(),
             foreign: Foreign::default(),
@@ -175,6 +180,7 @@ fn a_key_is_the_same_in_every_spelling() {
 #[test]
 fn a_delete_takes_secrets_domains_and_pools_in_this_order_or_nothing() {
     let pool = RemainingPool {
+        custom_domain: Some("auth.example.com".into()),
         id: "us-east-1_Pool".into(),
         domain: Some("prefix".into()),
         deletion_protection: false,

@@ -86,6 +86,8 @@ pub struct Behavior {
     /// the label AWSPENDING. By default it is gone at once.
     /// <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_RotateSecret.html>
     pub trial_stays: bool,
+    /// The status of a new custom domain. By default it is `ACTIVE`; on AWS it can be `CREATING` for an hour.
+    pub new_custom_domain: Option<&'static str>,
     /// Keys that nobody can use. Nothing under them can be read or written.
     pub disabled_keys: BTreeSet<String>,
     /// Keys with which nothing can be encrypted.
@@ -133,12 +135,18 @@ pub struct World {
     pub consumers: Consumers,
     /// Every call of every session, in the order in which they were made.
     pub calls: Vec<Call>,
+    /// The certificates in us-east-1.
+    pub certificates: BTreeSet<String>,
+    /// The users' own DNS: names with an A record, an alias or a CNAME, each with what it points to.
+    pub dns: BTreeMap<String, String>,
     /// The secret with which each client got its last token.
     pub last_good_secrets: BTreeMap<ClientId, Secret<String>>,
     /// When each operation in [`Behavior::denied_for`] was called first.
     denied_since: BTreeMap<&'static str, Instant>,
     /// Until when the resolver believes that a host of a token endpoint does not exist.
     pub(super) missing_until: BTreeMap<String, Instant>,
+    /// The hosts of custom domains that were looked up.
+    pub custom_hosts_looked_up: Vec<String>,
     last_number: u64,
     /// When each operation of Cognito was carried out in the last second.
     recent: Vec<(&'static str, Instant)>,
@@ -244,6 +252,7 @@ impl FakeAws {
         let result =
             world.check_quotas(operation).and_then(|()| world.check_permission(operation)).and_then(|()| effect(world));
         world.consumers.look(operation, &world.pools, &world.secrets);
+        world.look_at_token_endpoints(operation);
         result.map_err(|refusal| refusal.to(operation))
     }
 }
