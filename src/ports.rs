@@ -414,6 +414,8 @@ pub trait Account {
     async fn get_role(&self, name: &str) -> Result<String>;
     /// Returns the actions that the policies of a user or role do not allow on every resource.
     async fn simulate_principal_policy(&self, principal: &str, actions: &[&str]) -> Result<Vec<String>>;
+    /// Tells whether a host name has an address.
+    async fn resolves(&self, host: &str) -> bool;
 }
 
 /// The services that the use cases talk to, as one type parameter.

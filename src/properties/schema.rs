@@ -390,7 +390,10 @@ mod tests {
     use jsonschema::Validator;
 
     use super::{
-        super::table::{ALLOWED_OAUTH_SCOPES, CLIENT, SCOPE, SCOPE_NAME, SECRET_KMS_KEY_ID},
+        super::table::{
+            ALLOWED_OAUTH_SCOPES, CERTIFICATE_ARN, CLIENT, CUSTOM_DOMAIN_OBJECT, DOMAIN_NAME, SCOPE, SCOPE_NAME,
+            SECRET_KMS_KEY_ID,
+        },
         *,
     };
 
@@ -399,7 +402,7 @@ mod tests {
     }
 
     /// Every object of the table.
-    const OBJECTS: [&Object; 4] = [&COGNITO_M2M, &RESOURCE_SERVER, &SCOPE, &CLIENT];
+    const OBJECTS: [&Object; 5] = [&COGNITO_M2M, &RESOURCE_SERVER, &SCOPE, &CLIENT, &CUSTOM_DOMAIN_OBJECT];
 
     /// Every rule for text, with a name.
     fn text_rules() -> Vec<(&'static str, &'static TextRule)> {
@@ -470,6 +473,36 @@ mod tests {
                     changed[other] = second;
                     let text = changed.concat();
                     let holds = SECRET_KMS_KEY_ID.rule.holds(&text);
+                    assert_eq!(validator.is_valid(&json!(text)), holds, "{text:?}");
+                    if holds { held += 1 } else { broken += 1 }
+                }
+            }
+        }
+        assert!(held > 1000 && broken > 1000, "{held} and {broken}");
+    }
+
+    #[test]
+    fn the_regular_expressions_of_a_host_name_and_a_certificate_say_what_their_rules_say() {
+        let (mut held, mut broken) = (0, 0);
+        let pieces =
+            ["", ".", "-", "a", "7", "A", "é", ":", "acm", "arn", "us-east-1", "111122223333", "certificate/", "\n"];
+        for (rule, whole) in [
+            (&DOMAIN_NAME.rule, vec!["a", ".", "b-c", ".", "d1", ".", "e"]),
+            (&DOMAIN_NAME.rule, vec!["7", ".", "example", ".", "com"]),
+            (
+                &CERTIFICATE_ARN.rule,
+                vec!["arn", ":", "aws", ":", "acm", ":", "us-east-1", ":", "111122223333", ":", "certificate/", "a-1"],
+            ),
+        ] {
+            let validator = validator(&text(rule));
+            for (one, other) in (0..whole.len()).flat_map(|one| (0..whole.len()).map(move |other| (one, other))) {
+                for (first, second) in pieces.iter().flat_map(|first| pieces.iter().map(move |second| (first, second)))
+                {
+                    let mut changed = whole.clone();
+                    changed[one] = first;
+                    changed[other] = second;
+                    let text = changed.concat();
+                    let holds = rule.holds(&text);
                     assert_eq!(validator.is_valid(&json!(text)), holds, "{text:?}");
                     if holds { held += 1 } else { broken += 1 }
                 }

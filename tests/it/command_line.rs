@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     CANARY, Session, Stack, TokenEndpointState,
-    fixtures::{large, large_changed, with},
+    fixtures::{custom_domain, large, large_changed, with},
     new_stack,
 };
 
@@ -54,6 +54,8 @@ struct FakeAccount {
     stacks: BTreeMap<String, (StackDescription, Vec<StackResource>, Value)>,
     no_credentials: bool,
     denied: Vec<String>,
+    /// The host names that have an address.
+    resolved: Vec<String>,
 }
 
 impl Account for FakeAccount {
@@ -96,6 +98,10 @@ impl Account for FakeAccount {
     async fn simulate_principal_policy(&self, principal: &str, _: &[&str]) -> Result<Vec<String>, AwsError> {
         assert_eq!(principal, "arn:aws:iam::111122223333:role/teams/deployer");
         Ok(self.denied.clone())
+    }
+
+    async fn resolves(&self, host: &str) -> bool {
+        self.resolved.iter().any(|resolved| resolved == host)
     }
 }
 
@@ -441,6 +447,33 @@ async fn a_doctor_finds_nothing_wrong_with_a_sound_stack() {
     let line = "doctor --stack one --skip-tokens";
     m2mctl(&stack, account(&stack, &pool, &json!({})), line, &[]).await.unwrap();
     assert_eq!(stack.world().tokens_granted, tokens + 1, "tokens are billed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_doctor_looks_at_the_custom_domain_and_its_name() {
+    let stack = new_stack();
+    stack.world().allow_custom_domains();
+    let properties = json!({ "CustomDomain": custom_domain("auth.example.com") });
+    let pool = stack.create(&properties).await.physical_id().to_owned();
+    let line = async |resolved: &[&str]| {
+        let resolved = resolved.iter().map(ToString::to_string).collect();
+        let account = FakeAccount { resolved, ..account(&stack, &pool, &properties) };
+        let outcome = m2mctl(&stack, account, "doctor --stack one --skip-tokens", &[]).await.unwrap();
+        let text = plain(&outcome);
+        let start = text.find("custom domain").unwrap();
+        text[start - 8..].lines().take(2).collect::<Vec<_>>().join("\n")
+    };
+    let status = |status: &'static str| {
+        let mut world = stack.world();
+        world.pools.values_mut().next().unwrap().custom_domain.as_mut().unwrap().status = status;
+    };
+    let target = stack.world().pools.values().next().unwrap().custom_domain.clone().unwrap().target;
+    let all = [line(&["auth.example.com"]).await, line(&[]).await];
+    status("CREATING");
+    let creating = line(&[]).await;
+    status("FAILED");
+    let all = [&all[..], &[creating, line(&[]).await]].concat().join("\n").replace(&target, "TARGET");
+    assert_snapshot!(ageless(&all), @r"");
 }
 
 #[tokio::test(start_paused = true)]

@@ -241,7 +241,7 @@ async fn clients_are_not_sent_to_a_domain_that_gives_no_token() {
     let event = stack.update_event(&id, &in_use(), &beside());
     let start = Instant::now();
     let reason = refused(&stack, &event, "The custom domain auth.example.com gives no token yet").await;
-    assert!(start.elapsed() < Duration::from_secs(15), "{:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
     for part in ["no such host", target.as_str(), "DNS record", "certificate", "Nothing was changed"] {
         assert!(reason.contains(part), "{part}: {reason}");
     }
@@ -455,7 +455,6 @@ async fn a_rollback_keeps_a_custom_domain_that_others_may_have_begun_to_use() {
 
 #[tokio::test(start_paused = true)]
 async fn a_client_of_another_stack_chooses_the_domain_and_is_checked_before_the_switch() {
-    let share = |properties: Value| with(properties, "SharedWithStacks", json!(["team-"]));
     let (stack, id, team, client) = shared(&beside()).await;
     let secret = SecretId::from("team-a/orders");
     let endpoint = || team.world().document(&secret).metadata.token_endpoint.clone();
@@ -470,7 +469,6 @@ async fn a_client_of_another_stack_chooses_the_domain_and_is_checked_before_the_
     assert_eq!(endpoint(), CUSTOM_ENDPOINT);
     assert_is(&team, &custom);
     assert_no_complaints(&stack);
-    let _ = share;
 }
 
 #[tokio::test(start_paused = true)]

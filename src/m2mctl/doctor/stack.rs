@@ -81,6 +81,7 @@ async fn examine_resource<S: Services, A: Account>(
                 secrets.extend(report.desired.clients.iter().map(|client| client.secret_name.clone()));
             }
             findings.push(pool::difference(&report));
+            findings.extend(pool::custom_domain(context, &report).await);
         }
         Err(error) => findings.push(Finding::not_compared(subject, &error)),
     }

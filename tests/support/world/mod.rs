@@ -80,6 +80,10 @@ pub struct Aws {
     pub pools: BTreeMap<String, Pool>,
     pub secrets: BTreeMap<String, Secret>,
     pub stacks: Vec<Stack>,
+    /// The names with an A record that a custom domain may be under.
+    pub zones: BTreeSet<String>,
+    /// The certificates in us-east-1.
+    pub certificates: BTreeSet<String>,
     /// The ARN of whoever calls.
     pub caller: String,
     /// The ARNs of the roles, by name.
@@ -129,6 +133,8 @@ impl Aws {
             pools: BTreeMap::new(),
             secrets: BTreeMap::new(),
             stacks: Vec::new(),
+            zones: BTreeSet::new(),
+            certificates: BTreeSet::new(),
             caller: format!("arn:aws:iam::{ACCOUNT}:user/me"),
             roles: BTreeMap::new(),
             denied: BTreeMap::new(),
