@@ -42,7 +42,7 @@ use crate::{
     clock::{Deadline, millis, now},
     model::{
         Applied, Client, ClientId, ClientName, Desired, DesiredPool, Digest, EventStamp, Mark, OwnPool, Owner,
-        Ownership, PoolId, ResourceId, SecretId, TokenSource,
+        Ownership, PoolId, ResourceId, SecretId, TokenEndpointDomain, TokenSource,
         observed::{Observed, ObservedPool},
     },
     plan::{self, Occasion, Plan, Refusal, Step, add_note, plan},
@@ -343,8 +343,17 @@ fn late(desired: &Desired, observed: &Observed, pool: &ObservedPool) -> Outcome 
         }),
         DesiredPool::Shared(id) => DesiredPool::Shared(id.clone()),
     };
-    let present =
+    let mut present =
         Desired { pool: present_pool, resource_servers: pool.resource_servers.clone(), clients, ..desired.clone() };
+    let mut documents = observed.secrets.values().filter_map(|secret| secret.document.as_ref());
+    let custom = Desired { token_endpoint_domain: TokenEndpointDomain::Custom, ..present.clone() };
+    let endpoint = custom.endpoints.token_endpoint(&custom.token_source(Some(pool)));
+    present.token_endpoint_domain = if documents.any(|document| document.metadata.token_endpoint == endpoint) {
+        TokenEndpointDomain::Custom
+    } else {
+        TokenEndpointDomain::Prefix
+    };
+    reconciled.tokens = present.token_source(Some(pool));
     Outcome::Late { present: Box::new(present), reconciled }
 }
 

@@ -555,6 +555,20 @@ async fn an_update_under_the_custom_domain_rotates_without_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_late_event_answers_with_the_domain_that_is_there_and_that_clients_use() {
+    let (stack, id) = made(&beside()).await;
+    let late = stack.update_event(&id, &with(beside(), "ProjectTag", "x"), &beside());
+    stack.send(&late).await.good();
+    stack.update(&id, &in_use(), &with(beside(), "ProjectTag", "x")).await.good();
+    stack.world().calls.clear();
+    let answer = stack.send(&late).await.good();
+    assert_eq!(stack.world().writes(), Vec::<&str>::new());
+    assert_eq!(answer.attribute("TokenEndpoint"), CUSTOM_ENDPOINT);
+    assert_eq!(answer.attribute("Domain"), HOST);
+    assert!(answer.attribute("CustomDomainTarget").ends_with(".cloudfront.net"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_domain_that_was_removed_by_hand_comes_back_with_the_next_update() {
     let (stack, id) = made(&beside()).await;
     stack.world().pools.get_mut(&PoolId::from(&*id)).unwrap().custom_domain = None;
