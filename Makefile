@@ -39,7 +39,7 @@ lint: tools ## Check the templates, the documents and the release tools
 	done
 
 # The examples have a local AWS of their own, so that the two halves can run side by side: most of it is waiting.
-EXAMPLES := $(addprefix tests/e2e/test_,cdk.py consumers.py protected_api.py)
+EXAMPLES := $(addprefix tests/e2e/test_,cdk.py consumers.py protected_api.py teams.py)
 EXAMPLES_LOG := $(TOOLS)/run/examples.log
 PYTEST := $(TOOLS)/sam/bin/python -m pytest -p no:cacheprovider -q $(PYTEST_ARGS)
 test-e2e: build ## Run the end-to-end tests: the built functions, m2mctl and the examples in a local AWS

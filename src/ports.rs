@@ -16,11 +16,12 @@ use serde_json::Value;
 
 use crate::{
     model::{
-        ClientId, ClientName, Owner, PoolDomain, PoolId, ResourceServer, Rotation, SecretId, Tags, UserPool,
-        UserPoolClient,
+        ClientId, ClientName, Owner, PoolDomain, PoolId, Region, Replicas, ResourcePolicy, ResourceServer, Rotation,
+        SecretId, Tags, UserPool, UserPoolClient,
         adoption::ClientSettings,
         desired::SecretMetadata,
         observed::{FormerClient, ObservedClient, ObservedDocument},
+        sharing::ObservedReplica,
     },
     redact::{self, Secret},
 };
@@ -59,6 +60,8 @@ pub enum ErrorKind {
     Quota,
     /// The role or the credentials do not allow the call.
     Denied,
+    /// A policy names a principal that IAM does not know, or does not know yet.
+    UnknownPrincipal,
     /// The service rejects the request.
     Refused,
 }
@@ -192,6 +195,7 @@ pub struct SecretDescription {
     pub rotation: Option<Rotation>,
     /// The staging labels of each version that has a label.
     pub versions: BTreeMap<String, BTreeSet<String>>,
+    pub replicas: BTreeMap<Region, ObservedReplica>,
 }
 
 /// The version that consumers read.
@@ -313,8 +317,18 @@ pub trait Secrets: SecretVersions {
     async fn tag_resource(&self, name: &SecretId, tags: &Tags) -> Result<()>;
     async fn untag_resource(&self, name: &SecretId, keys: &[String]) -> Result<()>;
     async fn restore_secret(&self, name: &SecretId) -> Result<()>;
-    /// Succeeds if there is no such secret, or if it is already scheduled for deletion. A window of 0
-    /// days deletes it at once.
+    /// Returns `None` if the secret has no resource policy.
+    async fn get_resource_policy(&self, name: &SecretId) -> Result<Option<ResourcePolicy>>;
+    /// Replaces the whole policy. AWS refuses one that lets everybody read the secret.
+    async fn put_resource_policy(&self, name: &SecretId, policy: &ResourcePolicy) -> Result<()>;
+    /// Succeeds if there is no such policy.
+    async fn delete_resource_policy(&self, name: &SecretId) -> Result<()>;
+    /// Begins to replicate the secret. DescribeSecret shows how that ends.
+    async fn replicate_secret_to_regions(&self, name: &SecretId, replicas: &Replicas) -> Result<()>;
+    /// Deletes the replicas in these regions.
+    async fn remove_regions_from_replication(&self, name: &SecretId, regions: &BTreeSet<Region>) -> Result<()>;
+    /// Succeeds if there is no such secret, or if it is already scheduled for deletion. Fails if it still has
+    /// replicas. A window of 0 days deletes it at once.
     async fn delete_secret(&self, name: &SecretId, recovery_window_in_days: u8) -> Result<()>;
 }
 
@@ -483,6 +497,10 @@ impl AwsError {
             }
             ErrorKind::Denied => {
                 "Allow the action in the provider's role (or in the key's or the organization's policy). Then deploy again."
+            }
+            ErrorKind::UnknownPrincipal => {
+                "Create the role or the user before this deployment, correct its ARN, or remove it from SecretReaders. \
+                 Then deploy again."
             }
             ErrorKind::Refused => "Correct the property that the message names. Then deploy again.",
         }

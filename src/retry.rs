@@ -5,7 +5,7 @@
 //! may have created a pool. And they do not keep within Cognito's rate.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     pin::Pin,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -19,8 +19,8 @@ use tokio::{
 use crate::{
     clock::{Backoff, Deadline, now, wait, wait_until},
     model::{
-        ClientId, ClientName, Owner, PoolDomain, PoolId, ResourceServer, Rotation, SecretId, Tags, UserPool,
-        UserPoolClient,
+        ClientId, ClientName, Owner, PoolDomain, PoolId, Region, Replicas, ResourcePolicy, ResourceServer, Rotation,
+        SecretId, Tags, UserPool, UserPoolClient,
     },
     ports::{
         AwsError, ClientDescription, ClientSecretDescription, ClientSecrets, DomainDescription, ErrorKind, NewSecret,
@@ -122,7 +122,11 @@ impl<'a, T> Retrying<'a, T> {
             let retry = match error.kind {
                 ErrorKind::Throttled | ErrorKind::Busy => true,
                 ErrorKind::Lost => idempotency == Idempotency::Idempotent,
-                ErrorKind::Changed | ErrorKind::Quota | ErrorKind::Denied | ErrorKind::Refused => false,
+                ErrorKind::Changed
+                | ErrorKind::Quota
+                | ErrorKind::Denied
+                | ErrorKind::UnknownPrincipal
+                | ErrorKind::Refused => false,
             };
             let pause = backoff.pause();
             if !retry || pause >= self.deadline.left() {
@@ -242,6 +246,11 @@ impl<T: Secrets> Secrets for Retrying<'_, T> {
         unlimited Idempotent TagResource tag_resource(name: &SecretId, tags: &Tags) -> ();
         unlimited Idempotent UntagResource untag_resource(name: &SecretId, keys: &[String]) -> ();
         unlimited Idempotent RestoreSecret restore_secret(name: &SecretId) -> ();
+        unlimited Idempotent GetResourcePolicy get_resource_policy(name: &SecretId) -> Option<ResourcePolicy>;
+        unlimited Idempotent PutResourcePolicy put_resource_policy(name: &SecretId, policy: &ResourcePolicy) -> ();
+        unlimited Idempotent DeleteResourcePolicy delete_resource_policy(name: &SecretId) -> ();
+        unlimited Idempotent ReplicateSecretToRegions replicate_secret_to_regions(name: &SecretId, replicas: &Replicas) -> ();
+        unlimited Idempotent RemoveRegionsFromReplication remove_regions_from_replication(name: &SecretId, regions: &BTreeSet<Region>) -> ();
         unlimited Idempotent DeleteSecret delete_secret(name: &SecretId, recovery_window_in_days: u8) -> ();
     }
 }

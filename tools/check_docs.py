@@ -133,6 +133,18 @@ def table(path, heading):
     return names
 
 
+def attributes_in_prose(heading):
+    """The sentence of the reference that lists the attributes of a type, with its line."""
+    text = REFERENCE.read_text()
+    section = re.search(rf"^## {heading}$.*?(?=^## |\Z)", text, re.S | re.M)
+    sentence = section and re.search(r"`Fn::GetAtt` has (.*?)\.(?=\s)", section[0], re.S)
+    if not sentence:
+        problem(REFERENCE, 1, f"no sentence under {heading} says what `Fn::GetAtt` has")
+        return 1, ""
+    # What is in parentheses explains.
+    return text.count("\n", 0, section.start() + sentence.start()) + 1, re.sub(r"\([^)]*\)", "", sentence[1])
+
+
 def same(what, documented, declared):
     for name in declared - documented.keys():
         problem(REFERENCE, 1, f"the {what} {name} is not documented")
@@ -142,15 +154,23 @@ def same(what, documented, declared):
 
 def check_reference():
     """A Rust test holds the properties (src/properties/reference.rs)."""
-    provider = (ROOT / "src/provider.rs").read_text()
-    fixed = re.search(r"let fixed = \[(.*?)\n    \];", provider, re.S)[1]
-    declared = set(re.findall(r'\("(\w+)",', fixed)) | {
-        name.replace("{}", "<ClientName>") for name in re.findall(r'format!\("(\w+\.\{\})"', provider)
+    attributes = (ROOT / "src/provider/attributes.rs").read_text()
+    names = ("of_pool", "of_client", "of_resource_server")
+    of_pool, of_client, of_server = (
+        re.search(rf"^fn {name}\(.*?^}}", attributes, re.S | re.M)[0] for name in names
+    )
+    declared = set(re.findall(r'\("(\w+)",', of_pool)) | {
+        name.replace("{}", "<ClientName>") for name in re.findall(r'format!\("(\w+\.\{\})"', of_pool)
     }
     same("attribute", table(REFERENCE, "Return values"), declared)
+    for heading, code in (("Custom::CognitoM2MClient", of_client), ("Custom::CognitoM2MResourceServer", of_server)):
+        number, sentence = attributes_in_prose(heading)
+        documented = dict.fromkeys(re.findall(r"`(\w+)`", sentence), number)
+        same(f"attribute of {heading}", documented, set(re.findall(r'\("(\w+)",', code)))
 
     keys = (ROOT / "src/aws/secrets_manager.rs").read_text()
-    declared = set(re.findall(r"(\w+): ", re.search(r"struct Json \{(.*?)\n\}", keys, re.S)[1]))
+    # `former` is only in the version that records what a client was before it was taken over.
+    declared = set(re.findall(r"(\w+): ", re.search(r"struct Json \{(.*?)\n\}", keys, re.S)[1])) - {"former"}
     same("key of the secret", table(REFERENCE, "The secret"), declared)
 
     template = (ROOT / "template.yaml").read_text()

@@ -263,6 +263,7 @@ class Stack:
             "StackName": self.name,
             "TemplateBody": template if isinstance(template, str) else json.dumps(template),
             "Parameters": [{"ParameterKey": k, "ParameterValue": v} for k, v in (parameters or {}).items()],
+            "Capabilities": ["CAPABILITY_IAM"],
         }
         if self.status is None:
             self.cloudformation.create_stack(**arguments)

@@ -1,6 +1,6 @@
 """`make demo`: the whole life of a machine-to-machine stack in a local AWS, checked at every step.
 
-KEEP=1 leaves the local AWS running, with both stacks deployed.
+KEEP=1 leaves the local AWS running, with every stack deployed.
 """
 
 import json
@@ -13,6 +13,7 @@ from cloud import REGION, ROOT, Cloud, CloudError, Stack, request_token, stop_on
 
 PROVIDER_STACK = "cognito-m2m-local"
 CONSUMER_STACK = "orders"
+PLATFORM_STACK = "m2m-platform"
 ENVIRONMENT = "local"
 
 
@@ -128,14 +129,18 @@ def show_rotation(cloud, secret):
     return stack
 
 
+def deploy_example(cloud, name, file, logical_id, **parameters):
+    stack = Stack(cloud, name)
+    template = (ROOT / "examples" / file).read_text()
+    status = stack.deploy(template, {"ProviderStackName": PROVIDER_STACK, **parameters})
+    if status != "CREATE_COMPLETE":
+        raise CloudError(f"the stack {name} ended in {status}: {'; '.join(stack.failures(logical_id))}")
+    return stack
+
+
 def show_consumer(cloud):
     step("Deploy examples/consumer.yaml: another team, two resource servers, three clients")
-    stack = Stack(cloud, CONSUMER_STACK)
-    template = (ROOT / "examples" / "consumer.yaml").read_text()
-    parameters = {"ProviderStackName": PROVIDER_STACK, "EnvironmentName": ENVIRONMENT}
-    status = stack.deploy(template, parameters)
-    if status != "CREATE_COMPLETE":
-        raise CloudError(f"the stack ended in {status}: {'; '.join(stack.failures('Auth'))}")
+    stack = deploy_example(cloud, CONSUMER_STACK, "consumer.yaml", "Auth", EnvironmentName=ENVIRONMENT)
     table(stack.outputs)
     secrets = []
     expected = {
@@ -154,22 +159,45 @@ def show_consumer(cloud):
     return stack, secrets
 
 
+def show_teams(cloud):
+    step("Deploy examples/platform: a user pool that the stacks of other teams may add to")
+    platform = deploy_example(cloud, PLATFORM_STACK, "platform/template.yaml", "Pool", EnvironmentName=ENVIRONMENT)
+    table(platform.outputs)
+
+    step("Two teams join: examples/api-team adds the scopes of its API, examples/consumer-team its client")
+    pool = {"PlatformStackName": PLATFORM_STACK}
+    api = deploy_example(cloud, "orders-api", "api-team/template.yaml", "Orders", **pool)
+    shop = deploy_example(cloud, "web-shop", "consumer-team/template.yaml", "Checkout", **pool)
+    table(shop.outputs)
+    secret, _ = cloud.secret(shop.outputs["ClientSecretArn"])
+    claims = claims_of(secret)
+    check(set(claims["scope"].split()) == set(api.outputs["Scopes"].split()), "the client's token has the API's scopes")
+    check(claims["iss"] == platform.outputs["Issuer"], "and the shared pool issued it")
+    template = (ROOT / "examples" / "api-team" / "template.yaml").read_text()
+    without_write = "".join(line for line in template.splitlines(keepends=True) if "ScopeName: write" not in line)
+    status = api.deploy(without_write, {"ProviderStackName": PROVIDER_STACK, **pool})
+    check(status == "UPDATE_ROLLBACK_COMPLETE", "the API's team cannot remove a scope that the client has:")
+    say(f"    {api.failures('Orders')[-1]}")
+    check(claims_of(secret)["scope"] == claims["scope"], "and the client still gets both")
+    return [shop, api, platform], secret
+
+
 def show_deletion(cloud, stacks, secrets):
-    step("Delete both stacks")
+    step("Delete every stack, those that use another one first")
     for stack in stacks:
         status = stack.delete()
         check(status == "DELETE_COMPLETE", f"{stack.name}: {status}")
     check(cloud.leftovers() == [], "no user pool and no live secret is left")
-    for domain in (f"m2m-rubicon-{ENVIRONMENT}", f"orders-m2m-{ENVIRONMENT}"):
+    for domain in (f"m2m-rubicon-{ENVIRONMENT}", f"orders-m2m-{ENVIRONMENT}", f"m2m-platform-{ENVIRONMENT}"):
         check(cloud.domain_owner(domain) is None, f"the domain {domain} is free again")
     answers = {request_token(secret)[1].get("error") for secret in secrets}
     check(answers == {"invalid_client"}, f"none of the {len(secrets)} clients gets a token any more")
 
 
-def explain(cloud, stack):
+def explain(cloud, stack, stacks):
     pid = cloud.process.pid
     print(f"""
-The local AWS is still running, with the stacks {PROVIDER_STACK} and {CONSUMER_STACK}. To use it:
+The local AWS is still running, with the stacks {", ".join(stacks)}. To use it:
 
     export AWS_ENDPOINT_URL={cloud.endpoint} AWS_DEFAULT_REGION={REGION}
     export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test SAM_CLI_TELEMETRY=0
@@ -196,10 +224,12 @@ def main():
             stack, secret = show_stack(cloud)
             stack = show_rotation(cloud, secret)
             consumer, consumer_secrets = show_consumer(cloud)
+            teams, team_secret = show_teams(cloud)
+            stacks = [consumer, *teams, stack]
             if keep:
-                explain(cloud, stack)
+                explain(cloud, stack, [stack.name for stack in stacks])
                 return 0
-            show_deletion(cloud, [consumer, stack], [secret, *consumer_secrets])
+            show_deletion(cloud, stacks, [secret, *consumer_secrets, team_secret])
     except CloudError as error:
         print(f"\nThe demo failed: {error}", file=sys.stderr)
         return 1

@@ -29,6 +29,8 @@ const DENIED: [&str; 14] = [
     "OptInRequired",
 ];
 const TOO_MANY_REQUESTS: u16 = 429;
+/// The word in a message about replicas.
+pub(super) const REPLICA: &str = "replica";
 
 /// Turns an SDK error into ours.
 pub(super) fn failed<E>(
@@ -126,6 +128,26 @@ fn classify(operation: &str, code: &str, message: &str, status: StatusCode) -> E
         ("CreateSecret" | "PutSecretValue", "ResourceExistsException") => ErrorKind::Changed,
         // The label is no longer on the version that the request named.
         ("UpdateSecretVersionStage", "InvalidParameterException") => ErrorKind::Changed,
+        // "You can't delete secret … that still has replica regions […]."
+        ("DeleteSecret", "InvalidParameterException" | "InvalidRequestException") if says(&[REPLICA]) => {
+            ErrorKind::Changed
+        }
+        // The region has a replica already.
+        ("ReplicateSecretToRegions", "InvalidParameterException" | "InvalidRequestException") if says(&["already"]) => {
+            ErrorKind::Changed
+        }
+        // The region has no replica any more.
+        ("RemoveRegionsFromReplication", "InvalidParameterException" | "InvalidRequestException")
+            if says(&[REPLICA]) =>
+        {
+            ErrorKind::Changed
+        }
+        // "This resource policy contains an unsupported principal", "Invalid principal in policy".
+        ("PutResourcePolicy", "MalformedPolicyDocumentException" | "InvalidParameterException")
+            if says(&["principal"]) =>
+        {
+            ErrorKind::UnknownPrincipal
+        }
         // "A previous rotation isn't complete. That rotation will be reattempted."
         ("RotateSecret", "InvalidRequestException") if says(&["previous rotation"]) => ErrorKind::Changed,
         // "…already scheduled for deletion", "…marked for deletion", "…not scheduled for deletion".
@@ -206,6 +228,17 @@ mod tests {
                 "InvalidRequestException",
                 "A previous rotation isn't complete. That rotation will be reattempted.",
             ),
+            (
+                "DeleteSecret",
+                "InvalidParameterException",
+                "You can't delete secret arn:secret that still has replica regions [us-west-2].",
+            ),
+            ("ReplicateSecretToRegions", "InvalidParameterException", "The secret is already replicated to us-west-2."),
+            (
+                "RemoveRegionsFromReplication",
+                "InvalidParameterException",
+                "Secret isn't replicated to region us-west-2.",
+            ),
             ("UpdateUserPoolClient", "ResourceNotFoundException", ""),
             ("CreateUserPoolClient", "ScopeDoesNotExistException", ""),
         ];
@@ -221,8 +254,23 @@ mod tests {
                 "The user pool cannot be deleted because deletion protection is activated.",
             ),
             ("CreateUserPoolDomain", "FeatureUnavailableInTierException", ""),
+            ("ReplicateSecretToRegions", "InvalidParameterException", "Invalid replica region: moon-1."),
+            ("PutResourcePolicy", "PublicPolicyException", "The policy allows broad access to the secret."),
+            ("PutResourcePolicy", "MalformedPolicyDocumentException", "This policy contains invalid Json"),
         ] {
             assert_eq!(kind(operation, code, message, 400), ErrorKind::Refused, "{message}");
+        }
+    }
+
+    #[test]
+    fn a_principal_that_is_unknown_is_told_from_any_other_bad_policy() {
+        for (code, message) in [
+            ("MalformedPolicyDocumentException", "This resource policy contains an unsupported principal"),
+            ("MalformedPolicyDocumentException", "Invalid principal in policy"),
+            ("InvalidParameterException", "Invalid principal in policy: \"AWS\":\"arn:aws:iam::111122223333:role/x\""),
+        ] {
+            assert_eq!(kind("PutResourcePolicy", code, message, 400), ErrorKind::UnknownPrincipal, "{message}");
+            assert_eq!(kind("CreateSecret", code, message, 400), ErrorKind::Refused, "{message}");
         }
     }
 }

@@ -1,21 +1,28 @@
 //! AWS Secrets Manager.
 
+use std::collections::BTreeSet;
+
 use aws_config::SdkConfig;
 use aws_sdk_secretsmanager::{
     Client as Sdk,
     operation::describe_secret::DescribeSecretOutput,
-    types::{Filter, FilterNameStringType, RotationRulesType, Tag},
+    types::{
+        Filter, FilterNameStringType, ReplicaRegionType, ReplicationStatusType, RotationRulesType, StatusType, Tag,
+    },
 };
 use serde::{Deserialize, Serialize};
 
 use super::{
-    error::{failed, found},
+    error::{REPLICA, failed, found},
     since_epoch,
 };
 use crate::{
     model::{
-        ClientId, ClientName, Owner, PoolId, Rotation, SecretId, Tags, desired::SecretMetadata, observed::FormerClient,
+        ClientId, ClientName, Owner, PoolId, Region, Replicas, ResourcePolicy, Rotation, SecretId, Tags,
+        desired::SecretMetadata,
+        observed::FormerClient,
         ownership::STACK_ID_TAG,
+        sharing::{ObservedReplica, ReplicaStatus},
     },
     ports::{
         AWSCURRENT, AwsError, ErrorKind, NewSecret, Page, Result, SecretChange, SecretDescription, SecretDocument,
@@ -217,6 +224,61 @@ impl Secrets for SecretsManager {
         Ok(())
     }
 
+    async fn get_resource_policy(&self, name: &SecretId) -> Result<Option<ResourcePolicy>> {
+        let request = self.sdk.get_resource_policy().secret_id(name.as_str());
+        let answer = request.send().await.map_err(|error| failed("GetResourcePolicy", subject(name), &error))?;
+        let Some(text) = answer.resource_policy.filter(|text| !text.is_empty()) else { return Ok(None) };
+        // Nobody may overwrite a policy that cannot be read.
+        let unreadable = || AwsError {
+            operation: "GetResourcePolicy",
+            subject: subject(name),
+            kind: ErrorKind::Refused,
+            code: "UnreadablePolicy".to_owned(),
+            message: "the policy is not a JSON object".to_owned(),
+        };
+        ResourcePolicy::parse(&text).ok_or_else(unreadable).map(Some)
+    }
+
+    async fn put_resource_policy(&self, name: &SecretId, policy: &ResourcePolicy) -> Result<()> {
+        let request = self
+            .sdk
+            .put_resource_policy()
+            .secret_id(name.as_str())
+            .resource_policy(policy.to_string())
+            .block_public_policy(true);
+        request.send().await.map_err(|error| failed("PutResourcePolicy", subject(name), &error))?;
+        Ok(())
+    }
+
+    async fn delete_resource_policy(&self, name: &SecretId) -> Result<()> {
+        let request = self.sdk.delete_resource_policy().secret_id(name.as_str());
+        found("DeleteResourcePolicy", subject(name), request.send().await).map(drop)
+    }
+
+    async fn replicate_secret_to_regions(&self, name: &SecretId, replicas: &Replicas) -> Result<()> {
+        // Without ForceOverwriteReplicaSecret: a secret of the same name in the other region is somebody else's.
+        let replica = |(region, key): (&Region, &Option<String>)| {
+            ReplicaRegionType::builder().region(region.as_str()).set_kms_key_id(key.clone()).build()
+        };
+        let request = self
+            .sdk
+            .replicate_secret_to_regions()
+            .secret_id(name.as_str())
+            .set_add_replica_regions(Some(replicas.iter().map(replica).collect()));
+        request.send().await.map_err(|error| failed("ReplicateSecretToRegions", subject(name), &error))?;
+        Ok(())
+    }
+
+    async fn remove_regions_from_replication(&self, name: &SecretId, regions: &BTreeSet<Region>) -> Result<()> {
+        let request = self
+            .sdk
+            .remove_regions_from_replication()
+            .secret_id(name.as_str())
+            .set_remove_replica_regions(Some(regions.iter().map(ToString::to_string).collect()));
+        request.send().await.map_err(|error| failed("RemoveRegionsFromReplication", subject(name), &error))?;
+        Ok(())
+    }
+
     async fn delete_secret(&self, name: &SecretId, recovery_window_in_days: u8) -> Result<()> {
         let request = self.sdk.delete_secret().secret_id(name.as_str());
         let request = match recovery_window_in_days {
@@ -224,8 +286,8 @@ impl Secrets for SecretsManager {
             days => request.recovery_window_in_days(days.into()),
         };
         match found("DeleteSecret", subject(name), request.send().await) {
-            // The only other change is that the secret is scheduled for deletion already.
-            Err(error) if error.kind == ErrorKind::Changed => Ok(()),
+            // The secret is scheduled for deletion already.
+            Err(error) if error.kind == ErrorKind::Changed && !error.message.contains(REPLICA) => Ok(()),
             outcome => outcome.map(drop),
         }
     }
@@ -248,7 +310,23 @@ fn described_secret(secret: DescribeSecretOutput) -> SecretDescription {
                 .unwrap_or_default(),
         }),
         versions: versions.map(|(id, labels)| (id, labels.into_iter().collect())).collect(),
+        replicas: secret.replication_status.unwrap_or_default().into_iter().filter_map(replica).collect(),
     }
+}
+
+/// <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_ReplicationStatusType.html>
+fn replica(replica: ReplicationStatusType) -> Option<(Region, ObservedReplica)> {
+    let status = match replica.status {
+        Some(StatusType::InSync) => ReplicaStatus::InSync,
+        Some(StatusType::Failed) => {
+            let message = replica.status_message.unwrap_or_else(|| "no message".to_owned());
+            ReplicaStatus::Failed(redact::sanitize(&message))
+        }
+        // A status that is not known yet counts as one that will change.
+        _ => ReplicaStatus::InProgress,
+    };
+    let kms_key_id = replica.kms_key_id.filter(|key| !key.is_empty());
+    Some((Region(replica.region?), ObservedReplica { kms_key_id, status }))
 }
 
 fn subject(name: &SecretId) -> String {

@@ -87,7 +87,7 @@ pub(super) fn advice(error: &AwsError) -> String {
         ErrorKind::Denied => format!("Allow {} for these credentials, or use others.", error.operation),
         ErrorKind::Lost => "AWS did not answer. Check the network, the proxy and the region, and try again.".to_owned(),
         ErrorKind::Throttled | ErrorKind::Busy | ErrorKind::Changed => "Try again in a moment.".to_owned(),
-        ErrorKind::Quota | ErrorKind::Refused => String::new(),
+        ErrorKind::Quota | ErrorKind::UnknownPrincipal | ErrorKind::Refused => String::new(),
     }
 }
 

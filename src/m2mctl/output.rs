@@ -9,7 +9,7 @@ use super::{
     doctor::{Finding, Severity},
     plan::PlanReport,
 };
-use crate::plan::Action;
+use crate::plan::{Action, Step};
 
 /// What a command prints, with colors, and the exit code.
 #[derive(Debug, PartialEq, Eq)]
@@ -80,7 +80,8 @@ pub(super) fn plan_text(report: &PlanReport) -> String {
         count(Action::Update),
         count(Action::Delete)
     );
-    match count(Action::Verify) {
+    // A wait for replicas is a check without a token.
+    match plan.steps().filter(|step| matches!(step, Step::VerifyToken { .. })).count() {
         0 => text.push_str(".\n"),
         tokens => {
             let _ = writeln!(text, "; {tokens} to verify, with a token each.");

@@ -23,6 +23,8 @@ pub enum NotAdoptable {
     Missing,
     #[error("its name has the mark @{0}, so another resource owns it")]
     Marked(Mark),
+    #[error("stack {0}, which owns the user pool, declares it and keeps its secret")]
+    Declared(String),
     #[error("it has no secret that Cognito shows")]
     NoSecret,
     #[error("it has two secrets, and nobody can tell which one its consumers use")]
@@ -48,7 +50,7 @@ impl NotAdoptable {
             Self::Marked(_) => {
                 "Delete that resource first, if it adopted the client. The client then stays and gets its former name back"
             }
-            Self::NoSecret => "Remove AdoptClientId, so that the resource creates a client",
+            Self::Declared(_) | Self::NoSecret => "Remove AdoptClientId, so that the resource creates a client",
             Self::TwoSecrets => {
                 "Find out which one is in use, delete the other one with DeleteUserPoolClientSecret, and deploy again"
             }

@@ -56,6 +56,7 @@ impl Digest {
             secret_recovery_window_in_days: _,
             verify_token: _,
             rotation,
+            secret_replicas,
             rotate_secrets,
             token_endpoint_domain,
         } = desired;
@@ -77,6 +78,10 @@ impl Digest {
             &format!("{clients:?}"),
             short_key_id(secret_kms_key_id.as_deref()),
             &format!("{:?}", rotation.as_ref().map(|rotation| rotation.days)),
+            &format!(
+                "{:?}",
+                secret_replicas.iter().map(|(region, key)| (region, short_key_id(key.as_deref()))).collect::<Vec<_>>()
+            ),
             rotate_secrets,
             token_endpoint_domain.as_str(),
         ])

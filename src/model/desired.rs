@@ -2,7 +2,12 @@
 
 use std::{collections::BTreeSet, fmt};
 
-use super::{ClientId, ClientName, Endpoints, Mark, Owner, PoolId, SecretId, Tags, observed::ObservedPool};
+use super::{
+    ClientId, ClientName, Endpoints, Mark, Owner, PoolId, Principal, Replicas, SecretId, Tags,
+    observed::ObservedPool,
+    ownership::MAX_TAGS,
+    sharing::{READERS_TAG, READERS_TAG_VALUE},
+};
 
 /// Cognito's quota of resource servers in a user pool.
 pub const MAX_SERVERS: usize = 25;
@@ -27,6 +32,8 @@ pub struct Desired {
     pub secret_recovery_window_in_days: u8,
     /// How Secrets Manager rotates every client's secret; `None` if it does not.
     pub rotation: Option<Rotation>,
+    /// The replicas of every client's secret.
+    pub secret_replicas: Replicas,
     /// Any text; see [`RotationRecord`](super::RotationRecord).
     pub rotate_secrets: String,
     pub verify_token: bool,
@@ -249,6 +256,8 @@ pub struct Client {
     pub scopes: Vec<String>,
     pub access_token_validity_minutes: u32,
     pub secret_name: SecretId,
+    /// Who may read the secret by its resource policy.
+    pub secret_readers: BTreeSet<Principal>,
 }
 
 impl Client {
@@ -315,6 +324,27 @@ impl Desired {
     #[must_use]
     pub fn secret_names(&self) -> BTreeSet<SecretId> {
         self.clients.iter().map(|client| client.secret_name.clone()).collect()
+    }
+
+    /// Returns the tags of a client's secret. A secret with readers has a mark that says so, if there is room.
+    #[must_use]
+    pub fn tags_of_secret(&self, client: &Client) -> Tags {
+        let mut tags = self.secret_tags.clone();
+        if !client.secret_readers.is_empty() && self.has_room_for_mark() {
+            tags.insert(READERS_TAG.to_owned(), READERS_TAG_VALUE.to_owned());
+        }
+        tags
+    }
+
+    /// Tells whether a secret has room for one tag more. In somebody else's pool, the note about the events is a tag of
+    /// the secret, too.
+    #[must_use]
+    pub fn has_room_for_mark(&self) -> bool {
+        let notes = match &self.pool {
+            DesiredPool::Own(_) => 0,
+            DesiredPool::Shared(_) => 1,
+        };
+        self.secret_tags.len() + notes < MAX_TAGS
     }
 
     /// Returns where the clients get their tokens. In somebody else's pool, its domains decide: of one domain only,

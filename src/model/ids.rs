@@ -39,6 +39,10 @@ name_type! {
     /// What Secrets Manager's API calls SecretId: a secret's name or its ARN. The provider uses names; Secrets
     /// Manager gives the rotation function an ARN.
     SecretId,
+    /// The ARN of an IAM role, a user or an account's root.
+    Principal,
+    /// An AWS region, such as `eu-west-1`.
+    Region,
 }
 
 impl PoolId {

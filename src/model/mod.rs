@@ -10,6 +10,7 @@ pub mod observed;
 pub mod ownership;
 pub mod resource;
 pub mod rotation_record;
+pub mod sharing;
 pub mod violations;
 
 pub use applied::{APPLIED_TAG, Applied, Digest, EventStamp};
@@ -18,9 +19,10 @@ pub use desired::{
     Rotation, Scope, Tier, TokenEndpointDomain, TokenSource, UserPool, UserPoolClient,
 };
 pub use endpoints::{Endpoints, is_aws_host};
-pub use ids::{ClientId, ClientName, PoolId, SecretId};
+pub use ids::{ClientId, ClientName, PoolId, Principal, Region, SecretId};
 pub use mark::Mark;
 pub use ownership::{MANAGED_BY, Owner, Ownership, Tags};
 pub use resource::{ResourceId, ResourceType};
 pub use rotation_record::RotationRecord;
+pub use sharing::{PolicyChange, Replicas, ResourcePolicy};
 pub use violations::{Violation, Violations};

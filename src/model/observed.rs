@@ -1,10 +1,14 @@
 //! What AWS holds for one resource. Contains no secret values.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use super::{
-    Applied, AuthFlow, Client, ClientId, ClientName, CustomDomain, Domain, Mark, Ownership, PoolId, ResourceServer,
-    Rotation, SecretId, Tags, UserPool, UserPoolClient, adoption::NotAdoptable, desired::SecretMetadata,
+    Applied, AuthFlow, Client, ClientId, ClientName, CustomDomain, Domain, Mark, Ownership, PoolId, Region,
+    ResourcePolicy, ResourceServer, Rotation, SecretId, Tags, UserPool, UserPoolClient, adoption::NotAdoptable,
+    desired::SecretMetadata, sharing::ObservedReplica,
 };
 
 /// One reading of the account for a Create or an Update.
@@ -147,8 +151,20 @@ pub struct ObservedSecret {
     pub key_change_unfinished: bool,
     pub description: String,
     pub rotation: Option<Rotation>,
+    pub policy: ObservedPolicy,
+    pub replicas: BTreeMap<Region, ObservedReplica>,
     /// The document of AWSCURRENT; `None` if there is none that can be read.
     pub document: Option<ObservedDocument>,
+}
+
+/// The resource policy of a secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ObservedPolicy {
+    /// It was not read. The secret's tags say that it has no readers.
+    NotRead,
+    /// It cannot be read before the secret is restored or tagged, and may name readers.
+    Unknown,
+    Read(Option<ResourcePolicy>),
 }
 
 /// A secret's value without its client secret.
@@ -190,8 +206,8 @@ pub struct DeleteObservation {
     pub resource_servers: Vec<(PoolId, ResourceServer)>,
     /// The clients outside the resource that hold a scope of one of these servers.
     pub scope_holders: Vec<ScopeHolder>,
-    /// Our secrets that are not yet scheduled for deletion.
-    pub secrets: Vec<SecretId>,
+    /// Our secrets that are not yet scheduled for deletion, with the regions of their replicas.
+    pub secrets: BTreeMap<SecretId, BTreeSet<Region>>,
     /// The note for a running Create, if it is not yet scheduled for deletion. It keeps a recovery
     /// window, because the Create must still read it.
     pub note: Option<SecretId>,

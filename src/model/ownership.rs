@@ -54,6 +54,24 @@ impl Owner {
         Self::made_by_this_program(tags).then_some(Self { stack_id, logical_id })
     }
 
+    /// Returns the account of the stack; `None` if the stack's id is no ARN.
+    #[must_use]
+    pub fn account(&self) -> Option<&str> {
+        self.arn_part(4)
+    }
+
+    /// Returns the partition of the stack, such as `aws` or `aws-us-gov`; `None` if the stack's id is no ARN.
+    #[must_use]
+    pub fn partition(&self) -> Option<&str> {
+        self.arn_part(1)
+    }
+
+    /// `arn:partition:cloudformation:region:account:stack/…`
+    fn arn_part(&self, index: usize) -> Option<&str> {
+        let parts: Vec<_> = self.stack_id.splitn(6, ':').collect();
+        (parts.len() == 6 && parts[0] == "arn").then(|| parts[index])
+    }
+
     /// Returns the stack's name: `arn:<partition>:cloudformation:<region>:<account>:stack/<name>/<id>`.
     #[must_use]
     pub fn stack_name(&self) -> &str {

@@ -8,17 +8,19 @@ use super::{
         DomainSteps, deletions, keeps_custom_domain, plan_domains, plan_try_of_custom_domain, refuse_others_domains,
     },
     refusal::{CHANGING_THE_DOMAIN, DELETING_THE_POOL, Member},
+    sharing::{SharingSteps, plan_sharing},
 };
 use crate::model::{
-    AuthFlow, Client, ClientId, ClientName, Desired, DesiredPool, Mark, Owner, Ownership, PoolId, ResourceServer,
-    RotationRecord, SecretId, Tags, TokenSource, UserPool, UserPoolClient,
+    AuthFlow, Client, ClientId, ClientName, Desired, DesiredPool, Mark, Owner, Ownership, PolicyChange, PoolId,
+    ResourcePolicy, ResourceServer, RotationRecord, SecretId, Tags, TokenSource, UserPool, UserPoolClient,
     desired::{MAX_SCOPES_PER_SERVER, MAX_SERVERS, SecretMetadata},
     ids::short_key_id,
     observed::{
         DeleteObservation, Foreign, FormerClient, ListedClient, Observed, ObservedClient, ObservedDocument,
-        ObservedPool, ObservedSecret, RemainingClient, ScopeHolder,
+        ObservedPolicy, ObservedPool, ObservedSecret, RemainingClient, ScopeHolder,
     },
     ownership::SHARED_WITH_TAG,
+    sharing::READERS_TAG,
 };
 
 /// What a plan depends on besides Desired and Observed.
@@ -39,8 +41,9 @@ pub struct Occasion<'a> {
 pub fn plan(desired: &Desired, observed: &Observed, occasion: &Occasion<'_>) -> Result<Plan, Refusal> {
     refuse_others_things(desired, observed, occasion)?;
     let servers = servers_to_plan(desired, observed, occasion)?;
+    let sharing = plan_sharing(desired, observed)?;
     let trial = plan_try_of_custom_domain(desired, observed, occasion)?;
-    let plan = plan_steps(desired, observed, &servers, occasion, trial);
+    let plan = plan_steps(desired, observed, &servers, (trial, sharing), occasion);
     refuse_without_consent(desired, observed, occasion.is_create || plan.writes())?;
     refuse_unknown_scopes(desired, observed, &plan)?;
     Ok(plan)
@@ -50,8 +53,8 @@ fn plan_steps(
     desired: &Desired,
     observed: &Observed,
     servers: &[ResourceServer],
+    (trial, sharing): (Vec<Step>, SharingSteps),
     occasion: &Occasion<'_>,
-    trial: Vec<Step>,
 ) -> Plan {
     let now = observed.pool.as_ref();
     let (domains, pool, protect) = match &desired.pool {
@@ -65,12 +68,12 @@ fn plan_steps(
     let clients = plan_clients(desired, observed);
     let verify = plan_verification(desired, &clients, &domains, occasion.also_verify);
     let SecretSteps { rotate_renamed, secrets, rotate, schedule } = plan_secrets(desired, observed);
+    let SharingSteps { readers, replicate, wait, remove } = sharing;
     let ResourceServerSteps { make_room, widen, narrow } = plan_resource_servers(servers, now);
     let Adoption { prove, record } = plan_adoption(desired, observed);
     let DomainSteps { before_pool, prefix, custom, last } = domains;
     let domain_and_widen = prefix.into_iter().chain(widen).collect();
     let custom_domain_and_clients = custom.into_iter().chain(clients).collect();
-    let stale_secrets_and_domain = last.into_iter().chain(stale_secrets(desired, observed)).collect();
     // An adopted client's secret is recorded before anything about the client changes.
     let (secrets_before_clients, secrets) =
         if record.is_empty() { (Vec::new(), secrets) } else { (secrets, Vec::new()) };
@@ -99,7 +102,10 @@ fn plan_steps(
         verify_rotated,
         // Secrets Manager tests a new schedule, and the test needs the token endpoint.
         schedule,
-        stale_secrets_and_domain,
+        readers,
+        replicate,
+        wait,
+        last.into_iter().chain(stale_secrets(desired, observed)).chain(remove).collect(),
         stale_clients(desired, observed),
         // Only now does no client hold these scopes any more.
         narrow,
@@ -313,9 +319,13 @@ pub fn plan_delete(
         servers.collect(),
         secrets
             .iter()
-            .map(|name| (name, recovery_window_in_days))
-            .chain(note.iter().map(|name| (name, NOTE_KEPT_FOR_DAYS)))
-            .map(|(name, days)| Deletion::Secret { name: name.clone(), recovery_window_in_days: days })
+            .map(|(name, replicas)| (name, recovery_window_in_days, replicas.clone()))
+            .chain(note.iter().map(|name| (name, NOTE_KEPT_FOR_DAYS, BTreeSet::new())))
+            .map(|(name, days, replicas)| Deletion::Secret {
+                name: name.clone(),
+                recovery_window_in_days: days,
+                replicas,
+            })
             .collect(),
         pools
             .iter()
@@ -481,7 +491,8 @@ fn client_state(
     current: Option<&ObservedClient>,
     tokens: &TokenSource,
 ) -> UserPoolClient {
-    let Client { name, mark, adopt: _, scopes, access_token_validity_minutes, secret_name: _ } = client;
+    let Client { name, mark, adopt: _, scopes, access_token_validity_minutes, secret_name: _, secret_readers: _ } =
+        client;
     let adopted = current.filter(|current| mark.is_some() && current.mark != *mark);
     let mark = if adopted.is_some() { Some(Mark::of_adopted(owner)) } else { mark.clone() };
     let auth_flow = match tokens {
@@ -604,7 +615,7 @@ fn plan_schedule(desired: &Desired, observed: &Observed, client: &Client) -> Opt
 /// Plans the secret's own step. `description` is `None` if a rotation will write it.
 fn plan_secret(desired: &Desired, observed: &Observed, client: &Client, description: Option<String>) -> Option<Step> {
     let name = client.secret_name.clone();
-    let tags = &desired.secret_tags;
+    let tags = &desired.tags_of_secret(client);
     let kms_key_id = desired.secret_kms_key_id.clone();
     let Some(current) = observed.secrets.get(&name) else {
         let description = description.unwrap_or_default();
@@ -622,14 +633,15 @@ fn plan_secret(desired: &Desired, observed: &Observed, client: &Client, descript
     if update.restore {
         changes.push("restore".to_owned());
     }
-    if let Some(change) = tag_changes(tags, &current.tags) {
+    let present = &comparable_tags(desired, client, current);
+    if let Some(change) = tag_changes(tags, present) {
         changes.push(change);
         update.tag = tags
             .iter()
-            .filter(|(key, value)| current.tags.get(*key) != Some(value))
+            .filter(|(key, value)| present.get(*key) != Some(value))
             .map(|(k, v)| (k.clone(), v.clone()))
             .collect();
-        update.untag = stale_tags(tags, &current.tags).cloned().collect();
+        update.untag = stale_tags(tags, present).cloned().collect();
     }
     let changes_key = current.key_change_unfinished || !same_key(kms_key_id.as_deref(), current.kms_key_id.as_deref());
     if changes_key {
@@ -645,6 +657,23 @@ fn plan_secret(desired: &Desired, observed: &Observed, client: &Client, descript
     update.document = changes_key || !document_changes.is_empty();
     changes.extend(document_changes);
     (!changes.is_empty()).then(|| Step::UpdateSecret { name, client: client.name.clone(), update, changes })
+}
+
+/// Returns the secret's tags without the mark of its readers, if the mark must stay until our statement is gone. A secret
+/// with as many tags as AWS allows has no room for it, and needs none.
+fn comparable_tags(desired: &Desired, client: &Client, secret: &ObservedSecret) -> Tags {
+    let has_statement = match &secret.policy {
+        ObservedPolicy::NotRead => false,
+        ObservedPolicy::Unknown => true,
+        ObservedPolicy::Read(policy) => {
+            ResourcePolicy::with_readers(policy.as_ref(), &BTreeSet::new()) != PolicyChange::Keep
+        }
+    };
+    let mut tags = secret.tags.clone();
+    if client.secret_readers.is_empty() && has_statement && desired.has_room_for_mark() {
+        tags.remove(READERS_TAG);
+    }
+    tags
 }
 
 /// Returns the names of the document's keys whose values change. Without a document or a pool, the whole
@@ -715,9 +744,10 @@ fn stale_secrets(desired: &Desired, observed: &Observed) -> Vec<Step> {
         .secrets
         .iter()
         .filter(|(name, secret)| secret.ownership == Ownership::Ours && !secret.scheduled && !wanted.contains(name))
-        .map(|(name, _)| {
+        .map(|(name, secret)| {
             let recovery_window_in_days = desired.secret_recovery_window_in_days;
-            Step::Delete(Deletion::Secret { name: name.clone(), recovery_window_in_days })
+            let replicas = secret.replicas.keys().cloned().collect();
+            Step::Delete(Deletion::Secret { name: name.clone(), recovery_window_in_days, replicas })
         })
         .collect()
 }

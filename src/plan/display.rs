@@ -1,9 +1,9 @@
 //! Prints plans for logs and for `m2mctl plan`.
 
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
 
 use super::{Deletion, Plan, Step};
-use crate::model::{CustomDomain, Domain, PoolDomain};
+use crate::model::{CustomDomain, Domain, PoolDomain, Region};
 
 impl<S: fmt::Display> fmt::Display for Plan<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -21,6 +21,7 @@ impl<S: fmt::Display> fmt::Display for Plan<S> {
 }
 
 impl fmt::Display for Step {
+    #[expect(clippy::too_many_lines, reason = "one arm for each step")]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TryCustomDomain { client, scopes: _, domain } => {
@@ -67,6 +68,22 @@ impl fmt::Display for Step {
             Self::RotateSecret { name, .. } => write!(f, "RotateSecret {name}: now"),
             Self::ScheduleRotation { name, rotation } => write!(f, "RotateSecret {name}: every {} days", rotation.days),
             Self::CancelRotation { name } => write!(f, "CancelRotateSecret {name}"),
+            Self::PutResourcePolicy { name, readers: _, changes } => {
+                write!(f, "PutResourcePolicy {name}: {}", changes.join(", "))
+            }
+            Self::DeleteResourcePolicy { name } => write!(f, "DeleteResourcePolicy {name}"),
+            Self::ReplicateSecretToRegions { name, replicas, renewed } => {
+                let replica = |region: &Region| {
+                    let note = if renewed.contains(region) { " (removed and made again)" } else { "" };
+                    format!("{region}{note}")
+                };
+                let list: Vec<_> = replicas.keys().map(replica).collect();
+                write!(f, "ReplicateSecretToRegions {name}: {}", list.join(", "))
+            }
+            Self::AwaitReplicas { name, regions } => write!(f, "AwaitReplicas {name}: {}", listed(regions)),
+            Self::RemoveRegionsFromReplication { name, regions } => {
+                write!(f, "RemoveRegionsFromReplication {name}: {}", listed(regions))
+            }
             Self::VerifyToken { client } => write!(f, "VerifyToken {client}"),
             Self::Delete(deletion) => write!(f, "{deletion}"),
         }
@@ -76,9 +93,14 @@ impl fmt::Display for Step {
 impl fmt::Display for Deletion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Secret { name, recovery_window_in_days: 0 } => write!(f, "DeleteSecret {name} (at once)"),
-            Self::Secret { name, recovery_window_in_days } => {
-                write!(f, "DeleteSecret {name} (recoverable for {recovery_window_in_days} days)")
+            Self::Secret { name, recovery_window_in_days, replicas } => {
+                if !replicas.is_empty() {
+                    write!(f, "RemoveRegionsFromReplication {name}: {}, then ", listed(replicas))?;
+                }
+                match recovery_window_in_days {
+                    0 => write!(f, "DeleteSecret {name} (at once)"),
+                    days => write!(f, "DeleteSecret {name} (recoverable for {days} days)"),
+                }
             }
             Self::UserPoolClient { pool: _, id, name } => write!(f, "DeleteUserPoolClient {name} ({id})"),
             Self::ReleaseUserPoolClient { pool: _, id, state } => {
@@ -101,4 +123,8 @@ fn settings(domain: &PoolDomain) -> String {
             format!("managed login version {managed_login_version}, {certificate_arn}{policy}")
         }
     }
+}
+
+fn listed(regions: &BTreeSet<Region>) -> String {
+    regions.iter().map(Region::as_str).collect::<Vec<_>>().join(", ")
 }

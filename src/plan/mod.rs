@@ -7,6 +7,7 @@
 //! - [`step`]: what a plan consists of.
 //! - [`diff`]: how a plan is made; [`plan`] decides the order of the phases.
 //! - `domains`: the steps of a pool's domains, and the check before clients are sent to another one.
+//! - `sharing`: the part of it about readers and replicas of secrets.
 //! - [`refusal`]: why there is no plan.
 //! - `note`: the note about the event, which a plan leaves.
 //! - `display`: how a plan is printed.
@@ -16,6 +17,7 @@ mod display;
 mod domains;
 mod note;
 pub mod refusal;
+mod sharing;
 pub mod step;
 #[cfg(test)]
 mod tests;

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use crate::model::{ClientId, Mark, PoolId, SecretId, adoption::NotAdoptable, ownership::SHARED_WITH_TAG};
+use crate::model::{
+    ClientId, Mark, PoolId, SecretId, adoption::NotAdoptable, ownership::SHARED_WITH_TAG, sharing::MAX_POLICY,
+};
 
 /// Why there is no plan. Nothing was changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -57,6 +59,11 @@ pub enum Refusal {
     PoolInUse { pool: PoolId, action: &'static str, members: Vec<Member> },
     #[error("Client {client} cannot be adopted: {rule}. Nothing was changed. {}", rule.advice())]
     NotAdoptable { client: ClientId, rule: NotAdoptable },
+    #[error(
+        "The resource policy of secret {name} would have {length} characters with its readers, and AWS allows {MAX_POLICY}. \
+         Nothing was changed. Remove statements of your own from the policy, or entries from SecretReaders"
+    )]
+    PolicyTooLong { name: SecretId, length: usize },
     #[error(
         "Deletion protection is active on user pool {pool}. Nothing was deleted. Turn it off on the pool's \
          settings page in the Cognito console, then delete again. While the stack can still be updated, you can set \

@@ -1,8 +1,10 @@
 //! A plan and its steps, as data.
 
+use std::collections::BTreeSet;
+
 use crate::model::{
-    ClientId, ClientName, PoolDomain, PoolId, ResourceServer, Rotation, SecretId, Tags, UserPool, UserPoolClient,
-    observed::FormerClient,
+    ClientId, ClientName, PoolDomain, PoolId, Principal, Region, Replicas, ResourceServer, Rotation, SecretId, Tags,
+    UserPool, UserPoolClient, observed::FormerClient,
 };
 
 /// Steps in phases. The steps of one phase are independent of each other and run concurrently. A phase
@@ -103,6 +105,31 @@ pub enum Step {
         update: SecretUpdate,
         changes: Changes,
     },
+    /// Makes the statement of ours in the secret's resource policy name these readers. The other statements stay.
+    PutResourcePolicy {
+        name: SecretId,
+        readers: BTreeSet<Principal>,
+        changes: Changes,
+    },
+    /// Deletes the secret's resource policy, whose only statement is ours.
+    DeleteResourcePolicy {
+        name: SecretId,
+    },
+    /// Makes replicas. First removes those in the regions of `renewed`, because the key of a replica cannot change.
+    ReplicateSecretToRegions {
+        name: SecretId,
+        replicas: Replicas,
+        renewed: BTreeSet<Region>,
+    },
+    /// Waits until the replicas in these regions are in sync.
+    AwaitReplicas {
+        name: SecretId,
+        regions: BTreeSet<Region>,
+    },
+    RemoveRegionsFromReplication {
+        name: SecretId,
+        regions: BTreeSet<Region>,
+    },
     /// Requests one token and checks it. Cognito bills each token.
     VerifyToken {
         client: ClientName,
@@ -114,9 +141,11 @@ pub enum Step {
 /// The deletions that both a Delete and an Update make.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Deletion {
+    /// Removes the replicas first: AWS deletes no secret that has one.
     Secret {
         name: SecretId,
         recovery_window_in_days: u8,
+        replicas: BTreeSet<Region>,
     },
     UserPoolClient {
         pool: PoolId,
@@ -157,8 +186,9 @@ pub enum Action {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SecretUpdate {
     pub restore: bool,
-    pub tag: Tags,
+    /// Before `tag`, because AWS limits the number of tags.
     pub untag: Vec<String>,
+    pub tag: Tags,
     /// `Some(None)` is the AWS managed key.
     pub kms_key_id: Option<Option<String>>,
     pub description: Option<String>,
@@ -187,9 +217,15 @@ impl Step {
             | Self::UpdateSecret { .. }
             | Self::RotateSecret { .. }
             | Self::ScheduleRotation { .. }
-            | Self::CancelRotation { .. } => Action::Update,
-            Self::Delete(_) => Action::Delete,
-            Self::TryCustomDomain { .. } | Self::ProveSecret { .. } | Self::VerifyToken { .. } => Action::Verify,
+            | Self::CancelRotation { .. }
+            | Self::PutResourcePolicy { .. }
+            | Self::DeleteResourcePolicy { .. }
+            | Self::ReplicateSecretToRegions { .. } => Action::Update,
+            Self::RemoveRegionsFromReplication { .. } | Self::Delete(_) => Action::Delete,
+            Self::TryCustomDomain { .. }
+            | Self::ProveSecret { .. }
+            | Self::VerifyToken { .. }
+            | Self::AwaitReplicas { .. } => Action::Verify,
         }
     }
 }

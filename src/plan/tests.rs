@@ -7,12 +7,13 @@ use serde_json::{Value, json};
 
 use super::{diff::same_key, *};
 use crate::model::{
-    AuthFlow, Client, ClientId, ClientName, Desired, Digest, Endpoints, Owner, Ownership, PoolId, ProviderConfig,
-    ResourceType, RotationRecord,
+    AuthFlow, Client, ClientId, ClientName, Desired, Digest, Endpoints, Owner, Ownership, PolicyChange, PoolId,
+    ProviderConfig, Region, ResourcePolicy, ResourceType, RotationRecord,
     observed::{
-        DeleteObservation, Foreign, Observed, ObservedClient, ObservedCustomDomain, ObservedDocument, ObservedPool,
-        ObservedSecret, RemainingPool,
+        DeleteObservation, Foreign, Observed, ObservedClient, ObservedCustomDomain, ObservedDocument, ObservedPolicy,
+        ObservedPool, ObservedSecret, RemainingPool,
     },
+    sharing::{ObservedReplica, ReplicaStatus},
 };
 
 fn desired(properties: &Value) -> Desired {
@@ -39,12 +40,17 @@ fn observed(desired: &Desired) -> Observed {
         arn: format!("arn:{}", client.secret_name),
         ownership: Ownership::Ours,
         scheduled: false,
-        tags: desired.secret_tags.clone(),
+        tags: desired.tags_of_secret(client),
         applied: None,
         kms_key_id: desired.secret_kms_key_id.clone(),
         key_change_unfinished: false,
         description: RotationRecord::new(&desired.rotate_secrets).describe(&client.name),
         rotation: desired.rotation.clone(),
+        policy: match ResourcePolicy::with_readers(None, &client.secret_readers) {
+            PolicyChange::Put(policy) => ObservedPolicy::Read(Some(policy)),
+            _ => ObservedPolicy::NotRead,
+        },
+        replicas: desired.secret_replicas.iter().map(|(region, key)| (region.clone(), in_sync(key.as_ref()))).collect(),
         document: Some(ObservedDocument {
             client_id: ClientId(format!("id-of-{}", client.name)),
             metadata: desired.secret_metadata(client, &id, &desired.token_source(None)),
@@ -71,6 +77,10 @@ fn observed(desired: &Desired) -> Observed {
         secrets: desired.clients.iter().map(|client| (client.secret_name.clone(), secret(client))).collect(),
         ..Observed::default()
     }
+}
+
+fn in_sync(key: Option<&String>) -> ObservedReplica {
+    ObservedReplica { kms_key_id: key.cloned(), status: ReplicaStatus::InSync }
 }
 
 /// An update.
@@ -179,6 +189,8 @@ fn a_key_is_the_same_in_every_spelling() {
 
 #[test]
 fn a_delete_takes_secrets_domains_and_pools_in_this_order_or_nothing() {
+    let secrets =
+        [("a/b".into(), BTreeSet::new()), ("a/c".into(), BTreeSet::from(["eu-west-1".into(), "eu-west-2".into()]))];
     let pool = RemainingPool {
         id: "us-east-1_Pool".into(),
         domain: Some("prefix".into()),
@@ -188,12 +200,13 @@ fn a_delete_takes_secrets_domains_and_pools_in_this_order_or_nothing() {
     };
     let observation = DeleteObservation {
         pools: vec![pool.clone()],
-        secrets: vec!["a/b".into()],
+        secrets: secrets.into(),
         note: Some("note".into()),
         ..DeleteObservation::default()
     };
     assert_snapshot!(plan_delete(&observation, 0, false).unwrap(), @r"
     DeleteSecret a/b (at once)
+    RemoveRegionsFromReplication a/c: eu-west-1, eu-west-2, then DeleteSecret a/c (at once)
     DeleteSecret note (recoverable for 7 days)
     DeleteUserPoolDomain prefix
     DeleteUserPoolDomain auth.example.com
@@ -302,6 +315,7 @@ fn a_digest_covers_what_aws_stores_in_any_order() {
         json!({ "RotationDays": 30 }),
         json!({ "RotateSecrets": "1" }),
         json!({ "Clients": [{ "ClientName": "a" }] }),
+        json!({ "SecretReplicas": [{ "Region": "eu-west-1" }] }),
     ] {
         assert_ne!(digest(&other), plain, "{other}");
     }
@@ -311,4 +325,91 @@ fn a_digest_covers_what_aws_stores_in_any_order() {
         json!({ "ResourceServers": servers, "Clients": clients })
     };
     assert_eq!(digest(&two("a", "b")), digest(&two("b", "a")));
+}
+
+const ROLE: &str = "arn:aws:iam::111122223333:role/reader";
+const OTHER: &str = "arn:aws:iam::111122223333:role/other";
+
+/// One client with these readers, and replicas in these regions.
+fn shared(readers: &[&str], replicas: &Value) -> Value {
+    json!({ "Clients": [{ "ClientName": "one", "SecretReaders": readers }], "SecretReplicas": replicas })
+}
+
+#[test]
+fn readers_and_replicas_follow_the_document_and_leave_at_the_end() {
+    let old = desired(&shared(
+        &[ROLE],
+        &json!([
+            { "Region": "eu-west-1" }, { "Region": "eu-west-2", "KmsKeyId": "a" }, { "Region": "eu-west-3" },
+        ]),
+    ));
+    let new = desired(&shared(
+        &[OTHER],
+        &json!([
+            { "Region": "eu-west-2", "KmsKeyId": "b" }, { "Region": "eu-west-3" }, { "Region": "us-west-2" },
+        ]),
+    ));
+    assert_snapshot!(plan(&old, &observed(&old), &occasion(&BTreeSet::new())).unwrap(), @"nothing to do");
+    assert_snapshot!(shown(&new, &observed(&old)), @r"
+    PutResourcePolicy machine-to-machine-dev/one: +arn:aws:iam::111122223333:role/other, -arn:aws:iam::111122223333:role/reader
+    ---
+    ReplicateSecretToRegions machine-to-machine-dev/one: eu-west-2 (removed and made again), us-west-2
+    ---
+    AwaitReplicas machine-to-machine-dev/one: eu-west-2, us-west-2
+    ---
+    RemoveRegionsFromReplication machine-to-machine-dev/one: eu-west-1
+    ");
+    let none = desired(&shared(&[], &json!([])));
+    assert_snapshot!(shown(&none, &observed(&old)), @r"
+    DeleteResourcePolicy machine-to-machine-dev/one
+    ---
+    RemoveRegionsFromReplication machine-to-machine-dev/one: eu-west-1, eu-west-2, eu-west-3
+    ");
+    let create = shown(&old, &Observed::default());
+    let (before, after) = create.split_once("CreateSecret").unwrap();
+    assert!(!before.contains("PutResourcePolicy") && after.contains("PutResourcePolicy"), "{create}");
+}
+
+#[test]
+fn a_replica_that_failed_is_tried_again_and_one_in_progress_is_waited_for() {
+    let desired = desired(&shared(&[], &json!([{ "Region": "eu-west-1" }, { "Region": "eu-west-2" }])));
+    let mut observed = observed(&desired);
+    for secret in observed.secrets.values_mut() {
+        secret.replicas.get_mut(&Region::from("eu-west-1")).unwrap().status = ReplicaStatus::Failed("x".to_owned());
+        secret.replicas.get_mut(&Region::from("eu-west-2")).unwrap().status = ReplicaStatus::InProgress;
+    }
+    assert_snapshot!(shown(&desired, &observed), @r"
+    ReplicateSecretToRegions machine-to-machine-dev/one: eu-west-1
+    ---
+    AwaitReplicas machine-to-machine-dev/one: eu-west-1, eu-west-2
+    ");
+}
+
+#[test]
+fn a_policy_that_would_be_too_long_is_refused() {
+    let desired = desired(&shared(&[ROLE], &json!([])));
+    let mut observed = observed(&desired);
+    let statement = json!({ "Sid": "Theirs", "Resource": "x".repeat(20_300) });
+    for secret in observed.secrets.values_mut() {
+        let policy = ResourcePolicy::parse(&json!({ "Statement": [statement] }).to_string());
+        secret.policy = ObservedPolicy::Read(policy);
+    }
+    let refusal = plan(&desired, &observed, &occasion(&BTreeSet::new())).unwrap_err().to_string();
+    assert!(refusal.contains("machine-to-machine-dev/one would have 20") && refusal.contains("20480"), "{refusal}");
+}
+
+#[test]
+fn a_secret_that_is_restored_gets_its_readers_and_loses_those_of_its_former_owner() {
+    for (readers, expected) in [(&[ROLE][..], "+arn:aws:iam"), (&[], "no readers")] {
+        let declared = desired(&shared(readers, &json!([{ "Region": "eu-west-1" }])));
+        let mut found = observed(&desired(&shared(&[OTHER], &json!([]))));
+        for secret in found.secrets.values_mut() {
+            (secret.ownership, secret.scheduled, secret.document) = (Ownership::Reclaimable, true, None);
+            secret.policy = ObservedPolicy::Unknown;
+        }
+        let shown = shown(&declared, &found);
+        let (update, put) = (shown.find("UpdateSecret").unwrap(), shown.find("PutResourcePolicy").unwrap());
+        assert!(update < put && shown[put..].contains(expected), "{shown}");
+        assert!(shown.contains("ReplicateSecretToRegions"), "{shown}");
+    }
 }

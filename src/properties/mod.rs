@@ -6,6 +6,7 @@
 //! | `table` | every property: its name, rule, default and description; every object: its properties |
 //! | `rules`, `tags` | the kinds of rules: what each of them accepts, and how it reads a value |
 //! | `reader` | reads the properties of an object by its table and collects violations |
+//! | `sharing` | reads who else may read a secret, and where else it is |
 //! | `parse` | builds [`Desired`](crate::model::Desired), and checks rules that involve several properties |
 //! | `parse_part` | builds it for a client or a resource server in somebody else's pool |
 //! | `schema` | builds the JSON Schema from the table, and lists the rules that a schema cannot state |
@@ -21,6 +22,7 @@ mod reader;
 mod reference;
 mod rules;
 mod schema;
+mod sharing;
 mod table;
 mod tags;
 

@@ -12,6 +12,7 @@ use super::{
     parse_part,
     reader::{Fields, Reader, quoted},
     rules::{Choice, TextRule},
+    sharing::{ReaderRules, read_secret_readers, read_secret_replicas},
     table::{
         ACCESS_TOKEN_VALIDITY_MINUTES, ALLOWED_OAUTH_SCOPES, CERTIFICATE_ARN, CLIENT_NAME, CLIENTS, COGNITO_M2M,
         CUSTOM_DOMAIN, DEFAULT_CLIENT_SUFFIX, DEFAULT_RECOVERY_WINDOW_IN_DAYS, DELETION_PROTECTION, DOMAIN_NAME,
@@ -83,7 +84,10 @@ fn read_pool_resource(
     let custom_domain = read_custom_domain(reader, fields, domain.managed_login_version, &config.endpoints);
     let resource_servers = read_resource_servers(reader, fields);
     let secret_prefix = read_secret_prefix(reader, fields, &state.name);
-    let clients = read_clients(reader, fields, &state.name, secret_prefix.as_deref(), &resource_servers);
+    let secret_kms_key_id = reader.read(fields, &SECRET_KMS_KEY_ID);
+    let readers = ReaderRules::new(reader, fields, &owner, &config.endpoints, secret_kms_key_id.as_deref());
+    let context = ClientContext { pool_name: &state.name, secret_prefix, servers: &resource_servers, readers };
+    let clients = read_clients(reader, fields, &context);
     Some(Desired {
         owner,
         endpoints: config.endpoints.clone(),
@@ -91,9 +95,10 @@ fn read_pool_resource(
         resource_servers,
         clients,
         secret_tags,
-        secret_kms_key_id: reader.read(fields, &SECRET_KMS_KEY_ID),
+        secret_kms_key_id,
         secret_recovery_window_in_days: read_recovery_window(reader, fields),
         rotation: read_rotation(reader, fields, config),
+        secret_replicas: read_secret_replicas(reader, fields, &config.endpoints),
         rotate_secrets: reader.read(fields, &ROTATE_SECRETS)?,
         verify_token: reader.read(fields, &VERIFY_TOKEN)?,
         token_endpoint_domain: read_token_endpoint_domain(reader, fields, &TOKEN_ENDPOINT_DOMAIN)?,
@@ -312,13 +317,17 @@ fn read_secret_prefix(reader: &mut Reader, fields: &Fields, pool_name: &str) -> 
     .then(|| pool_name.to_owned())
 }
 
-fn read_clients(
-    reader: &mut Reader,
-    fields: &Fields,
-    pool_name: &str,
-    secret_prefix: Option<&str>,
-    servers: &[ResourceServer],
-) -> Vec<Client> {
+/// What the clients depend on besides their own properties.
+struct ClientContext<'a> {
+    pool_name: &'a str,
+    /// `None` if it is not valid.
+    secret_prefix: Option<String>,
+    servers: &'a [ResourceServer],
+    readers: ReaderRules,
+}
+
+fn read_clients(reader: &mut Reader, fields: &Fields, context: &ClientContext<'_>) -> Vec<Client> {
+    let ClientContext { pool_name, secret_prefix, servers, readers } = context;
     let declared: Vec<String> = declared_scopes(servers).collect();
     let mut seen = HashSet::new();
     let mut clients = Vec::new();
@@ -329,6 +338,7 @@ fn read_clients(
         }
         let scopes = read_client_scopes(reader, &fields, &declared);
         let validity = reader.read(&fields, &ACCESS_TOKEN_VALIDITY_MINUTES);
+        let secret_readers = read_secret_readers(reader, &fields, readers);
         let (Some(name), Some(prefix), Some(validity)) = (name, secret_prefix, validity) else { continue };
         let secret_name = format!("{prefix}/{name}");
         let length = secret_name.chars().count();
@@ -349,6 +359,7 @@ fn read_clients(
             scopes,
             access_token_validity_minutes: validity,
             secret_name: SecretId(secret_name),
+            secret_readers,
         });
     }
     clients
@@ -448,7 +459,7 @@ pub(super) fn refuse_default(
 #[cfg(test)]
 mod tests {
     use super::{
-        super::table::{CLIENT, CUSTOM_DOMAIN_OBJECT, Object, RESOURCE_SERVER, SCOPE},
+        super::table::{CLIENT, CUSTOM_DOMAIN_OBJECT, Object, REPLICA, RESOURCE_SERVER, SCOPE},
         *,
     };
     use crate::model::Endpoints;
@@ -469,13 +480,15 @@ mod tests {
                 "DomainName": "auth.example.com",
                 "CertificateArn": "arn:aws:acm:us-east-1:111122223333:certificate/1",
             },
+            "SecretReplicas": [{ "Region": "eu-west-1" }],
         });
-        let places: [(&Object, &str, &str); 5] = [
+        let places: [(&Object, &str, &str); 6] = [
             (&COGNITO_M2M, "", ""),
             (&RESOURCE_SERVER, "/ResourceServers/0", "ResourceServers[0]."),
             (&SCOPE, "/ResourceServers/0/Scopes/0", "ResourceServers[0].Scopes[0]."),
             (&CLIENT, "/Clients/0", "Clients[0]."),
             (&CUSTOM_DOMAIN_OBJECT, "/CustomDomain", "CustomDomain."),
+            (&REPLICA, "/SecretReplicas/0", "SecretReplicas[0]."),
         ];
         for (table, pointer, path) in places {
             for entry in table.entries {

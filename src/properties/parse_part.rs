@@ -8,6 +8,7 @@ use super::{
         refuse_default,
     },
     reader::{Fields, Reader},
+    sharing::{ReaderRules, read_secret_readers, read_secret_replicas},
     table::{
         ACCESS_TOKEN_VALIDITY_MINUTES, ADOPT_CLIENT_ID, COGNITO_M2M_CLIENT, COGNITO_M2M_RESOURCE_SERVER,
         DEFAULT_RECOVERY_WINDOW_IN_DAYS, PART_ALLOWED_OAUTH_SCOPES, PART_CLIENT_NAME, PART_IDENTIFIER,
@@ -16,7 +17,7 @@ use super::{
     },
 };
 use crate::model::{
-    Client, ClientId, ClientName, Desired, DesiredPool, Mark, Owner, PoolId, ProviderConfig, SecretId, Tags,
+    Client, ClientId, ClientName, Desired, DesiredPool, Mark, Owner, PoolId, ProviderConfig, Replicas, SecretId, Tags,
     TokenEndpointDomain,
 };
 
@@ -36,6 +37,9 @@ pub(super) fn read_client(
     let validity = reader.read(fields, &ACCESS_TOKEN_VALIDITY_MINUTES);
     let tags = reader.read(fields, &PART_TAGS);
     let secret_kms_key_id = reader.read(fields, &SECRET_KMS_KEY_ID);
+    let rules = ReaderRules::new(reader, fields, &owner, &config.endpoints, secret_kms_key_id.as_deref());
+    let secret_readers = read_secret_readers(reader, fields, &rules);
+    let secret_replicas = read_secret_replicas(reader, fields, &config.endpoints);
     let secret_recovery_window_in_days = read_recovery_window(reader, fields);
     let rotation = read_rotation(reader, fields, config);
     let rotate_secrets = reader.read(fields, &ROTATE_SECRET);
@@ -48,6 +52,7 @@ pub(super) fn read_client(
         scopes: scopes?.into_iter().map(|(_, scope)| scope).collect(),
         access_token_validity_minutes: validity?,
         secret_name: SecretId(secret_name?),
+        secret_readers,
     };
     let mut secret_tags = owner.tags();
     secret_tags.extend(tags?);
@@ -60,6 +65,7 @@ pub(super) fn read_client(
         secret_kms_key_id,
         secret_recovery_window_in_days,
         rotation,
+        secret_replicas,
         rotate_secrets: rotate_secrets?,
         verify_token: verify_token?,
         token_endpoint_domain: token_endpoint_domain?,
@@ -96,6 +102,7 @@ pub(super) fn read_server(
         secret_kms_key_id: None,
         secret_recovery_window_in_days: DEFAULT_RECOVERY_WINDOW_IN_DAYS,
         rotation: None,
+        secret_replicas: Replicas::new(),
         rotate_secrets: String::new(),
         verify_token: false,
         token_endpoint_domain: TokenEndpointDomain::Prefix,

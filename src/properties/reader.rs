@@ -2,10 +2,12 @@
 //!
 //! Every reader notes what is wrong and goes on, so one deployment reports everything.
 
+use std::ops::RangeInclusive;
+
 use serde_json::{Map, Value};
 
 use super::{
-    rules::Rule,
+    rules::{Rule, counted},
     table::{Absent, CLOUDFORMATIONS_OWN, Entry, Object, Property},
 };
 use crate::model::{Violation, Violations};
@@ -97,14 +99,20 @@ impl Reader {
         }
     }
 
-    /// Returns a list, and notes if it does not have 1 to `max` entries.
-    pub(super) fn list<'v>(&mut self, path: &str, value: &'v Value, max: usize) -> Option<&'v [Value]> {
+    /// Returns a list, and notes if it has too few or too many entries.
+    pub(super) fn list<'v>(
+        &mut self,
+        path: &str,
+        value: &'v Value,
+        lengths: RangeInclusive<usize>,
+    ) -> Option<&'v [Value]> {
         let Some(list) = value.as_array() else {
             self.refuse(path, format!("must be a list, but is {}", kind(value)));
             return None;
         };
-        if !(1..=max).contains(&list.len()) {
-            self.refuse(path, format!("must have 1 to {max} entries, but has {}", list.len()));
+        if !lengths.contains(&list.len()) {
+            let allowed = counted(*lengths.start(), *lengths.end());
+            self.refuse(path, format!("must have {allowed} entries, but has {}", list.len()));
         }
         Some(list)
     }

@@ -6,7 +6,7 @@ use super::{
     schema::rules_outside_schema,
     table::{
         CLIENT, COGNITO_M2M, COGNITO_M2M_CLIENT, COGNITO_M2M_RESOURCE_SERVER, CUSTOM_DOMAIN_OBJECT, Entry, Object,
-        RESOURCE_SERVER, SCOPE,
+        REPLICA, RESOURCE_SERVER, SCOPE,
     },
 };
 
@@ -55,6 +55,7 @@ fn the_reference_lists_every_property_with_its_rule_and_default() {
         ("### Each of Scopes", &SCOPE),
         ("### Each of Clients", &CLIENT),
         ("### CustomDomain", &CUSTOM_DOMAIN_OBJECT),
+        ("### Each of SecretReplicas", &REPLICA),
         ("## Custom::CognitoM2MClient", &COGNITO_M2M_CLIENT),
         ("## Custom::CognitoM2MResourceServer", &COGNITO_M2M_RESOURCE_SERVER),
     ] {

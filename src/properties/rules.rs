@@ -85,10 +85,7 @@ impl TextRule {
     }
 
     fn range(&self) -> String {
-        match (self.min, self.max) {
-            (0, max) => format!("at most {max}"),
-            (min, max) => format!("{min} to {max}"),
-        }
+        counted(self.min, self.max)
     }
 }
 
@@ -188,7 +185,7 @@ impl Rule for Flag {
     }
 }
 
-/// A list of 1 to `max` different texts.
+/// A list of different texts, at most `max`.
 pub(super) struct TextList {
     pub(super) max: usize,
     pub(super) item: TextRule,
@@ -208,11 +205,10 @@ impl Rule for TextList {
     type Value = Vec<(String, String)>;
 
     fn read(&self, reader: &mut Reader, path: &str, value: &Value) -> Option<Self::Value> {
-        let is_empty = value.as_array().is_some_and(Vec::is_empty) || is_unset_parameter(value);
-        if self.may_be_empty && is_empty {
+        if self.may_be_empty && is_unset_parameter(value) {
             return Some(Vec::new());
         }
-        let list = reader.list(path, value, self.max)?;
+        let list = reader.list(path, value, self.min()..=self.max)?;
         let mut seen = HashSet::new();
         let mut texts = Vec::new();
         for (index, entry) in list.iter().enumerate() {
@@ -227,7 +223,7 @@ impl Rule for TextList {
     }
 
     fn words(&self) -> String {
-        format!("{} to {} different entries, each {}", self.min(), self.max, self.item.words())
+        format!("{} different entries, each {}", counted(self.min(), self.max), self.item.words())
     }
 }
 
@@ -236,8 +232,9 @@ pub(super) fn is_unset_parameter(value: &Value) -> bool {
     matches!(value.as_array().map(Vec::as_slice), Some([Value::String(text)]) if text.is_empty())
 }
 
-/// A list of 1 to `max` objects.
+/// A list of `min` to `max` objects.
 pub(super) struct ObjectList {
+    pub(super) min: usize,
     pub(super) max: usize,
     pub(super) each: &'static Object,
 }
@@ -247,7 +244,7 @@ impl Rule for ObjectList {
     type Value = Vec<Fields>;
 
     fn read(&self, reader: &mut Reader, path: &str, value: &Value) -> Option<Vec<Fields>> {
-        let list = reader.list(path, value, self.max)?;
+        let list = reader.list(path, value, self.min..=self.max)?;
         let entries = list.iter().enumerate();
         Some(
             entries.filter_map(|(index, entry)| reader.object(&format!("{path}[{index}]"), entry, self.each)).collect(),
@@ -255,7 +252,7 @@ impl Rule for ObjectList {
     }
 
     fn words(&self) -> String {
-        format!("1 to {} entries", self.max)
+        format!("{} entries", counted(self.min, self.max))
     }
 }
 
@@ -273,6 +270,11 @@ impl Rule for OneObject {
         let names: Vec<_> = self.0.entries.iter().map(Entry::name).collect();
         format!("a map with {}", listed(&names, "and"))
     }
+}
+
+/// Returns how many there may be, such as `1 to 25`.
+pub(super) fn counted(min: usize, max: usize) -> String {
+    if min == 0 { format!("at most {max}") } else { format!("{min} to {max}") }
 }
 
 /// Returns words in code spans, such as `LITE`, `ESSENTIALS` or `PLUS`.

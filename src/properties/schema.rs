@@ -67,6 +67,9 @@ pub fn rules_outside_schema(resource_type: ResourceType) -> Vec<String> {
             "each of `AllowedOAuthScopes` exists in the pool".to_owned(),
             number,
             rotation,
+            PARTITION.to_owned(),
+            OWN_KEY.to_owned(),
+            REPLICA_REGIONS.to_owned(),
         ],
         ResourceType::CognitoM2MResourceServer => {
             vec!["no two scopes have the same `ScopeName`".to_owned(), MARKED_NAME.to_owned()]
@@ -75,6 +78,10 @@ pub fn rules_outside_schema(resource_type: ResourceType) -> Vec<String> {
 }
 
 const MARKED_NAME: &str = "the `Name` of a resource server does not end with ` @` and 16 lower-case hexadecimal digits";
+
+const PARTITION: &str = "each of `SecretReaders` is in the stack's partition";
+const OWN_KEY: &str = "`SecretKmsKeyId` names a key of your own if one of `SecretReaders` is in another account";
+const REPLICA_REGIONS: &str = "each `Region` of `SecretReplicas` is listed once, and none is the stack's own";
 
 fn rules_of_the_pool(number: String, rotation: String) -> Vec<String> {
     vec![
@@ -96,6 +103,9 @@ fn rules_of_the_pool(number: String, rotation: String) -> Vec<String> {
         "a number that is given as text keeps the rule of the text: `7` is an `EnvironmentName`, `-7` and `1.5` are not"
             .to_owned(),
         rotation,
+        PARTITION.to_owned(),
+        OWN_KEY.to_owned(),
+        REPLICA_REGIONS.to_owned(),
         MARKED_NAME.to_owned(),
         format!(
             "`SharedWithStacks`, with a space between two entries, has at most {MAX_SHARED_WITH} characters, and leaves room \
@@ -276,16 +286,17 @@ fn text_list(list: &TextList) -> Value {
     if *may_be_empty { json!({ "anyOf": [schema, unset_parameter()] }) } else { schema }
 }
 
-fn object_list(ObjectList { max, each }: &ObjectList) -> Value {
-    json!({ "type": "array", "minItems": 1, "maxItems": max, "items": object(each) })
-}
-
 fn one_object(OneObject(table): &OneObject) -> Value {
     object(table)
 }
 
+/// A list that a template parameter of the type `CommaDelimitedList` with an empty value fills.
 fn unset_parameter() -> Value {
     json!({ "$comment": "An empty parameter of the type CommaDelimitedList.", "const": [""] })
+}
+
+fn object_list(ObjectList { min, max, each }: &ObjectList) -> Value {
+    json!({ "type": "array", "minItems": min, "maxItems": max, "items": object(each) })
 }
 
 fn tags(rule: &TagsRule) -> Value {
@@ -391,8 +402,8 @@ mod tests {
 
     use super::{
         super::table::{
-            ALLOWED_OAUTH_SCOPES, CERTIFICATE_ARN, CLIENT, CUSTOM_DOMAIN_OBJECT, DOMAIN_NAME, SCOPE, SCOPE_NAME,
-            SECRET_KMS_KEY_ID,
+            ALLOWED_OAUTH_SCOPES, CERTIFICATE_ARN, CLIENT, CUSTOM_DOMAIN_OBJECT, DOMAIN_NAME, REPLICA, SCOPE,
+            SCOPE_NAME, SECRET_KMS_KEY_ID,
         },
         *,
     };
@@ -402,7 +413,7 @@ mod tests {
     }
 
     /// Every object of the table.
-    const OBJECTS: [&Object; 5] = [&COGNITO_M2M, &RESOURCE_SERVER, &SCOPE, &CLIENT, &CUSTOM_DOMAIN_OBJECT];
+    const OBJECTS: [&Object; 6] = [&COGNITO_M2M, &RESOURCE_SERVER, &SCOPE, &CLIENT, &CUSTOM_DOMAIN_OBJECT, &REPLICA];
 
     /// Every rule for text, with a name.
     fn text_rules() -> Vec<(&'static str, &'static TextRule)> {

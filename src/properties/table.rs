@@ -131,6 +131,7 @@ pub(super) const COGNITO_M2M: Object = Object {
         Entry::Text(&SECRET_NAME_PREFIX),
         Entry::Text(&SECRET_KMS_KEY_ID),
         Entry::Number(&SECRET_RECOVERY_WINDOW_IN_DAYS),
+        Entry::ObjectList(&SECRET_REPLICAS),
         Entry::Number(&ROTATION_DAYS),
         Entry::Text(&ROTATE_SECRETS),
         Entry::Flag(&VERIFY_TOKEN),
@@ -151,6 +152,8 @@ pub(super) const COGNITO_M2M_CLIENT: Object = Object {
         Entry::Text(&PART_SECRET_NAME),
         Entry::Text(&SECRET_KMS_KEY_ID),
         Entry::Number(&SECRET_RECOVERY_WINDOW_IN_DAYS),
+        Entry::TextList(&SECRET_READERS),
+        Entry::ObjectList(&SECRET_REPLICAS),
         Entry::Number(&ROTATION_DAYS),
         Entry::Text(&ROTATE_SECRET),
         Entry::Flag(&VERIFY_TOKEN),
@@ -194,6 +197,7 @@ pub(super) const CLIENT: Object = Object {
         Entry::Text(&CLIENT_NAME),
         Entry::TextList(&ALLOWED_OAUTH_SCOPES),
         Entry::Number(&ACCESS_TOKEN_VALIDITY_MINUTES),
+        Entry::TextList(&SECRET_READERS),
     ],
 };
 
@@ -201,6 +205,9 @@ pub(super) const CUSTOM_DOMAIN_OBJECT: Object = Object {
     name: "CustomDomain",
     entries: &[Entry::Text(&DOMAIN_NAME), Entry::Text(&CERTIFICATE_ARN), Entry::Choice(&SECURITY_POLICY)],
 };
+
+pub(super) const REPLICA: Object =
+    Object { name: "SecretReplicas", entries: &[Entry::Text(&REPLICA_REGION), Entry::Text(&REPLICA_KMS_KEY_ID)] };
 
 // The resource
 
@@ -280,7 +287,7 @@ pub(super) const TAGS: Property<TagsRule> = Property {
 
 pub(super) const RESOURCE_SERVERS: Property<ObjectList> = Property {
     name: "ResourceServers",
-    rule: ObjectList { max: MAX_SERVERS, each: &RESOURCE_SERVER },
+    rule: ObjectList { min: 1, max: MAX_SERVERS, each: &RESOURCE_SERVER },
     absent: Absent::Default(
         || json!([{ "Identifier": "m2m-client", "Scopes": [{ "ScopeName": "read" }, { "ScopeName": "write" }] }]),
     ),
@@ -293,7 +300,7 @@ const MAX_CLIENTS: usize = 100;
 
 pub(super) const CLIENTS: Property<ObjectList> = Property {
     name: "Clients",
-    rule: ObjectList { max: MAX_CLIENTS, each: &CLIENT },
+    rule: ObjectList { min: 1, max: MAX_CLIENTS, each: &CLIENT },
     absent: Absent::Described("one client, `<pool's name>-client`"),
     description: "The app clients. Each has a name of its own, and a secret in Secrets Manager. An update that removes \
                   a client deletes its secret, and then the client.",
@@ -377,6 +384,18 @@ pub(super) const SECRET_RECOVERY_WINDOW_IN_DAYS: Property<NumberRule> = Property
     absent: Absent::Default(|| json!(DEFAULT_RECOVERY_WINDOW_IN_DAYS)),
     description: "For how many days you can restore a deleted secret. 0 deletes it at once. A change applies to later \
                   deletions.",
+};
+
+/// The provider's own limit. AWS has fewer regions in a partition.
+const MAX_REPLICAS: usize = 50;
+
+pub(super) const SECRET_REPLICAS: Property<ObjectList> = Property {
+    name: "SecretReplicas",
+    rule: ObjectList { min: 0, max: MAX_REPLICAS, each: &REPLICA },
+    absent: Absent::Default(|| json!([])),
+    description: "The other regions that have a copy of each secret. Secrets Manager keeps the copies up to date, also \
+                  after a rotation. An update removes the replicas in regions that are not listed. AWS bills each \
+                  replica as a secret.",
 };
 
 pub(super) const NO_ROTATION: u32 = 0;
@@ -511,7 +530,7 @@ pub(super) const SERVER_NAME: Property<TextRule> = Property {
 
 pub(super) const SCOPES: Property<ObjectList> = Property {
     name: "Scopes",
-    rule: ObjectList { max: MAX_SCOPES_PER_SERVER, each: &SCOPE },
+    rule: ObjectList { min: 1, max: MAX_SCOPES_PER_SERVER, each: &SCOPE },
     absent: Absent::Refused,
     description: "The server's scopes, each with a name of its own.",
 };
@@ -575,6 +594,60 @@ pub(super) const ACCESS_TOKEN_VALIDITY_MINUTES: Property<NumberRule> = Property 
     rule: NumberRule { ranges: &[5..=1440] },
     absent: Absent::Default(|| json!(60)),
     description: "For how many minutes the client's access tokens are valid. A change applies to later tokens.",
+};
+
+/// The provider's own limit. A policy has room for them.
+const MAX_READERS: usize = 20;
+
+/// The longest ARN of a role or a user: a path has at most 512 characters, and a name 64.
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>
+const MAX_PRINCIPAL: usize = 640;
+
+pub(super) const SECRET_READERS: Property<TextList> = Property {
+    name: "SecretReaders",
+    rule: TextList {
+        max: MAX_READERS,
+        item: TextRule {
+            min: 1,
+            max: MAX_PRINCIPAL,
+            form: Form::Prose {
+                words: "the ARN of an IAM role, a user or an account's root, without wildcards",
+                regex: concat!(
+                    "arn:aws[a-z-]*:iam::[0-9]{12}:",
+                    r"(?:root|(?:role|user)/[\x21-\x29\x2B-\x3E\x40-\x7E]*[A-Za-z0-9_+=,.@-])"
+                ),
+            },
+            matches: is_principal,
+        },
+        may_be_empty: true,
+    },
+    absent: Absent::Default(|| json!([])),
+    description: "Who may read the client's secret by its resource policy, in this account or another one. A principal \
+                  of another account needs `SecretKmsKeyId`, and its own account must allow it to read the secret. \
+                  Other statements in the policy stay.",
+};
+
+// Each replica
+
+/// <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_ReplicaRegionType.html>
+pub(super) const REPLICA_REGION: Property<TextRule> = Property {
+    name: "Region",
+    rule: TextRule {
+        min: 1,
+        max: 128,
+        form: Form::Prose { words: "a region, such as `eu-west-1`", regex: "(?:[a-z]+-)+[0-9]+" },
+        matches: is_region,
+    },
+    absent: Absent::Refused,
+    description: "The region of the replica: another one than the stack's, in the same partition.",
+};
+
+pub(super) const REPLICA_KMS_KEY_ID: Property<TextRule> = Property {
+    name: "KmsKeyId",
+    rule: TextRule { ..SECRET_KMS_KEY_ID.rule },
+    absent: Absent::Described("the AWS managed key"),
+    description: "The KMS key of that region which encrypts the replica. List it in the template parameter \
+                  `SecretKmsKeyArns`. A change removes the replica and makes it again.",
 };
 
 const fn scopes_of_client(words: &'static str) -> TextList {
@@ -795,4 +868,32 @@ fn is_kms_key(text: &str) -> bool {
         Some(_) => false,
         None => plain(local, "-"),
     }
+}
+
+/// `arn:partition:iam::account:root`, `…:role/path/name` or `…:user/path/name`.
+fn is_principal(text: &str) -> bool {
+    let ["arn", partition, "iam", "", account, resource] = *text.splitn(6, ':').collect::<Vec<_>>() else {
+        return false;
+    };
+    let is_partition = partition
+        .strip_prefix("aws")
+        .is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-'));
+    let is_account = account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit());
+    let is_named = match resource.split_once('/') {
+        Some(("role" | "user", name)) => {
+            name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'*' && byte != b'?')
+                && name.ends_with(|c: char| c.is_ascii_alphanumeric() || "_+=,.@-".contains(c))
+        }
+        Some(_) => false,
+        None => resource == "root",
+    };
+    is_partition && is_account && is_named
+}
+
+fn is_region(text: &str) -> bool {
+    let mut words: Vec<_> = text.split('-').collect();
+    let last = words.pop().unwrap_or_default();
+    let is_number = !last.is_empty() && last.bytes().all(|byte| byte.is_ascii_digit());
+    let is_word = |word: &&str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase());
+    is_number && !words.is_empty() && words.iter().all(is_word)
 }

@@ -48,7 +48,9 @@ pub(super) struct Applying<'a, S: Services> {
     /// When to give up on an unreachable token endpoint. All clients share it, because they share the
     /// endpoint.
     pub(super) verify_until: OnceLock<Instant>,
-    /// Whether a refused token is no failure.
+    /// When to leave replicas to finish by themselves. All secrets share it.
+    pub(super) replicate_until: OnceLock<Instant>,
+    /// Whether a refused token, a refused reader and a failed replica are no failures.
     pub(super) tolerates_refusal: bool,
     state: Mutex<State>,
 }
@@ -94,6 +96,7 @@ pub(super) async fn apply<S: Services>(
             .map(|(name, _)| name.clone())
             .collect(),
         verify_until: OnceLock::new(),
+        replicate_until: OnceLock::new(),
         tolerates_refusal,
         state: Mutex::new(State::new(desired, observed, &credentials)),
         versions: credentials.versions,
@@ -205,6 +208,16 @@ impl<S: Services> Applying<'_, S> {
             }
             Step::CancelRotation { name } => self.cancel_rotation(name).await?,
 
+            Step::PutResourcePolicy { name, readers, changes: _ } => self.set_readers(name, readers).await?,
+            Step::DeleteResourcePolicy { name } => self.set_readers(name, &BTreeSet::new()).await?,
+            Step::ReplicateSecretToRegions { name, replicas, renewed } => {
+                self.replicate(name, replicas, renewed).await?;
+            }
+            Step::AwaitReplicas { name, regions } => self.await_replicas(name, regions).await?,
+            Step::RemoveRegionsFromReplication { name, regions } => {
+                secrets.remove_regions_from_replication(name, regions).await?;
+            }
+
             Step::VerifyToken { client } => self.verify(client).await?,
 
             Step::Delete(deletion) => {
@@ -235,7 +248,7 @@ impl<S: Services> Applying<'_, S> {
         update: &SecretUpdate,
     ) -> Result<(), StepError> {
         let secrets = &self.aws.services.secrets;
-        let SecretUpdate { restore, tag, untag, kms_key_id, description, document } = update;
+        let SecretUpdate { restore, untag, tag, kms_key_id, description, document } = update;
         // Made first, so that nothing begins that cannot be written.
         let document = document.then(|| self.document(name, client)).transpose()?;
         if *restore {
@@ -246,11 +259,11 @@ impl<S: Services> Applying<'_, S> {
             // What it says of its last rotation is out of date.
             move_label(secrets, name, UNFINISHED, None).await?;
         }
-        if !tag.is_empty() {
-            secrets.tag_resource(name, tag).await?;
-        }
         if !untag.is_empty() {
             secrets.untag_resource(name, untag).await?;
+        }
+        if !tag.is_empty() {
+            secrets.tag_resource(name, tag).await?;
         }
         if kms_key_id.is_some() {
             self.begin_key_change(name).await?;

@@ -1,6 +1,10 @@
 //! Deletes everything a resource owns.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::ControlFlow,
+    time::Duration,
+};
 
 use futures::{StreamExt, TryStreamExt, future, stream};
 
@@ -17,9 +21,9 @@ use super::{
     rounds::Rounds,
 };
 use crate::{
-    clock::{now, wait},
+    clock::{now, poll_until, wait},
     model::{
-        Applied, Digest, Owner, Ownership, PoolId, ResourceId, SecretId, Tags, UserPool,
+        Applied, Digest, Owner, Ownership, PoolId, Region, ResourceId, SecretId, Tags, UserPool,
         observed::{DeleteObservation, Foreign, ListedClient, RemainingPool},
     },
     plan::{Deletion, Refusal, plan_delete},
@@ -93,6 +97,8 @@ impl DeleteScope {
 /// everything itself.
 const CREATE_ENDS_WITHIN: Duration = Duration::from_secs(30);
 const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(2);
+/// A replica that was removed is gone within seconds.
+const REPLICAS_GONE_WITHIN: Duration = Duration::from_secs(30);
 
 /// Deletes everything with the owner's tags or marks.
 ///
@@ -162,8 +168,20 @@ async fn delete_once<S: Services>(aws: &Aws<'_, S>, target: &DeleteTarget<'_>) -
 pub(super) async fn perform_deletion<S: Services>(aws: &Aws<'_, S>, deletion: &Deletion) -> Result<(), AwsError> {
     let RetryingServices { pools, secrets, .. } = &aws.services;
     match deletion {
-        Deletion::Secret { name, recovery_window_in_days } => {
-            secrets.delete_secret(name, *recovery_window_in_days).await
+        Deletion::Secret { name, recovery_window_in_days, replicas } => {
+            if replicas.is_empty() {
+                return secrets.delete_secret(name, *recovery_window_in_days).await;
+            }
+            secrets.remove_regions_from_replication(name, replicas).await?;
+            // Secrets Manager may count a replica for a while that it is still deleting.
+            let end = (now() + REPLICAS_GONE_WITHIN).min(aws.services.deadline.for_work());
+            poll_until(end, LOOK_AGAIN_AFTER, async || {
+                match secrets.delete_secret(name, *recovery_window_in_days).await {
+                    Err(error) if error.kind == ErrorKind::Changed => ControlFlow::Continue(error),
+                    result => ControlFlow::Break(result),
+                }
+            })
+            .await
         }
         Deletion::UserPoolClient { pool, id, name: _ } => pools.delete_user_pool_client(pool, id).await,
         Deletion::ReleaseUserPoolClient { pool, id, state } => pools.update_user_pool_client(pool, id, state).await,
@@ -213,25 +231,24 @@ async fn observe_deletion<S: Services>(
 
 type DescribedSecrets = Vec<(SecretId, SecretDescription)>;
 
-/// Returns our live secrets, and the live note.
+/// Returns our live secrets with the regions of their replicas, and the live note.
 pub(super) async fn secrets_to_delete<S: Services>(
     aws: &Aws<'_, S>,
     owner: &Owner,
     described: DescribedSecrets,
     clients: &[(PoolId, Vec<ListedClient>)],
-) -> Result<(Vec<SecretId>, Option<SecretId>), AwsError> {
-    let mut secrets = Vec::new();
+) -> Result<(BTreeMap<SecretId, BTreeSet<Region>>, Option<SecretId>), AwsError> {
+    let mut secrets = BTreeMap::new();
     for (name, described) in described.into_iter().filter(|(_, described)| !described.scheduled) {
         let mut is_ours = Ownership::of(&described.tags, described.scheduled, owner) == Ownership::Ours;
         for (pool, clients) in clients {
             is_ours = is_ours || is_orphan(aws, owner, &name, &described.tags, pool, clients).await?;
         }
         if is_ours {
-            secrets.push(name);
+            secrets.insert(name, described.replicas.into_keys().collect());
         }
     }
-    secrets.sort();
-    let note = secrets.iter().position(|name| *name == note_name(owner)).map(|index| secrets.remove(index));
+    let note = secrets.remove_entry(&note_name(owner)).map(|(name, _)| name);
     Ok((secrets, note))
 }
 

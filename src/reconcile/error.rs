@@ -1,7 +1,7 @@
 //! Why an event fails.
 
 use crate::{
-    model::{ClientId, ClientName, PoolId, ResourceType, SecretId, Violations, ownership::SHARED_WITH_TAG},
+    model::{ClientId, ClientName, PoolId, Region, ResourceType, SecretId, Violations, ownership::SHARED_WITH_TAG},
     plan::Refusal,
     ports::{AwsError, report},
     rotation::steps::RotateError,
@@ -70,6 +70,13 @@ pub enum Error {
          Remove the client from the template and deploy, then add it again and deploy"
     )]
     SecretLost { client: ClientName, secret: SecretId },
+    #[error(transparent)]
+    UnknownReader(Box<UnknownReader>),
+    #[error(
+        "The replica of secret {secret} in {region} has failed: {}. Correct the cause, or remove the region from \
+         SecretReplicas, and deploy again", reason.trim_end_matches(['.', ' '])
+    )]
+    ReplicaFailed { secret: SecretId, region: Region, reason: String },
     #[error(
         "The rotation of secret {secret} failed. Its consumers can go on with the secret that they have. \
          Correct the cause and deploy again"
@@ -83,6 +90,15 @@ pub enum Error {
     Internal(&'static str),
     #[error("Time ran out {}. Deploy again: the work goes on from there", before(steps))]
     OutOfTime { steps: Vec<String> },
+}
+
+/// A principal in `SecretReaders` that IAM does not know.
+#[derive(Debug, thiserror::Error)]
+#[error("Secrets Manager does not accept a reader of secret {secret}, which must be one of {readers}")]
+pub struct UnknownReader {
+    pub secret: SecretId,
+    pub readers: String,
+    pub source: AwsError,
 }
 
 fn known_types() -> String {

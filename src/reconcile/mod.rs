@@ -3,8 +3,8 @@
 //! - [`reconcile`] serves a Create and an Update, [`delete`] a Delete; [`observe`] only reads.
 //! - `observe`: reads what AWS holds.
 //! - `apply`: carries out a plan; `phases` runs its steps; `verify` checks tokens; `secret_versions`
-//!   writes the versions of a secret; `domains` replaces a domain; `rotations` starts and ends rotations; `new_domain` keeps the first
-//!   look-up of a new domain waiting.
+//!   writes the versions of a secret; `domains` replaces a domain; `rotations` starts and ends rotations; `sharing` sets
+//!   the readers and replicas of secrets; `new_domain` keeps the first look-up of a new domain waiting.
 //! - `shared_pool`: reads a client or a resource server in somebody else's pool.
 //! - `delete`: removes everything; `delete_part`: finds what is to be removed from somebody else's pool.
 //! - `notes`: what a resource remembers that has nothing in AWS to note it on.
@@ -24,6 +24,7 @@ mod rotations;
 mod rounds;
 mod secret_versions;
 mod shared_pool;
+mod sharing;
 mod verify;
 
 use std::{
@@ -275,7 +276,7 @@ fn next_note(deployment: &Deployment<'_>, applied: Option<&Applied>) -> Applied 
 /// something else: an update that failed may have written its note and nothing more.
 fn is_due(deployment: &Deployment<'_>, applied: Option<&Applied>, note: &Applied, plan: &Plan) -> bool {
     match deployment.target {
-        Target::Update(_) if plan.is_empty() => applied.is_some_and(|applied| applied.state != note.state),
+        Target::Update(_) if !plan.writes() => applied.is_some_and(|applied| applied.state != note.state),
         Target::Create | Target::Update(_) => applied != Some(note),
     }
 }
@@ -331,6 +332,7 @@ fn late(desired: &Desired, observed: &Observed, pool: &ObservedPool) -> Outcome 
             scopes: client.scopes.clone(),
             access_token_validity_minutes: client.access_token_validity_minutes,
             secret_name: secret.map_or_else(|| SecretId::from(""), |(name, _)| name.clone()),
+            secret_readers: BTreeSet::new(),
         });
     }
     let place = |name: &ClientName| desired.clients.iter().position(|client| client.name == *name);

@@ -16,9 +16,10 @@ use crate::{
         PoolId, ResourceId, ResourceServer, SecretId, Tags,
         adoption::NotAdoptable,
         observed::{
-            Foreign, ListedClient, Observed, ObservedClient, ObservedCustomDomain, ObservedPool, ObservedSecret,
-            ScopeHolder,
+            Foreign, ListedClient, Observed, ObservedClient, ObservedCustomDomain, ObservedPolicy, ObservedPool,
+            ObservedSecret, ScopeHolder,
         },
+        sharing::may_have_readers,
     },
     plan::scopes_to_remove,
     ports::{
@@ -209,15 +210,7 @@ async fn put_together<S: Services>(
                 credentials.described.extend(secret.map(|secret| (client.id.clone(), secret)));
                 clients.push(client);
             }
-            let listed: Vec<_> = clients.iter().map(ObservedClient::listed).collect();
-            for (name, secret) in &mut secrets.found {
-                if secret.ownership == Ownership::NotOwned
-                    && !secret.scheduled
-                    && is_orphan(aws, &desired.owner, name, &secret.tags, &pool.id, &listed).await?
-                {
-                    secret.ownership = Ownership::Reclaimable;
-                }
-            }
+            recognize_orphans(aws, &desired.owner, &pool.id, &clients, &mut secrets.found).await?;
             let UserPoolDescription { id, arn, mut state, m2m_only, domain: _, custom_domain: _, created } = pool;
             let applied = Applied::take(&mut state.tags);
             let mark = desired.own_pool().is_none().then(|| Mark::of(&desired.owner));
@@ -253,6 +246,26 @@ async fn put_together<S: Services>(
         secrets,
     };
     Ok((observed, credentials))
+}
+
+/// Makes the live secrets reclaimable that a former owner's run has left half-way.
+async fn recognize_orphans<S: Services>(
+    aws: &Aws<'_, S>,
+    owner: &Owner,
+    pool: &PoolId,
+    clients: &[ObservedClient],
+    secrets: &mut BTreeMap<SecretId, ObservedSecret>,
+) -> Result<(), AwsError> {
+    let clients: Vec<_> = clients.iter().map(ObservedClient::listed).collect();
+    for (name, secret) in secrets {
+        if secret.ownership == Ownership::NotOwned
+            && !secret.scheduled
+            && is_orphan(aws, owner, name, &secret.tags, pool, &clients).await?
+        {
+            secret.ownership = Ownership::Reclaimable;
+        }
+    }
+    Ok(())
 }
 
 /// Reads the scopes of everybody else's clients in the pool.
@@ -505,8 +518,10 @@ pub(super) async fn observe_secrets<S: Services>(
     target: &Target,
     former: &BTreeSet<SecretId>,
 ) -> Result<FoundSecrets, AwsError> {
+    let shared = desired.clients.iter().filter(|client| !client.secret_readers.is_empty());
+    let shared: HashSet<&SecretId> = shared.map(|client| &client.secret_name).collect();
     let wanted: HashSet<SecretId> = desired.clients.iter().map(|client| client.secret_name.clone()).collect();
-    let own = read_secrets(aws, &desired.owner, wanted.iter().cloned().collect());
+    let own = read_secrets(aws, &desired.owner, wanted.iter().cloned().collect(), Some(&shared));
     // A Create has no former names, because a second delivery has the same properties.
     let strays = async {
         let names: BTreeSet<_> = match target {
@@ -516,7 +531,8 @@ pub(super) async fn observe_secrets<S: Services>(
                 former.iter().cloned().chain(listed).filter(|name| !wanted.contains(name)).collect()
             }
         };
-        read_secrets(aws, &desired.owner, names.into_iter().collect()).await
+        // These are about to be deleted, with their policies.
+        read_secrets(aws, &desired.owner, names.into_iter().collect(), None).await
     };
     let (mut all, strays) = future::try_join(own, strays).await?;
     // Ignore the secrets of other owners under names that are not desired.
@@ -529,24 +545,34 @@ pub(super) async fn observe_secrets<S: Services>(
     Ok(all)
 }
 
+/// Reads secrets. `shared` are those with declared readers; without it, no resource policy is read.
 async fn read_secrets<S: Services>(
     aws: &Aws<'_, S>,
     owner: &Owner,
     names: Vec<SecretId>,
+    shared: Option<&HashSet<&SecretId>>,
 ) -> Result<FoundSecrets, AwsError> {
     let read = async |name: SecretId| {
         let Some(described) = aws.services.secrets.describe_secret(&name).await? else { return Ok(None) };
         let ownership = Ownership::of(&described.tags, described.scheduled, owner);
-        let version = if ownership == Ownership::Ours && !described.scheduled {
-            read_listed(&aws.services.secrets, &name, Version::Stage(AWSCURRENT), aws.services.deadline).await?
-        } else {
-            None
+        if ownership != Ownership::Ours || described.scheduled {
+            let may_have_readers = shared.is_some() && may_have_readers(&described.tags);
+            let policy = if may_have_readers { ObservedPolicy::Unknown } else { ObservedPolicy::NotRead };
+            return Ok(Some((name, described, ownership, None, policy)));
+        }
+        let version = read_listed(&aws.services.secrets, &name, Version::Stage(AWSCURRENT), aws.services.deadline);
+        let policy = async {
+            if shared.is_none_or(|shared| !shared.contains(&name) && !may_have_readers(&described.tags)) {
+                return Ok(ObservedPolicy::NotRead);
+            }
+            aws.services.secrets.get_resource_policy(&name).await.map(ObservedPolicy::Read)
         };
-        Ok::<_, AwsError>(Some((name, described, ownership, version)))
+        let (version, policy) = future::try_join(version, policy).await?;
+        Ok::<_, AwsError>(Some((name, described, ownership, version, policy)))
     };
     let read: Vec<_> = stream::iter(names.into_iter().map(read)).buffer_unordered(MAX_CONCURRENT).try_collect().await?;
     let mut all = FoundSecrets::default();
-    for (name, mut described, ownership, version) in read.into_iter().flatten() {
+    for (name, mut described, ownership, version, policy) in read.into_iter().flatten() {
         let applied = Applied::take(&mut described.tags);
         let mut document = None;
         if let Some(SecretVersion { id, created: _, document: found }) = version {
@@ -564,6 +590,8 @@ async fn read_secrets<S: Services>(
             key_change_unfinished: labeled(&described.versions, OLD_KEY).is_some(),
             description: described.description,
             rotation: described.rotation,
+            policy,
+            replicas: described.replicas,
             document,
         };
         all.found.insert(name, secret);

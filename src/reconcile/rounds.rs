@@ -62,7 +62,11 @@ impl Rounds {
         let max = match source.kind {
             ErrorKind::Changed | ErrorKind::Lost => MAX_ROUNDS,
             ErrorKind::Denied => MAX_ROUNDS_IF_DENIED,
-            ErrorKind::Throttled | ErrorKind::Busy | ErrorKind::Quota | ErrorKind::Refused => 0,
+            ErrorKind::Throttled
+            | ErrorKind::Busy
+            | ErrorKind::Quota
+            | ErrorKind::UnknownPrincipal
+            | ErrorKind::Refused => 0,
         };
         if (!denied && self.round >= max) || pause >= aws.time_left() {
             return false;

@@ -9,15 +9,18 @@ use super::{
     notes::{Note, note_of_updates},
     observe::{
         ClientAndSecret, Clients, Found, FoundSecrets, PoolContents, describe_clients, list_clients, look_again,
-        observe_secrets, resource_servers,
+        observe_secrets, resource_servers, secrets_of,
     },
 };
 use crate::{
     model::{
         ClientId, Desired, Mark, Owner, Ownership, PoolId, ResourceId, SecretId, adoption::NotAdoptable,
-        ownership::SHARED_WITH_TAG,
+        observed::ObservedClient, ownership::SHARED_WITH_TAG,
     },
-    ports::{AwsError, ClientDescription, ClientSecrets, ErrorKind, Services, UserPools, all_pages},
+    plan::Refusal,
+    ports::{
+        AwsError, ClientDescription, ClientSecrets, ErrorKind, Services, UserPoolDescription, UserPools, all_pages,
+    },
 };
 
 /// Finds the resource's client or server, and what its plan depends on.
@@ -43,7 +46,12 @@ pub(super) async fn find<S: Services>(
     );
     let (described, resource_servers, ours, secrets, note) = match observed.await {
         Ok(found) => found,
-        Err(error) => return Err(unreadable(aws, &desired.owner, pool, error).await),
+        Err(error) => {
+            return Err(match unreadable(aws, &desired.owner, pool, error).await {
+                Error::ConsentGone { pool, stack } => Refusal::NotShared { pool, stack, tag: None }.into(),
+                error => error,
+            });
+        }
     };
     let Some(described) = described else { return Err(Error::NoSuchPool(pool.clone())) };
     if let (Target::Update(ResourceId::Client(client)), []) = (target, &*ours) {
@@ -54,7 +62,8 @@ pub(super) async fn find<S: Services>(
     clients.ours.extend(recorded);
     let mut found = Found { secrets, note, ..Found::default() };
     if let Some(adopt) = desired.clients.first().and_then(|client| client.adopt.as_ref()) {
-        match adoptee(aws, &desired.owner, pool, adopt, target, &clients.ours).await.map_err(Error::Observe)? {
+        let adoptee = adoptee(aws, &desired.owner, &described, adopt, target, &clients.ours);
+        match adoptee.await.map_err(Error::Observe)? {
             Ok(adoptee) => clients.ours.extend(adoptee),
             Err(rule) => found.not_adoptable = Some(rule),
         }
@@ -146,7 +155,7 @@ async fn recorded_clients<S: Services>(
 async fn adoptee<S: Services>(
     aws: &Aws<'_, S>,
     owner: &Owner,
-    pool: &PoolId,
+    pool: &UserPoolDescription,
     id: &ClientId,
     target: &Target,
     ours: &[ClientAndSecret],
@@ -158,23 +167,40 @@ async fn adoptee<S: Services>(
         return Ok(Err(NotAdoptable::NotACreate));
     }
     let Some(ClientDescription { observed, secret, settings }) =
-        aws.services.pools.describe_user_pool_client(pool, id).await?
+        aws.services.pools.describe_user_pool_client(&pool.id, id).await?
     else {
         return Ok(Err(NotAdoptable::Missing));
     };
     let secrets =
-        all_pages(async |next| aws.services.pools.list_user_pool_client_secrets(pool, id, next.as_deref()).await);
+        all_pages(async |next| aws.services.pools.list_user_pool_client_secrets(&pool.id, id, next.as_deref()).await);
     let rule = match &observed.mark {
         // Another delivery of the event has adopted it a moment ago.
         Some(mark) if *mark == Mark::of_adopted(owner) => Ok(()),
         Some(mark) => Err(NotAdoptable::Marked(mark.clone())),
         None => match settings.check() {
+            Ok(()) if let Some(stack) = declaring_stack(aws, pool, &observed).await? => {
+                Err(NotAdoptable::Declared(stack))
+            }
             Ok(()) if secrets.await?.len() > 1 => Err(NotAdoptable::TwoSecrets),
             Ok(()) if secret.is_none() => Err(NotAdoptable::NoSecret),
             checked => checked,
         },
     };
     Ok(rule.map(|()| Some((observed, secret))))
+}
+
+/// Returns the stack whose `Custom::CognitoM2M` declares a client without a mark. It keeps the client's secret, whose
+/// name ends with the client's.
+async fn declaring_stack<S: Services>(
+    aws: &Aws<'_, S>,
+    pool: &UserPoolDescription,
+    client: &ObservedClient,
+) -> Result<Option<String>, AwsError> {
+    let Some(owner) = Owner::of(&pool.state.tags) else { return Ok(None) };
+    let is_its =
+        |name: &SecretId| name.as_str().strip_suffix(client.name.as_str()).is_some_and(|prefix| prefix.ends_with('/'));
+    let secrets = secrets_of(aws, &owner).await?;
+    Ok(secrets.iter().any(is_its).then(|| owner.stack_name().to_owned()))
 }
 
 async fn secrets<S: Services>(

@@ -474,3 +474,13 @@ async fn the_only_sign_in_flow_of_a_client_is_read() {
         assert_eq!(described.observed.auth_flow, auth_flow, "{drift}");
     }
 }
+
+#[tokio::test]
+async fn a_cloud_that_does_not_know_second_secrets_lists_none() {
+    let aws = Aws::start().await;
+    for code in ["UnknownOperationException", "InvalidAction"] {
+        aws.answers(400, &json!({ "__type": code, "message": "Unknown action" })).await;
+        let page = aws.pools.list_user_pool_client_secrets(&pool_id(), &client_id(), None).await.unwrap();
+        assert_eq!(page.items, Vec::new());
+    }
+}

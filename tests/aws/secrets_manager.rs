@@ -6,16 +6,18 @@ use std::{
 };
 
 use cognito_m2m::{
-    model::{Rotation, SecretId, Tags},
-    ports::{AWSCURRENT, AWSPENDING, AWSPREVIOUS, NewSecret, SecretChange, SecretVersions, Secrets, Version},
+    model::{Region, ResourcePolicy, Rotation, SecretId, Tags, sharing::ReplicaStatus},
+    ports::{
+        AWSCURRENT, AWSPENDING, AWSPREVIOUS, ErrorKind, NewSecret, SecretChange, SecretVersions, Secrets, Version,
+    },
 };
 use serde_json::{Value, json};
 
 use crate::{
     signing::with,
     support::{
-        Aws, CLIENT_SECRET, CURRENT, STACK_ID, call, document, document_json, new_secret, owner, rotation, secret_name,
-        tags_as_list,
+        Aws, CLIENT_SECRET, CURRENT, STACK_ID, call, document, document_json, new_secret, owner, policy, replicas,
+        rotation, secret_name, tags_as_list,
     },
 };
 
@@ -185,6 +187,12 @@ async fn the_other_calls_of_secrets_manager_send_the_names_and_nothing_else() {
         ("TagResource", json!({ "SecretId": name, "Tags": tags_as_list() })),
         ("UntagResource", json!({ "SecretId": name, "TagKeys": ["Team"] })),
         ("RestoreSecret", json!({ "SecretId": name })),
+        ("GetResourcePolicy", json!({ "SecretId": name })),
+        ("DeleteResourcePolicy", json!({ "SecretId": name })),
+        (
+            "RemoveRegionsFromReplication",
+            json!({ "SecretId": name, "RemoveReplicaRegions": ["eu-west-1", "us-west-2"] }),
+        ),
     ];
     let aws = Aws::start().await;
     for (operation, body) in expected {
@@ -227,6 +235,13 @@ fn described_secret() -> Value {
         "Tags": [{ "Key": "Team", "Value": "blue" }, { "Key": "Empty" }, { "Value": "no key" }],
         "RotationEnabled": true, "RotationLambdaARN": rotation().function_arn,
         "RotationRules": { "AutomaticallyAfterDays": 30 }, "NextRotationDate": 1_767_323_045.25,
+        "ReplicationStatus": [
+            { "Region": "eu-west-1", "Status": "InSync", "KmsKeyId": "alias/aws/secretsmanager", "LastAccessedDate": 1.0 },
+            { "Region": "eu-west-2", "Status": "InProgress", "KmsKeyId": "" },
+            { "Region": "eu-west-3", "Status": "Failed", "StatusMessage": "Secret with this name already exists in this region" },
+            { "Region": "eu-north-1", "Status": "SomethingNew" },
+            { "Status": "InSync" },
+        ],
         "VersionIdsToStages": { "v1": ["AWSPREVIOUS"], "v2": ["AWSPENDING", "AWSCURRENT"], "v3": [] },
         "SomethingNew": 1,
     })
@@ -246,6 +261,59 @@ async fn describe_secret_reads_description_tags_key_and_schedule() {
     let secret = aws.secrets.describe_secret(&secret_name()).await.unwrap().unwrap();
     assert_eq!((secret.scheduled, secret.kms_key_id, secret.tags), (true, None, Tags::new()));
     assert_eq!(secret.description, "");
+}
+
+#[tokio::test]
+async fn describe_secret_reads_the_replicas() {
+    let aws = Aws::answering(described_secret()).await;
+    let secret = aws.secrets.describe_secret(&secret_name()).await.unwrap().unwrap();
+    let status = |region: &str| secret.replicas[&Region::from(region)].status.clone();
+    assert_eq!(secret.replicas.len(), 4);
+    assert_eq!((status("eu-west-1"), status("eu-west-2")), (ReplicaStatus::InSync, ReplicaStatus::InProgress));
+    let message = "Secret with this name already exists in this region".to_owned();
+    assert_eq!(
+        (status("eu-west-3"), status("eu-north-1")),
+        (ReplicaStatus::Failed(message), ReplicaStatus::InProgress)
+    );
+    assert!(secret.replicas.values().all(|replica| replica.has_key(None)), "the AWS managed key");
+
+    aws.answers(200, &with(described_secret(), &json!({ "ReplicationStatus": null }))).await;
+    let secret = aws.secrets.describe_secret(&secret_name()).await.unwrap().unwrap();
+    assert_eq!(secret.replicas, BTreeMap::new());
+}
+
+#[tokio::test]
+async fn replicas_are_asked_for_with_their_keys_and_overwrite_nothing() {
+    let aws = Aws::answering(json!({})).await;
+    aws.secrets.replicate_secret_to_regions(&secret_name(), &replicas()).await.unwrap();
+    let list = json!([{ "Region": "eu-west-1" }, { "Region": "us-west-2", "KmsKeyId": "alias/there" }]);
+    let body = json!({ "SecretId": "machine-to-machine-dev/billing", "AddReplicaRegions": list });
+    aws.sent_secrets("ReplicateSecretToRegions", body).await;
+}
+
+#[tokio::test]
+async fn a_policy_is_written_so_that_aws_refuses_a_public_one() {
+    let aws = Aws::answering(json!({})).await;
+    aws.secrets.put_resource_policy(&secret_name(), &policy()).await.unwrap();
+    let (target, mut body) = aws.sent().await;
+    assert_eq!(target, "secretsmanager.PutResourcePolicy");
+    let sent = body.as_object_mut().unwrap().remove("ResourcePolicy").unwrap();
+    assert_eq!(ResourcePolicy::parse(sent.as_str().unwrap()), Some(policy()));
+    assert_eq!(body, json!({ "SecretId": "machine-to-machine-dev/billing", "BlockPublicPolicy": true }));
+}
+
+#[tokio::test]
+async fn a_policy_is_read_and_one_that_cannot_be_read_is_an_error() {
+    let aws = Aws::start().await;
+    for (text, expected) in [(json!(policy().to_string()), Some(policy())), (json!(""), None), (Value::Null, None)] {
+        aws.answers(200, &json!({ "ResourcePolicy": text })).await;
+        assert_eq!(aws.secrets.get_resource_policy(&secret_name()).await.unwrap(), expected, "{text}");
+    }
+    for text in ["[]", "{", "text"] {
+        aws.answers(200, &json!({ "ResourcePolicy": text })).await;
+        let error = aws.secrets.get_resource_policy(&secret_name()).await.unwrap_err();
+        assert_eq!((error.kind, error.code.as_str()), (ErrorKind::Refused, "UnreadablePolicy"), "{text}");
+    }
 }
 
 #[tokio::test]

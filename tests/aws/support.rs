@@ -11,8 +11,8 @@ use aws_sdk_cognitoidentityprovider::config::{Credentials, SharedCredentialsProv
 use cognito_m2m::{
     aws::{Cognito, Http, SecretsManager},
     model::{
-        AuthFlow, ClientId, ClientName, Domain, Owner, PoolId, ResourceServer, Rotation, Scope, SecretId, Tags, Tier,
-        UserPool, UserPoolClient, desired::SecretMetadata,
+        AuthFlow, ClientId, ClientName, Domain, Owner, PoolId, Replicas, ResourcePolicy, ResourceServer, Rotation,
+        Scope, SecretId, Tags, Tier, UserPool, UserPoolClient, desired::SecretMetadata,
     },
     ports::{
         AWSCURRENT, AWSPENDING, AwsError, ClientSecrets, NewSecret, SecretChange, SecretDocument, SecretVersions,
@@ -230,7 +230,7 @@ pub fn header<'a>(request: &'a Request, name: &str) -> &'a str {
     request.headers.get(name).unwrap_or_else(|| panic!("there is no {name}")).to_str().unwrap()
 }
 
-pub const OPERATIONS: [&str; 34] = [
+pub const OPERATIONS: [&str; 39] = [
     "ListUserPools",
     "DescribeUserPool",
     "CreateUserPool",
@@ -264,6 +264,11 @@ pub const OPERATIONS: [&str; 34] = [
     "TagResource",
     "UntagResource",
     "RestoreSecret",
+    "GetResourcePolicy",
+    "PutResourcePolicy",
+    "DeleteResourcePolicy",
+    "ReplicateSecretToRegions",
+    "RemoveRegionsFromReplication",
     "DeleteSecret",
 ];
 
@@ -312,9 +317,25 @@ pub async fn call(pools: &Cognito, secrets: &SecretsManager, operation: &str) ->
         "TagResource" => format!("{:?}", secrets.tag_resource(secret, &tags()).await?),
         "UntagResource" => format!("{:?}", secrets.untag_resource(secret, &["Team".to_owned()]).await?),
         "RestoreSecret" => format!("{:?}", secrets.restore_secret(secret).await?),
+        "GetResourcePolicy" => format!("{:?}", secrets.get_resource_policy(secret).await?),
+        "PutResourcePolicy" => format!("{:?}", secrets.put_resource_policy(secret, &policy()).await?),
+        "DeleteResourcePolicy" => format!("{:?}", secrets.delete_resource_policy(secret).await?),
+        "ReplicateSecretToRegions" => format!("{:?}", secrets.replicate_secret_to_regions(secret, &replicas()).await?),
+        "RemoveRegionsFromReplication" => {
+            let regions = replicas().into_keys().collect();
+            format!("{:?}", secrets.remove_regions_from_replication(secret, &regions).await?)
+        }
         "DeleteSecret" => format!("{:?}", secrets.delete_secret(secret, 7).await?),
         unknown => panic!("{unknown} is no operation of the ports"),
     })
+}
+
+pub fn policy() -> ResourcePolicy {
+    ResourcePolicy::parse(r#"{"Version":"2012-10-17","Statement":[{"Sid":"a","Resource":"*"}]}"#).unwrap()
+}
+
+pub fn replicas() -> Replicas {
+    [("eu-west-1".into(), None), ("us-west-2".into(), Some("alias/there".to_owned()))].into()
 }
 
 pub fn new_secret(document: &SecretDocument) -> NewSecret<'_> {

@@ -152,6 +152,28 @@ async fn each_rule_of_adoption_is_named_before_any_write() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_client_that_another_stack_declares_in_its_own_pool_is_not_adopted() {
+    let aws = FakeAws::default();
+    let platform = Stack::new(&aws, "platform");
+    let properties = json!({
+        "SharedWithStacks": ["team-"], "Clients": [{ "ClientName": "probe" }],
+        "ResourceServers": [{ "Identifier": "stock", "Scopes": [{ "ScopeName": "read" }] }],
+    });
+    let created = platform.create(&properties).await.good();
+    let (pool, id) = (PoolId::from(created.physical_id()), ClientId::from(created.attribute("ClientId")));
+    let stack = Stack::of_type(ResourceType::CognitoM2MClient, &aws, "team-a");
+    let failed = stack.create(&adopting(&pool, &id)).await;
+    failed.failed("stack platform, which owns the user pool, declares it");
+    stack.delete(failed.physical_id(), &adopting(&pool, &id)).await.good();
+    assert_is(&platform, &properties);
+    // A client that somebody else has made in this pool is nobody's.
+    let stray = add_adoptee(&stack, &pool);
+    aws.world().pools.get_mut(&pool).unwrap().clients.get_mut(&stray).unwrap().client.scopes =
+        vec!["stock/read".into()];
+    stack.create(&adopting(&pool, &stray)).await.good();
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_resource_that_has_a_client_adopts_no_other() {
     let (stack, pool, id) = existing();
     let own = stack.create(&member_client(&pool)).await.good().physical_id().to_owned();

@@ -51,6 +51,28 @@ fn custom(name: &str, value: Value) -> Value {
     json!({ "CustomDomain": custom })
 }
 
+/// Returns the ARN of a principal in the stack's account.
+pub fn own(principal: &str) -> String {
+    format!("arn:aws:iam::111122223333:{principal}")
+}
+
+/// One client with readers, and a key.
+fn keyed(key: &str, readers: Value) -> Value {
+    let mut properties = client("SecretReaders", readers);
+    properties["SecretKmsKeyId"] = json!(key);
+    properties
+}
+
+fn replica(name: &str, value: Value) -> Value {
+    let mut replica = json!({ "Region": "eu-west-1" });
+    replica[name] = value;
+    json!({ "SecretReplicas": [replica] })
+}
+
+pub fn replicas(count: usize) -> Value {
+    (0..count).map(|n| json!({ "Region": format!("eu-west-{n}") })).collect()
+}
+
 /// Returns properties, the path that the message must name, and a word of the rule.
 #[expect(clippy::too_many_lines, reason = "a table")]
 pub fn properties() -> Vec<(Value, &'static str, &'static str)> {
@@ -293,6 +315,86 @@ pub fn properties() -> Vec<(Value, &'static str, &'static str)> {
         (json!({ "RotationDays": "monthly" }), "RotationDays", "whole number"),
         (json!({ "RotateSecrets": x(129) }), "RotateSecrets", "128"),
         (json!({ "RotateSecrets": [] }), "RotateSecrets", "string"),
+        (client("SecretReaders", json!("arn:aws:iam::111122223333:role/r")), "Clients[0].SecretReaders", "list"),
+        (client("SecretReaders", json!({})), "Clients[0].SecretReaders", "list"),
+        (client("SecretReaders", json!(["*"])), "Clients[0].SecretReaders[0]", "ARN"),
+        (client("SecretReaders", json!([own("root"), ""])), "Clients[0].SecretReaders[1]", "ARN"),
+        (client("SecretReaders", json!(["111122223333"])), "Clients[0].SecretReaders[0]", "ARN"),
+        (client("SecretReaders", json!([["a"]])), "Clients[0].SecretReaders[0]", "string"),
+        (client("SecretReaders", json!([own("role/*")])), "Clients[0].SecretReaders[0]", "ARN"),
+        (client("SecretReaders", json!([own("role/a?")])), "Clients[0].SecretReaders[0]", "ARN"),
+        (client("SecretReaders", json!([own("role/")])), "Clients[0].SecretReaders[0]", "ARN"),
+        (client("SecretReaders", json!([own("role/a b")])), "Clients[0].SecretReaders[0]", "ARN"),
+        (client("SecretReaders", json!([own("group/a")])), "Clients[0].SecretReaders[0]", "ARN"),
+        (client("SecretReaders", json!([own("root/a")])), "Clients[0].SecretReaders[0]", "ARN"),
+        (client("SecretReaders", json!([own(&format!("role/{}", x(640)))])), "Clients[0].SecretReaders[0]", "ARN"),
+        (
+            client("SecretReaders", json!(["arn:aws:sts::111122223333:assumed-role/a/b"])),
+            "Clients[0].SecretReaders[0]",
+            "ARN",
+        ),
+        (client("SecretReaders", json!(["arn:aws:iam::11112222333:role/a"])), "Clients[0].SecretReaders[0]", "ARN"),
+        (client("SecretReaders", json!(["arn:aws:iam::*:root"])), "Clients[0].SecretReaders[0]", "ARN"),
+        (
+            client("SecretReaders", json!(["arn:aws:iam:us-east-1:111122223333:root"])),
+            "Clients[0].SecretReaders[0]",
+            "ARN",
+        ),
+        (client("SecretReaders", json!(["arn:other:iam::111122223333:root"])), "Clients[0].SecretReaders[0]", "ARN"),
+        (
+            client("SecretReaders", json!(["arn:aws-cn:iam::111122223333:root"])),
+            "Clients[0].SecretReaders[0]",
+            "partition aws",
+        ),
+        (
+            client("SecretReaders", json!([own("root"), own("role/a"), own("root")])),
+            "Clients[0].SecretReaders[2]",
+            "twice",
+        ),
+        (
+            client("SecretReaders", (0..21).map(|n| json!(own(&format!("role/r{n}")))).collect()),
+            "Clients[0].SecretReaders",
+            "at most 20",
+        ),
+        (
+            client("SecretReaders", json!([own("root"), "arn:aws:iam::444455556666:role/a"])),
+            "Clients[0].SecretReaders[1]",
+            "SecretKmsKeyId",
+        ),
+        (
+            keyed("alias/aws/secretsmanager", json!(["arn:aws:iam::444455556666:user/a"])),
+            "Clients[0].SecretReaders[0]",
+            "SecretKmsKeyId",
+        ),
+        (
+            keyed(
+                "arn:aws:kms:us-east-1:111122223333:alias/aws/secretsmanager",
+                json!(["arn:aws:iam::444455556666:root"]),
+            ),
+            "Clients[0].SecretReaders[0]",
+            "SecretKmsKeyId",
+        ),
+        (keyed("key/x", json!(["arn:aws:iam::444455556666:root"])), "SecretKmsKeyId", "key"),
+        (json!({ "SecretReplicas": "eu-west-1" }), "SecretReplicas", "list"),
+        (json!({ "SecretReplicas": ["eu-west-1"] }), "SecretReplicas[0]", "map"),
+        (json!({ "SecretReplicas": [""] }), "SecretReplicas[0]", "map"),
+        (replica("Region", json!("")), "SecretReplicas[0].Region", "region"),
+        (replica("Region", json!("Europe")), "SecretReplicas[0].Region", "region"),
+        (replica("Region", json!("eu-west")), "SecretReplicas[0].Region", "region"),
+        (replica("Region", json!("eu--1")), "SecretReplicas[0].Region", "region"),
+        (replica("Region", json!(1)), "SecretReplicas[0].Region", "region"),
+        (replica("Region", json!(["eu-west-1"])), "SecretReplicas[0].Region", "string"),
+        (replica("Region", json!("us-east-1")), "SecretReplicas[0].Region", "another region"),
+        (replica("KmsKeyId", json!("")), "SecretReplicas[0].KmsKeyId", "key"),
+        (replica("KmsKeyId", json!("alias/")), "SecretReplicas[0].KmsKeyId", "key"),
+        (replica("Nonsense", json!("")), "SecretReplicas[0].Nonsense", "known"),
+        (json!({ "SecretReplicas": [{ "KmsKeyId": "a" }] }), "SecretReplicas[0].Region", "required"),
+        (
+            json!({ "SecretReplicas": [{ "Region": "eu-west-1" }, { "Region": "eu-west-1", "KmsKeyId": "a" }] }),
+            "SecretReplicas[1].Region",
+            "twice",
+        ),
+        (json!({ "SecretReplicas": replicas(51) }), "SecretReplicas", "at most 50"),
         (json!({ "VerifyToken": "yes" }), "VerifyToken", "true, false"),
         (json!({ "VerifyToken": 1 }), "VerifyToken", "true, false"),
         (json!({ "VerifyToken": "" }), "VerifyToken", "true, false"),
@@ -359,6 +461,13 @@ pub fn unusual() -> Vec<Value> {
         json!({ "Tags": { "a": 1, "b": true, "c=d": 1.5 }, "ProjectTag": false, "RotateSecrets": 20_260_401 }),
         json!({ "EnvironmentName": true, "UserPoolNamePrefix": 7, "DomainPrefix": false, "SecretNamePrefix": 1 }),
         json!({ "ResourceServers": [{ "Identifier": 1, "Name": 2, "Scopes": [{ "ScopeName": true, "ScopeDescription": 3 }] }] }),
+        json!({ "SecretReplicas": [], "Clients": [{ "ClientName": "a", "SecretReaders": [] }] }),
+        json!({ "Clients": [{ "ClientName": "a", "SecretReaders": [""] }] }),
+        json!({ "Clients": [{ "ClientName": "a", "SecretReaders": [own("root"), own("user/a/b!/c"), own("role/A+=,.@-_1")] }] }),
+        keyed("alias/mine", json!(["arn:aws:iam::444455556666:root", own("role/service-role/x")])),
+        keyed("arn:aws:kms:us-east-1:111122223333:key/1", json!(["arn:aws:iam::444455556666:role/a"])),
+        json!({ "SecretReplicas": [{ "Region": "eu-west-1" }, { "Region": "us-iso-east-1", "KmsKeyId": "alias/b" }] }),
+        json!({ "SecretReplicas": replicas(50) }),
         // Only whole words are reserved.
         json!({ "DomainPrefix": "lawson" }),
         json!({ "DomainPrefix": "x-awsome-y" }),

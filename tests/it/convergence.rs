@@ -5,7 +5,10 @@
 use proptest::{collection::vec, prelude::*, sample::subsequence};
 use serde_json::{Value, json};
 
-use crate::support::{Fault, Stack, assert_is, assert_nothing_left, new_stack};
+use crate::{
+    bad_input::own,
+    support::{Fault, Stack, assert_is, assert_nothing_left, new_stack},
+};
 
 /// A resource server's identifier and its scopes.
 type Server = (&'static str, Vec<&'static str>);
@@ -21,8 +24,9 @@ fn servers() -> impl Strategy<Value = Vec<Server>> {
 
 /// All properties but the servers and clients.
 fn settings() -> impl Strategy<Value = Value> {
-    (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>(), 0..3_usize, any::<bool>()).prop_map(
-        |(domain, prefix, key, tag, tier, zero)| {
+    let regions = subsequence(vec!["eu-west-1", "eu-west-2"], 0..=2);
+    (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>(), 0..3_usize, any::<bool>(), regions).prop_map(
+        |(domain, prefix, key, tag, tier, zero, regions)| {
             let mut properties = json!({ "DomainPrefix": if domain { "one" } else { "two" } });
             let mut set = |name: &str, value: Value| properties[name] = value;
             if prefix {
@@ -45,6 +49,9 @@ fn settings() -> impl Strategy<Value = Value> {
             if zero {
                 set("SecretRecoveryWindowInDays", json!(0));
             }
+            let replica =
+                |region| if tag { json!({ "Region": region }) } else { json!({ "Region": region, "KmsKeyId": "a" }) };
+            set("SecretReplicas", regions.into_iter().map(replica).collect());
             properties
         },
     )
@@ -61,6 +68,7 @@ fn client(index: usize, name: &str, pick: u8, declared: &[String]) -> Value {
         "ClientName": name,
         "AllowedOAuthScopes": allowed,
         "AccessTokenValidityMinutes": 5 + (pick >> index) % 3,
+        "SecretReaders": (0..(pick >> index) % 3).map(|n| own(&format!("role/r{n}"))).collect::<Vec<_>>(),
     })
 }
 

@@ -6,20 +6,23 @@
 use std::{fmt, panic::AssertUnwindSafe, pin::Pin, time::Duration};
 
 use cognito_m2m::{
-    model::{ClientId, PoolId, ResourceType},
+    model::{ClientId, PoolId, Principal, ResourceType},
     redact::Secret,
 };
 use futures::FutureExt;
 use serde_json::{Value, json};
 
-use crate::support::{
-    CfnResponse, FakeAws, Fault, Session, Stack, assert_is, assert_no_complaints, assert_nothing_left,
-    cloudformation::assert_pool_is,
-    fixtures::{
-        ADOPTEE, INVENTED_ID, add_adoptee, add_foreign_things, custom_domain, foreign_things, large, large_changed,
-        member_client, member_server, platform, with,
+use crate::{
+    bad_input::own,
+    support::{
+        CfnResponse, FakeAws, Fault, Session, Stack, assert_is, assert_no_complaints, assert_nothing_left,
+        cloudformation::assert_pool_is,
+        fixtures::{
+            ADOPTEE, INVENTED_ID, add_adoptee, add_foreign_things, custom_domain, foreign_things, large, large_changed,
+            member_client, member_server, platform, with,
+        },
+        new_stack,
     },
-    new_stack,
 };
 
 /// A fault, and how many calls in a row it strikes.
@@ -200,6 +203,66 @@ fn scenarios() -> Vec<Scenario> {
             with_custom_domain("auth.example.com", "CUSTOM"),
         ),
     ]
+}
+
+/// Scenarios with readers and replicas of secrets.
+fn sharing_scenarios() -> Vec<Scenario> {
+    vec![
+        Scenario::new("a Create with readers and replicas", sharing_account, Request::Create, shared()),
+        Scenario {
+            old: shared(),
+            ..Scenario::new("an Update of readers and replicas", shared_stack, Request::Update, shared_otherwise())
+        },
+        Scenario {
+            old: shared(),
+            ..Scenario::new("an Update that ends readers and replicas", shared_stack, Request::Update, unshared())
+        },
+        Scenario::new("a Delete of secrets with replicas", shared_stack, Request::Delete, shared()),
+    ]
+}
+
+/// Two clients, one of them with readers, and replicas.
+fn shared() -> Value {
+    json!({
+        "Clients": [{ "ClientName": "one", "SecretReaders": [own("role/a"), own("role/new")] }, { "ClientName": "two" }],
+        "SecretReplicas": [{ "Region": "eu-west-1" }, { "Region": "eu-west-2" }],
+    })
+}
+
+/// [`shared`] with other readers and replicas.
+fn shared_otherwise() -> Value {
+    json!({
+        "Clients": [
+            { "ClientName": "one", "SecretReaders": [own("role/b")] },
+            { "ClientName": "two", "SecretReaders": [own("root")] },
+        ],
+        "SecretReplicas": [{ "Region": "eu-west-1", "KmsKeyId": "alias/there" }, { "Region": "us-west-2" }],
+    })
+}
+
+fn unshared() -> Value {
+    json!({ "Clients": [{ "ClientName": "one" }, { "ClientName": "two" }] })
+}
+
+/// An account in which a role is new, and a replica takes its time.
+fn sharing_account() -> SetUp {
+    Box::pin(async {
+        let stack = new_stack();
+        {
+            let behavior = &mut stack.world().behavior;
+            behavior.unknown_principals.insert(Principal(own("role/new")), Duration::from_secs(5));
+            behavior.replication_takes = Duration::from_secs(3);
+        }
+        (stack, None)
+    })
+}
+
+fn shared_stack() -> SetUp {
+    Box::pin(async {
+        let (stack, _) = sharing_account().await;
+        let id = stack.create(&shared()).await.good().physical_id().to_owned();
+        (stack, Some(id))
+    })
 }
 
 /// A stack that an Update has changed and another one has changed back. The first comes again.
@@ -439,6 +502,7 @@ fn member_scenarios() -> Vec<Scenario> {
     let changed_client = json!({
         "UserPoolId": pool.as_str(), "ClientName": "renamed", "AllowedOAuthScopes": ["stock/write"],
         "AccessTokenValidityMinutes": 5, "Tags": { "a": "b" }, "SecretKmsKeyId": "alias/mine",
+        "SecretReaders": [own("role/a")], "SecretReplicas": [{ "Region": "eu-west-1" }],
     });
     let changed_server = with(member_server(&pool, &["read", "pay"]), "Name", "Bills");
     let from = |old: fn() -> Value, scenario| Scenario { old: old(), ..scenario };
@@ -516,6 +580,11 @@ async fn every_call_of_a_resource_in_somebody_elses_pool_survives_every_fault() 
 #[tokio::test(start_paused = true)]
 async fn every_call_survives_every_fault() {
     strike_all(scenarios(), 1000).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_call_about_readers_and_replicas_survives_every_fault() {
+    strike_all(sharing_scenarios(), 500).await;
 }
 
 async fn strike_all(scenarios: Vec<Scenario>, at_least: usize) {

@@ -3,6 +3,8 @@
 
 use std::{collections::BTreeSet, fs};
 
+use cognito_m2m::model::ownership::SHARED_WITH_TAG;
+
 fn read(path: &str) -> String {
     fs::read_to_string(format!("{}/{path}", env!("CARGO_MANIFEST_DIR"))).unwrap()
 }
@@ -71,7 +73,10 @@ fn the_providers_role_holds_exactly_the_operations_that_the_adapter_calls() {
         let mut called = operations(&read(file));
         assert!(called.len() >= 10, "{file} calls {called:?}");
         called.extend(implied.map(ToOwned::to_owned));
-        assert_eq!(actions(&role("ProviderRole"), prefix), called, "{prefix} in template.yaml and {file}");
+        // Its condition is written like an action.
+        let mut allowed = actions(&role("ProviderRole"), prefix);
+        allowed.remove("BlockPublicPolicy");
+        assert_eq!(allowed, called, "{prefix} in template.yaml and {file}");
     }
 }
 
@@ -113,12 +118,13 @@ fn the_rotations_role_can_neither_make_nor_remove_a_pool_a_client_or_a_secret() 
     }
     // It may change tagged things only, and look at any pool. The local cloud, the keys and the logs know no such condition.
     let statements = statements(&role);
-    assert_eq!(statements.len(), 6, "{role}");
+    assert_eq!(statements.len(), 7, "{role}");
     for statement in statements {
         let name = statement.lines().next().unwrap();
-        let tagged = statement.contains("StringEquals: {\"aws:ResourceTag/ManagedBy\": cognito-m2m}");
-        let by_name = ["LookAtUserPools", "ChangeSecretsOfClientsInLocalCloud", "EncryptSecrets", "WriteLogs"];
-        let by_name = by_name.contains(&name);
+        let tagged = statement.contains("StringEquals: {\"aws:ResourceTag/ManagedBy\": cognito-m2m}")
+            || statement.contains(&format!("\"Null\": {{\"aws:ResourceTag/{SHARED_WITH_TAG}\": \"false\"}}"));
+        let by_name =
+            ["LookAtUserPools", "ChangeSecretsOfClientsInLocalCloud", "EncryptSecrets", "WriteLogs"].contains(&name);
         assert!(tagged != by_name, "{statement}");
     }
 }
@@ -129,6 +135,16 @@ fn the_provider_may_call_the_rotation_function_and_no_other() {
     assert_eq!(actions(&role, "lambda:"), BTreeSet::from(["InvokeFunction".to_owned()]));
     let statement = role.split("- Sid: NameRotationFunction").nth(1).unwrap().split("- Sid: ").next().unwrap();
     assert!(statement.contains("Resource: !GetAtt RotationFunction.Arn"), "{statement}");
+}
+
+#[test]
+fn the_provider_may_write_only_a_policy_that_aws_has_checked() {
+    let role = role("ProviderRole");
+    let writing: Vec<_> =
+        statements(&role).into_iter().filter(|statement| statement.contains(":PutResourcePolicy")).collect();
+    let [statement] = writing[..] else { panic!("{writing:?}") };
+    assert!(statement.contains("Bool: {\"secretsmanager:BlockPublicPolicy\": \"true\"}"), "{statement}");
+    assert!(statement.contains("StringEquals: {\"aws:ResourceTag/ManagedBy\": cognito-m2m}"), "{statement}");
 }
 
 #[test]
@@ -155,7 +171,7 @@ fn statements(role: &str) -> Vec<&str> {
 
 #[test]
 fn the_roles_touch_only_secrets_whose_names_begin_with_the_prefix() {
-    for (name, count) in [("ProviderRole", 3), ("RotationRole", 1)] {
+    for (name, count) in [("ProviderRole", 4), ("RotationRole", 1)] {
         let role = role(name);
         let resources: Vec<_> =
             role.lines().filter(|line| line.contains("Resource:") && line.contains(":secret:")).collect();
@@ -167,15 +183,21 @@ fn the_roles_touch_only_secrets_whose_names_begin_with_the_prefix() {
 }
 
 #[test]
-fn a_tag_is_never_put_on_what_has_another_manager() {
+fn a_tag_is_never_put_on_what_has_another_manager_or_is_shared() {
     let role = role("ProviderRole");
     let tagging: Vec<_> =
         statements(&role).into_iter().filter(|statement| statement.contains(":TagResource")).collect();
-    assert_eq!(tagging.len(), 3, "{tagging:?}");
+    assert_eq!(tagging.len(), 4, "{tagging:?}");
     for statement in tagging {
-        // An existing thing passes only if it has our tag, or no tag ManagedBy at all.
-        let if_exists = "StringEqualsIfExists: {\"aws:ResourceTag/ManagedBy\": cognito-m2m}";
-        let always = "StringEquals: {\"aws:ResourceTag/ManagedBy\": cognito-m2m}";
-        assert!(statement.contains(if_exists) || statement.contains(always), "{statement}");
+        let conditions = statement.split("Condition:").nth(1).unwrap();
+        // An existing thing passes only if it has our tag, or no tag ManagedBy at all. In the second case a pool must
+        // not be shared, either: then it is somebody else's.
+        let has_our_tag = conditions.contains("StringEquals:")
+            && conditions.contains("\"aws:ResourceTag/ManagedBy\": cognito-m2m")
+            && !conditions.contains("IfExists");
+        let new = conditions.contains("StringEqualsIfExists: {\"aws:ResourceTag/ManagedBy\": cognito-m2m}");
+        let of_pools = statement.contains("cognito-idp:TagResource");
+        let not_shared = conditions.contains(&format!("\"Null\": {{\"aws:ResourceTag/{SHARED_WITH_TAG}\": \"true\"}}"));
+        assert!(has_our_tag || (new && (not_shared || !of_pools)), "{statement}");
     }
 }

@@ -11,6 +11,7 @@
 
 mod adoption;
 mod bad_input;
+mod bad_input_parts;
 #[cfg(feature = "cli")]
 mod command_line;
 mod concurrency;
@@ -27,7 +28,9 @@ mod many_stacks;
 mod pace;
 mod package;
 mod protocol;
+mod readers;
 mod redaction;
+mod replicas;
 mod rotation;
 mod schema;
 mod shared_pool;

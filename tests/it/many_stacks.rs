@@ -25,12 +25,13 @@ fn declared(stack: usize, choice: u8, pool: &PoolId) -> Value {
         let identifier = format!("api{}", stack / 2);
         json!({ "UserPoolId": pool.as_str(), "Identifier": identifier, "Name": "Same", "Scopes": scopes })
     } else {
-        let name = if choice / 2 % 2 == 0 { "same" } else { "other" };
-        let scopes = if choice % 2 == 0 { json!(["stock/read"]) } else { json!(["stock/read", "stock/write"]) };
+        let name = if (choice / 2).is_multiple_of(2) { "same" } else { "other" };
+        let scopes =
+            if choice.is_multiple_of(2) { json!(["stock/read"]) } else { json!(["stock/read", "stock/write"]) };
         json!({
             "UserPoolId": pool.as_str(), "ClientName": name,
             "AllowedOAuthScopes": scopes, "AccessTokenValidityMinutes": 5 + u32::from(choice % 3),
-            "RotateSecret": if choice % 5 == 0 { "now" } else { "" },
+            "RotateSecret": if choice.is_multiple_of(5) { "now" } else { "" },
         })
     }
 }
@@ -83,7 +84,7 @@ fn shared(choice: u8) -> Value {
     json!({
         "SharedWithStacks": ["team-"], "Tags": { "version": choice.to_string() },
         "ResourceServers": [{ "Identifier": "stock", "Scopes": [{ "ScopeName": "read" }, { "ScopeName": "write" }] }],
-        "Clients": [{ "ClientName": if choice % 2 == 0 { "own" } else { "mine" } }],
+        "Clients": [{ "ClientName": if choice.is_multiple_of(2) { "own" } else { "mine" } }],
     })
 }
 

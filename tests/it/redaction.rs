@@ -7,12 +7,12 @@ use std::{
 };
 
 use cognito_m2m::{model::SecretId, ports::SecretVersion};
-use serde_json::json;
+use serde_json::{Value, json};
 use tracing_subscriber::{fmt::MakeWriter, layer::SubscriberExt};
 
 use crate::support::{
     CANARY, CfnResponse, Fault, TokenEndpointState,
-    fixtures::{document, large, large_changed},
+    fixtures::{document, large, large_changed, with},
     new_stack,
 };
 
@@ -44,17 +44,25 @@ fn assert_clean(what: &str, text: &str) {
     }
 }
 
+/// [`large`] with readers and replicas.
+fn shared() -> Value {
+    let mut shared = with(large(), "SecretReplicas", json!([{ "Region": "eu-west-1" }]));
+    shared["Clients"][0]["SecretReaders"] = json!(["arn:aws:iam::111122223333:role/reader"]);
+    shared
+}
+
 /// Create, Update and Delete, each with the fault at call `k`.
 async fn whole_life(k: usize, fault: &Fault) -> [CfnResponse; 3] {
     let stack = new_stack();
     let faults = || [(k, fault.clone())];
-    let created = stack.send_with(&stack.create_event(&large()), faults()).await;
+    let shared = shared();
+    let created = stack.send_with(&stack.create_event(&shared), faults()).await;
     let id = created.physical_id();
     if k.is_multiple_of(5) {
         stack.world().behavior.token_endpoint = TokenEndpointState::Refuses;
     }
-    let updated = stack.send_with(&stack.update_event(id, &large_changed(), &large()), faults()).await;
-    let deleted = stack.send_with(&stack.delete_event(id, &large()), faults()).await;
+    let updated = stack.send_with(&stack.update_event(id, &large_changed(), &shared), faults()).await;
+    let deleted = stack.send_with(&stack.delete_event(id, &shared), faults()).await;
     [created, updated, deleted]
 }
 

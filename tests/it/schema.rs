@@ -12,7 +12,7 @@ use proptest::{collection::vec, prelude::*, sample::select};
 use serde_json::{Map, Value, json};
 
 use crate::{
-    bad_input::{self, clients, scopes, servers, x},
+    bad_input::{self, clients, own, replicas, scopes, servers, x},
     support::cloudformation::config,
 };
 
@@ -20,7 +20,8 @@ static SCHEMA: LazyLock<Validator> =
     LazyLock::new(|| jsonschema::draft7::new(&schema(ResourceType::CognitoM2M)).unwrap());
 
 fn desired(properties: &Value, config: &ProviderConfig) -> Result<Desired, Violations> {
-    let owner = Owner { stack_id: "arn:stack".to_owned(), logical_id: "M2M".to_owned() };
+    let stack_id = "arn:aws:cloudformation:us-east-1:111122223333:stack/one/0000".to_owned();
+    let owner = Owner { stack_id, logical_id: "M2M".to_owned() };
     properties::parse(ResourceType::CognitoM2M, properties, owner, config)
 }
 
@@ -33,7 +34,7 @@ struct Beyond {
 }
 
 /// In the order of [`rules_outside_schema`].
-const BEYOND: [Beyond; 13] = [
+const BEYOND: [Beyond; 16] = [
     Beyond {
         is: |properties, violation| {
             violation.path == "UserPoolNamePrefix" && too_long_with_environment(properties, &violation.path, 128)
@@ -133,7 +134,8 @@ const BEYOND: [Beyond; 13] = [
     },
     Beyond {
         is: |properties, Violation { path, rule }| {
-            ["EnvironmentName", "DomainPrefix", "SecretKmsKeyId"].contains(&path.as_str())
+            (["EnvironmentName", "DomainPrefix", "SecretKmsKeyId"].contains(&path.as_str())
+                || path.ends_with("].KmsKeyId"))
                 && (rule.contains(" characters matching ") || rule.starts_with("must be a key id, "))
                 && given(properties, path).is_some_and(Value::is_number)
         },
@@ -150,6 +152,34 @@ const BEYOND: [Beyond; 13] = [
     Beyond {
         is: |_, Violation { path, rule }| path == "RotationDays" && rule.contains("ROTATION_FUNCTION_ARN"),
         examples: || vec![json!({ "RotationDays": 30 })],
+    },
+    Beyond {
+        is: |_, Violation { path, rule }| {
+            path.contains("].SecretReaders[") && rule.starts_with("must be in the partition ")
+        },
+        examples: || vec![readers(&json!(["arn:aws-cn:iam::111122223333:root"]))],
+    },
+    Beyond {
+        is: |_, Violation { path, rule }| {
+            path.contains("].SecretReaders[") && rule.starts_with("needs SecretKmsKeyId ")
+        },
+        examples: || {
+            let foreign = readers(&json!(["arn:aws:iam::444455556666:role/a"]));
+            let aws_managed = json!("alias/aws/secretsmanager");
+            vec![foreign.clone(), with(&foreign, "/SecretKmsKeyId", aws_managed)]
+        },
+    },
+    Beyond {
+        is: |_, Violation { path, rule }| {
+            path.starts_with("SecretReplicas[")
+                && (rule.contains(" is declared twice") || rule.starts_with("must be another region "))
+        },
+        examples: || {
+            vec![
+                json!({ "SecretReplicas": [{ "Region": "us-east-1" }] }),
+                json!({ "SecretReplicas": [{ "Region": "eu-west-1" }, { "Region": "eu-west-1", "KmsKeyId": "a" }] }),
+            ]
+        },
     },
     Beyond {
         is: |_, Violation { path, rule }| path.ends_with(".Name") && rule.contains("16 hexadecimal digits"),
@@ -184,6 +214,11 @@ const BEYOND: [Beyond; 13] = [
         },
     },
 ];
+
+/// One client with these readers.
+fn readers(readers: &Value) -> Value {
+    json!({ "Clients": [{ "ClientName": "a", "SecretReaders": readers }] })
+}
 
 /// Returns the value at a path such as `Clients[1].ClientName`.
 fn given<'p>(properties: &'p Value, path: &str) -> Option<&'p Value> {
@@ -316,7 +351,7 @@ fn what_is_wrong_is_refused_by_the_schema_too() {
         }
     }
     println!("{} sets of properties with one thing wrong, {beyond} by a rule beyond the schema", table.len());
-    assert!(beyond < 15);
+    assert!(beyond < 30);
 }
 
 #[test]
@@ -388,7 +423,7 @@ fn the_defaults_are_those_of_no_properties() {
 }
 
 /// The places in [`bases`] that can be set.
-const PLACES: [&str; 44] = [
+const PLACES: [&str; 51] = [
     "/EnvironmentName",
     "/UserPoolNamePrefix",
     "/DomainPrefix",
@@ -419,6 +454,13 @@ const PLACES: [&str; 44] = [
     "/Clients/0/AllowedOAuthScopes",
     "/Clients/0/AllowedOAuthScopes/0",
     "/Clients/0/AccessTokenValidityMinutes",
+    "/Clients/0/SecretReaders",
+    "/Clients/0/SecretReaders/0",
+    "/Clients/0/SecretReaders/9",
+    "/SecretReplicas",
+    "/SecretReplicas/9",
+    "/SecretReplicas/0/Region",
+    "/SecretReplicas/0/KmsKeyId",
     "/UserPoolTier",
     "/ManagedLoginVersion",
     "/DeletionProtection",
@@ -461,6 +503,10 @@ fn bases() -> Vec<Value> {
             },
             "TokenEndpointDomain": "CUSTOM",
         }),
+        json!({
+            "Clients": [{ "ClientName": "x", "SecretReaders": [own("root")] }, { "ClientName": "y" }],
+            "SecretReplicas": [{ "Region": "eu-west-1" }],
+        }),
     ]
 }
 
@@ -468,7 +514,7 @@ fn bases() -> Vec<Value> {
 const NUMBERS: [u32; 25] =
     [0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 29, 30, 31, 59, 60, 99, 100, 999, 1000, 1001, 1439, 1440, 1441, 10_000, u32::MAX];
 const LENGTHS: [usize; 9] = [1, 32, 61, 63, 126, 128, 256, 510, 2048];
-const WORDS: [&str; 50] = [
+const WORDS: [&str; 60] = [
     "",
     "a",
     "b",
@@ -519,6 +565,16 @@ const WORDS: [&str; 50] = [
     "example.com",
     "CUSTOM",
     "TLS_V1",
+    "*",
+    "arn:aws:iam::111122223333:root",
+    "arn:aws:iam::111122223333:role/a/b",
+    "arn:aws:iam::111122223333:role/*",
+    "arn:aws:iam::111122223333:user/",
+    "arn:aws:iam::444455556666:user/a",
+    "arn:aws-cn:iam::444455556666:role/a",
+    "us-east-1",
+    "eu-west-1",
+    "eu-west",
 ];
 const CHARS: [char; 24] = [
     'a', 'z', 'A', '0', '-', '_', '.', ':', '/', '=', '+', '@', ',', ' ', '"', '\\', '\n', '\u{b}', '\u{85}', '\u{a0}',
@@ -641,6 +697,8 @@ fn one_change_at_the_edge_of_a_rule_is_judged_alike() {
     for count in (0..=27).chain(49..=51).chain(99..=101) {
         judge(json!({ "ResourceServers": servers(count) }));
         judge(json!({ "Clients": clients(count) }));
+        judge(json!({ "SecretReplicas": replicas(count) }));
+        judge(readers(&(0..count).map(|n| json!(own(&format!("role/r{n}")))).collect()));
         let allowed = json!([{ "ClientName": "x", "AllowedOAuthScopes": ["a/s0"] }]);
         judge(json!({ "ResourceServers": [{ "Identifier": "a", "Scopes": scopes(count) }], "Clients": allowed }));
     }

@@ -434,7 +434,7 @@ async fn the_same_stack_deployed_again_takes_its_secret_back() {
 
 // What Custom::CognitoM2M does with a pool that it shares.
 
-fn shared(extra: Value) -> Value {
+fn shared(extra: &Value) -> Value {
     let mut properties = json!({
         "DomainPrefix": "platform", "SharedWithStacks": ["team-"],
         "ResourceServers": [{ "Identifier": "stock", "Scopes": [{ "ScopeName": "read" }, { "ScopeName": "write" }] }],
@@ -447,7 +447,7 @@ fn shared(extra: Value) -> Value {
 async fn shared_platform() -> (Stack, Stack, Stack, PoolId) {
     let aws = FakeAws::default();
     let owner = Stack::new(&aws, "platform");
-    let pool = PoolId::from(owner.create(&shared(json!({}))).await.good().physical_id());
+    let pool = PoolId::from(owner.create(&shared(&json!({}))).await.good().physical_id());
     let client = Stack::of_type(ResourceType::CognitoM2MClient, &aws, "team-client");
     let server = Stack::of_type(ResourceType::CognitoM2MResourceServer, &aws, "team-server");
     client.create(&member_client(&pool)).await.good();
@@ -459,8 +459,8 @@ async fn shared_platform() -> (Stack, Stack, Stack, PoolId) {
 async fn the_owner_of_a_pool_keeps_what_others_have_added_and_removes_what_has_no_mark() {
     let (owner, client, server, pool) = shared_platform().await;
     let stray = add_holder(&owner, &pool, "stray", "stock/read");
-    let mut old = shared(json!({}));
-    for new in [shared(json!({ "Tags": { "a": "b" } })), shared(json!({ "SharedWithStacks": [""] }))] {
+    let mut old = shared(&json!({}));
+    for new in [shared(&json!({ "Tags": { "a": "b" } })), shared(&json!({ "SharedWithStacks": [""] }))] {
         owner.update(pool.as_str(), &new, &old).await.good();
         assert_is(&client, &member_client(&pool));
         assert_is(&server, &member_server(&pool, &["read"]));
@@ -473,12 +473,12 @@ async fn the_owner_of_a_pool_keeps_what_others_have_added_and_removes_what_has_n
 #[tokio::test(start_paused = true)]
 async fn the_owner_of_a_pool_neither_deletes_it_nor_moves_its_domain_nor_takes_scopes_from_others() {
     let (owner, client, server, pool) = shared_platform().await;
-    let old = shared(json!({}));
+    let old = shared(&json!({}));
     let narrow =
-        shared(json!({ "ResourceServers": [{ "Identifier": "stock", "Scopes": [{ "ScopeName": "write" }] }] }));
+        shared(&json!({ "ResourceServers": [{ "Identifier": "stock", "Scopes": [{ "ScopeName": "write" }] }] }));
     for (event, text) in [
         (owner.delete_event(pool.as_str(), &old), "Deleting the pool"),
-        (owner.update_event(pool.as_str(), &shared(json!({ "DomainPrefix": "other" })), &old), "domain"),
+        (owner.update_event(pool.as_str(), &shared(&json!({ "DomainPrefix": "other" })), &old), "domain"),
         (owner.update_event(pool.as_str(), &narrow, &old), "stock/read"),
     ] {
         let reason = refused(&owner, &event, text).await;
@@ -486,14 +486,12 @@ async fn the_owner_of_a_pool_neither_deletes_it_nor_moves_its_domain_nor_takes_s
     }
     for (stack, properties) in [(&client, member_client(&pool)), (&server, member_server(&pool, &["read"]))] {
         assert_is(stack, &properties);
-        let world = owner.world();
-        let (servers, clients) = parts(&world.pools[&pool], &stack.owner());
-        let id = match (servers.first(), clients.first()) {
-            (Some(server), _) => format!("{pool}|{}", server.identifier),
-            (_, Some((id, _))) => id.to_string(),
-            _ => unreachable!("the stack has a part"),
+        let id = {
+            let world = owner.world();
+            let (servers, clients) = parts(&world.pools[&pool], &stack.owner());
+            let server = servers.first().map(|server| format!("{pool}|{}", server.identifier));
+            server.or(clients.first().map(|(id, _)| id.to_string())).unwrap()
         };
-        drop(world);
         stack.delete(&id, &properties).await.good();
     }
     owner.update(pool.as_str(), &narrow, &old).await.good();
@@ -505,8 +503,8 @@ async fn the_owner_of_a_pool_neither_deletes_it_nor_moves_its_domain_nor_takes_s
 async fn a_rollback_of_the_owner_keeps_a_scope_that_somebody_took_meanwhile() {
     let (owner, client, _, pool) = shared_platform().await;
     let (old, new) = (
-        shared(json!({})),
-        shared(json!({
+        shared(&json!({})),
+        shared(&json!({
             "ResourceServers": [{ "Identifier": "stock", "Scopes": [{ "ScopeName": "read" }, { "ScopeName": "write" }, { "ScopeName": "count" }] }],
         })),
     );

@@ -1,5 +1,7 @@
 //! The provider, which rotates every client's secret when `RotateSecrets` changes.
 
+use std::collections::BTreeSet;
+
 use cognito_m2m::ports::{AWSCURRENT, AWSPENDING, AWSPREVIOUS};
 use serde_json::{Value, json};
 
@@ -55,5 +57,38 @@ fn the_provider_rotates_once_for_a_new_value_and_not_for_a_redelivery_or_a_rollb
     notes.sort();
     assert_eq!(notes, ["UpdateSecret", "UpdateUserPool"], "a rollback");
     assert_eq!(cloud.holder(AWSCURRENT), Some(current));
+    case.ends();
+}
+
+#[test]
+fn the_provider_shares_a_secret_and_takes_everything_back() {
+    let mut case = Case::of(env!("CARGO_BIN_EXE_provider"));
+    let cloud = case.cloud.clone();
+    let mut update = |request_id: &str, new: &Value, old: &Value| {
+        let mut event = update_event(&cloud, request_id, "", "");
+        event["ResourceProperties"].as_object_mut().unwrap().extend(new.as_object().unwrap().clone());
+        event["OldResourceProperties"].as_object_mut().unwrap().extend(old.as_object().unwrap().clone());
+        cloud.take_calls();
+        assert_eq!(case.invoke(event, TIMEOUT), Ok(()));
+        let answer = cloud.world.aws().answers.last().cloned().unwrap();
+        assert_eq!(answer["Status"], json!("SUCCESS"), "{answer}");
+        // Steps of one phase run side by side.
+        let writes = cloud.world.take_calls().into_iter().filter(Call::is_write).map(|call| call.name);
+        writes.collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>()
+    };
+    let client = "machine-to-machine-dev-client";
+    let shared = json!({
+        "Clients": [{ "ClientName": client, "SecretReaders": ["arn:aws:iam::123456789012:role/reader"] }],
+        "SecretReplicas": [{ "Region": "eu-west-1", "KmsKeyId": "alias/there" }],
+    });
+    let none = json!({ "Clients": [{ "ClientName": client }] });
+    let share = ["PutResourcePolicy", "ReplicateSecretToRegions", "TagResource", "UpdateUserPool"];
+    assert_eq!(update("r1", &shared, &none), share);
+    assert_eq!(update("r2", &shared, &shared), Vec::<String>::new(), "nothing is left to do");
+    let unshare = ["DeleteResourcePolicy", "RemoveRegionsFromReplication", "UntagResource", "UpdateUserPool"];
+    assert_eq!(update("r3", &none, &shared), unshare);
+    let aws = cloud.world.aws();
+    assert!(aws.secrets.values().all(|secret| secret.policy.is_none() && secret.replicas.is_empty()));
+    drop(aws);
     case.ends();
 }

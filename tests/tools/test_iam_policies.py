@@ -8,6 +8,7 @@ Authorization Reference (https://docs.aws.amazon.com/service-authorization/lates
 import copy
 import json
 import re
+from fnmatch import fnmatchcase
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -125,7 +126,7 @@ def problems(statement: dict) -> list[str]:
     """Returns why a statement does not do what it says."""
     found = [f"unknown element {key}" for key in statement.keys() - STATEMENT_KEYS]
     condition = statement.get("Condition", {})
-    found += [f"unknown operator {name}" for name in condition if name.removesuffix("IfExists") not in OPERATORS]
+    found += [f"unknown operator {name}" for name in condition if str(name).removesuffix("IfExists") not in OPERATORS]
     keys = [key for test in condition.values() for key in test]
     for action in listed(statement["Action"]):
         prefix, _, name = action.partition(":")
@@ -221,6 +222,8 @@ def change(path: str, value):
         ("ProviderRole", "FindSecrets", change("Condition StringEquals aws:RequestRegion", "x"), NO_KEY),
         ("ProviderRole", "CreateTaggedSecrets", change("Condition StringEquals aws:RequestTags/Team", "x"), NO_KEY),
         ("ProviderRole", "ManageOwnSecrets", change("Condition StringEquals kms:ViaService", "x"), NO_KEY),
+        ("ProviderRole", "ShareOwnSecrets", change("Action", "secretsmanager:GetResourcePolicy"), NO_KEY),
+        ("ProviderRole", "ShareOwnSecrets", change("Condition Bool secretsmanager:BlockPublicPolicies", "x"), NO_KEY),
         ("RotationRole", "EncryptSecrets", change("Condition StringEquals kms:ViaServices", "x"), NO_KEY),
         (
             "ProviderRole",
@@ -229,7 +232,17 @@ def change(path: str, value):
             NO_KEY,
         ),
         ("ProviderRole", "FindSecrets", change("Condition", {"StringEqual": {"aws:RequestedRegion": "x"}}), "operator"),
+        # YAML's word Null without quotes.
+        ("ProviderRole", "FindSecrets", change("Condition", {None: {"aws:RequestedRegion": "false"}}), "operator"),
         ("ProviderRole", "LookAtSecrets", change("Conditions", {}), "unknown element"),
+        ("ProviderRole", "ManageClientsOfSharedUserPools", change("Resource", "*"), "allowed on *"),
+        ("RotationRole", "ChangeSecretsOfClientsOfSharedUserPools", change("Resource", "*"), "allowed on *"),
+        (
+            "ProviderRole",
+            "ManageClientsOfSharedUserPools",
+            change("Condition Null", {"cognito-idp:ResourceTag/cognito-m2m:shared-with": "false"}),
+            NO_KEY,
+        ),
     ],
 )
 def test_a_broken_statement_is_found(role, sid, broken, problem):
@@ -237,3 +250,165 @@ def test_a_broken_statement_is_found(role, sid, broken, problem):
     broken(statement)
     found = problems(statement)
     assert len(found) >= 1 and all(problem in text for text in found), found
+
+
+# --- What the roles may do to which user pool
+
+OURS = {"ManagedBy": "cognito-m2m"}
+SHARED = {"cognito-m2m:shared-with": "team-"}
+# The tags of a pool, whether stacks may add clients and resource servers to it, and whether the provider may tag it.
+POOLS = {
+    "ours": (OURS, True, True),
+    "ours, shared": (OURS | SHARED, True, True),
+    "another's, shared": (SHARED, True, False),
+    "another tool's, shared": ({"ManagedBy": "terraform"} | SHARED, True, False),
+    "another tool's": ({"ManagedBy": "terraform"}, False, False),
+    # IAM cannot exclude that the provider tags this one: docs/security.md.
+    "another's": ({"Team": "orders", "cognito-m2m:shared": "team-"}, False, True),
+}
+CLIENTS_AND_SERVERS = {
+    "CreateResourceServer",
+    "CreateUserPoolClient",
+    "DeleteResourceServer",
+    "DeleteUserPoolClient",
+    "DescribeUserPoolClient",
+    "ListResourceServers",
+    "ListUserPoolClients",
+    "UpdateResourceServer",
+    "UpdateUserPoolClient",
+}
+SECRETS_OF_CLIENTS = {"AddUserPoolClientSecret", "DeleteUserPoolClientSecret", "ListUserPoolClientSecrets"}
+THE_POOL_ITSELF = {
+    "CreateUserPoolDomain",
+    "DeleteUserPool",
+    "DeleteUserPoolDomain",
+    "UpdateUserPool",
+    "UpdateUserPoolDomain",
+}
+
+
+def allowed_on(role: dict[str, dict], tags: dict[str, str], new_tags: dict[str, str]) -> set[str]:
+    """Returns the actions of Cognito on user pools that a role's statements allow on a pool with these tags.
+
+    `new_tags` are those in the call. What every role may ask of every pool is left out: DescribeUserPool.
+    """
+    context = {f"aws:ResourceTag/{key}": value for key, value in tags.items()}
+    context |= {f"aws:RequestTag/{key}": value for key, value in new_tags.items()}
+    context["aws:RequestedRegion"] = "us-east-1"
+    pool = "arn:aws:cognito-idp:us-east-1:111122223333:userpool/us-east-1_AbCdEfGhI"
+    found = set()
+    for name, privilege in services()["cognito-idp"]["privileges"].items():
+        if "userpool" not in privilege["resource_types"] or name == "DescribeUserPool":
+            continue
+        if any(allows(statement, f"cognito-idp:{name}", pool, context) for statement in role.values()):
+            found.add(name)
+    return found
+
+
+def allows(statement: dict, action: str, resource: str, context: dict[str, str]) -> bool:
+    """Whether a statement allows a call, by the rules of IAM as far as the template uses them.
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html"""
+    return (
+        statement["Effect"] == "Allow"
+        and any(fnmatchcase(action.lower(), pattern.lower()) for pattern in listed(statement["Action"]))
+        and any(fnmatchcase(resource, pattern) for pattern in listed(statement["Resource"]))
+        and all(
+            holds(operator, listed(value), context.get(key))
+            for operator, tests in statement.get("Condition", {}).items()
+            for key, value in tests.items()
+        )
+    )
+
+
+def holds(operator: str, values: list[str], actual: str | None) -> bool:
+    match operator:
+        case "Null":
+            return [actual is None] == [value == "true" for value in values]
+        case "StringEquals":
+            return actual in values
+        case "StringEqualsIfExists":
+            return actual is None or actual in values
+    raise AssertionError(f"no statement about a user pool used {operator} when this test was written")
+
+
+def wrong_pools(role: str, policy: dict[str, dict]) -> set[str]:
+    """Returns the pools on which a policy of a role allows more or less than it should."""
+    wrong = set()
+    for name, (tags, shared, taggable) in POOLS.items():
+        right = SECRETS_OF_CLIENTS if shared else set()
+        tagging = set()
+        if role == "ProviderRole":
+            right = right | (CLIENTS_AND_SERVERS if shared else set())
+            right = right | (THE_POOL_ITSELF if OURS.items() <= tags.items() else set())
+            tagging = {"TagResource"} if taggable else set()
+        # Calls that set no tag, the owner's consent, and the provider's own tag.
+        allowed = [allowed_on(policy, tags, new_tags) for new_tags in ({}, SHARED, OURS)]
+        if allowed != [right, right, right | tagging]:
+            wrong.add(name)
+    return wrong
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_pool_of_somebody_else_is_given_and_deprived_of_clients_and_servers_if_it_is_shared_and_nothing_else(role):
+    assert wrong_pools(role, statements(role)) == set()
+
+
+SHARED_NOT_OURS = {"another's, shared", "another tool's, shared"}
+NOT_SHARED = {"another tool's", "another's"}
+SHARED_CLIENTS = "ManageClientsOfSharedUserPools"
+SHARED_SECRETS = "ChangeSecretsOfClientsOfSharedUserPools"
+SHARED_WITH = "aws:ResourceTag/cognito-m2m:shared-with"
+MANAGED_BY = "aws:ResourceTag/ManagedBy"
+
+
+@pytest.mark.parametrize(
+    ("role", "sid", "broken", "wrong"),
+    [
+        (role, sid, broken, wrong)
+        for role, sid in [("ProviderRole", SHARED_CLIENTS), ("RotationRole", SHARED_SECRETS)]
+        for broken, wrong in [
+            (change("Condition Null", {SHARED_WITH: "true"}), SHARED_NOT_OURS | NOT_SHARED),
+            (change("Condition Null", {SHARED_WITH.replace("shared-with", "shared"): "false"}), SHARED_NOT_OURS),
+            (change("Condition Null", {SHARED_WITH.replace("Resource", "Request"): "false"}), SHARED_NOT_OURS),
+            (change("Condition", {}), NOT_SHARED),
+            (change("Condition StringEquals", {MANAGED_BY: "cognito-m2m"}), SHARED_NOT_OURS),
+            (change("Condition", {"StringEqualsIfExists": {SHARED_WITH: "team-"}}), NOT_SHARED),
+            (change("Condition", {"StringEquals": {SHARED_WITH: "*"}}), SHARED_NOT_OURS),
+            (change("Action", "cognito-idp:*"), SHARED_NOT_OURS),
+            (change("Action", []), SHARED_NOT_OURS),
+        ]
+    ]
+    + [
+        ("ProviderRole", SHARED_CLIENTS, change("Action+", f"cognito-idp:{action}"), SHARED_NOT_OURS)
+        for action in [*sorted(THE_POOL_ITSELF), "TagResource", "UntagResource", "AdminCreateUser", "ListUsers"]
+    ]
+    + [
+        ("RotationRole", SHARED_SECRETS, change("Action+", f"cognito-idp:{action}"), SHARED_NOT_OURS)
+        for action in sorted(CLIENTS_AND_SERVERS | THE_POOL_ITSELF)
+    ]
+    + [
+        ("ProviderRole", "ManageOwnUserPools", change("Condition", {}), SHARED_NOT_OURS | NOT_SHARED),
+        (
+            "ProviderRole",
+            "ManageOwnUserPools",
+            change("Condition", {"StringEqualsIfExists": {MANAGED_BY: "cognito-m2m"}}),
+            {"another's, shared", "another's"},
+        ),
+        (
+            "RotationRole",
+            "ChangeSecretsOfClients",
+            change("Condition", {"StringEqualsIfExists": {MANAGED_BY: "cognito-m2m"}}),
+            {"another's"},
+        ),
+        ("ProviderRole", "TagNewUserPools", change("Condition Null", {}), {"another's, shared"}),
+        ("ProviderRole", "TagNewUserPools", change("Condition Null", {SHARED_WITH: "false"}), {"another's"}),
+        ("ProviderRole", "TagNewUserPools", change("Condition StringEqualsIfExists", {}), {"another tool's"}),
+        ("ProviderRole", "TagNewUserPools", change("Condition StringEquals", {}), {"ours", "another's"}),
+        ("ProviderRole", "TagOwnUserPools", change("Condition StringEquals", {}), SHARED_NOT_OURS | NOT_SHARED),
+        ("ProviderRole", "TagOwnUserPools", change("Action", []), {"ours, shared"}),
+    ],
+)
+def test_a_condition_or_an_action_that_allows_too_much_or_too_little_is_found(role, sid, broken, wrong):
+    policy = copy.deepcopy(statements(role))
+    broken(policy[sid])
+    assert wrong <= wrong_pools(role, policy)

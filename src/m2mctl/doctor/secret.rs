@@ -142,6 +142,7 @@ mod tests {
             scheduled: false,
             rotation: rotation_days.map(|days| Rotation { function_arn: String::new(), days }),
             versions: BTreeMap::from([("v".to_owned(), labels.iter().map(|label| (*label).to_owned()).collect())]),
+            replicas: BTreeMap::new(),
         }
     }
 

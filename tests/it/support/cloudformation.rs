@@ -12,8 +12,8 @@ use cognito_m2m::{
     cfn::{Deliver, ResponseUrl},
     clock::Deadline,
     model::{
-        Applied, Client, ClientId, Desired, DesiredPool, Endpoints, Mark, Owner, PoolId, ProviderConfig,
-        ResourceServer, ResourceType, RotationRecord,
+        Applied, Client, ClientId, Desired, DesiredPool, Endpoints, Mark, Owner, PolicyChange, PoolId, ProviderConfig,
+        Replicas, ResourcePolicy, ResourceServer, ResourceType, RotationRecord,
         observed::{Foreign, ObservedCustomDomain, ObservedPool},
         ownership::MAX_TAGS,
     },
@@ -376,7 +376,12 @@ fn assert_secret_is(world: &World, desired: &Desired, client: &Client, client_id
     let mut tags = secret.tags.clone();
     let is_noted = Applied::take(&mut tags).is_some();
     assert_eq!(is_noted, desired.own_pool().is_none(), "a client of a shared pool has its note on the secret");
-    assert_eq!((&tags, &secret.kms_key_id), (&desired.secret_tags, &desired.secret_kms_key_id));
+    assert_eq!((&tags, &secret.kms_key_id), (&desired.tags_of_secret(client), &desired.secret_kms_key_id));
+    let change = ResourcePolicy::with_readers(secret.policy.as_ref(), &client.secret_readers);
+    assert_eq!(change, PolicyChange::Keep, "the policy names the readers: {:?}", secret.policy);
+    let replicas: Replicas =
+        secret.replicas.iter().map(|(region, replica)| (region.clone(), replica.kms_key_id.clone())).collect();
+    assert_eq!(replicas, desired.secret_replicas);
     assert_eq!(secret.rotation, desired.rotation);
     let record = RotationRecord::parse(&secret.description).unwrap();
     assert!(!record.asks_to_rotate(&desired.rotate_secrets), "{}", secret.description);

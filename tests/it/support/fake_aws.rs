@@ -14,7 +14,7 @@ use std::{
 };
 
 use cognito_m2m::{
-    model::{ClientId, Owner, PoolId, SecretId},
+    model::{ClientId, Owner, PoolId, Principal, Region, ResourcePolicy, SecretId},
     ports::{AwsError, ErrorKind, Page, Result},
     redact::Secret,
 };
@@ -88,6 +88,20 @@ pub struct Behavior {
     pub trial_stays: bool,
     /// The status of a new custom domain. By default it is `ACTIVE`; on AWS it can be `CREATING` for an hour.
     pub new_custom_domain: Option<&'static str>,
+    /// Principals that IAM does not know for this long, counted from the first policy that names them. Reported for
+    /// live AWS: a role that is as new as the policy is an "unsupported principal" for seconds.
+    /// <https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/service/secretsmanager/secret_policy.go>
+    pub unknown_principals: BTreeMap<Principal, Duration>,
+    /// How long a replica has the status `InProgress`.
+    /// <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_ReplicationStatusType.html>
+    pub replication_takes: Duration,
+    /// Regions whose replicas stay in progress.
+    pub stuck_replicas: BTreeSet<Region>,
+    /// Regions whose replicas fail, each with the message.
+    pub failing_replicas: BTreeMap<Region, String>,
+    /// How long DeleteSecret still counts a replica that was removed. DescribeSecret no longer shows it. No page says
+    /// that a removal is complete when it is answered.
+    pub removed_replicas_linger: Duration,
     /// Keys that nobody can use. Nothing under them can be read or written.
     pub disabled_keys: BTreeSet<String>,
     /// Keys with which nothing can be encrypted.
@@ -141,6 +155,8 @@ pub struct World {
     pub dns: BTreeMap<String, String>,
     /// The secret with which each client got its last token.
     pub last_good_secrets: BTreeMap<ClientId, Secret<String>>,
+    /// When each principal in [`Behavior::unknown_principals`] was named first.
+    unknown_since: BTreeMap<Principal, Instant>,
     /// When each operation in [`Behavior::denied_for`] was called first.
     denied_since: BTreeMap<&'static str, Instant>,
     /// Until when the resolver believes that a host of a token endpoint does not exist.
@@ -179,6 +195,22 @@ impl World {
             format!("User: provider is not authorized to perform: {operation}")
         };
         Err(Refusal::new(ErrorKind::Denied, "AccessDeniedException", message))
+    }
+
+    /// Refuses a policy that names a principal which is still unknown.
+    pub(super) fn check_principals(&mut self, policy: &ResourcePolicy) -> Result<(), Refusal> {
+        let text = policy.to_string();
+        for (principal, unknown_for) in &self.behavior.unknown_principals {
+            if !text.contains(&format!("\"{principal}\"")) {
+                continue;
+            }
+            let since = self.unknown_since.entry(principal.clone()).or_insert_with(Instant::now);
+            if since.elapsed() < *unknown_for {
+                let message = "This resource policy contains an unsupported principal";
+                return Err(Refusal::new(ErrorKind::UnknownPrincipal, "MalformedPolicyDocumentException", message));
+            }
+        }
+        Ok(())
     }
 
     /// Refuses a call that exceeds a quota.

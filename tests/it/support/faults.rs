@@ -4,7 +4,7 @@
 //! calls of one process, records them, gives each some latency, and makes some of them go wrong.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt,
     sync::{
         Arc,
@@ -15,8 +15,8 @@ use std::{
 
 use cognito_m2m::{
     model::{
-        ClientId, ClientName, Owner, PoolDomain, PoolId, ResourceServer, Rotation, SecretId, Tags, UserPool,
-        UserPoolClient,
+        ClientId, ClientName, Owner, PoolDomain, PoolId, Region, Replicas, ResourcePolicy, ResourceServer, Rotation,
+        SecretId, Tags, UserPool, UserPoolClient,
     },
     ports::{
         ClientDescription, ClientSecretDescription, ClientSecrets, DomainDescription, ErrorKind, ExpectedToken,
@@ -409,6 +409,26 @@ impl Secrets for Session {
 
     async fn restore_secret(&self, name: &SecretId) -> Result<()> {
         self.call("RestoreSecret", self.aws.restore_secret(name)).await
+    }
+
+    async fn get_resource_policy(&self, name: &SecretId) -> Result<Option<ResourcePolicy>> {
+        self.call("GetResourcePolicy", self.aws.get_resource_policy(name)).await
+    }
+
+    async fn put_resource_policy(&self, name: &SecretId, policy: &ResourcePolicy) -> Result<()> {
+        self.call("PutResourcePolicy", self.aws.put_resource_policy(name, policy)).await
+    }
+
+    async fn delete_resource_policy(&self, name: &SecretId) -> Result<()> {
+        self.call("DeleteResourcePolicy", self.aws.delete_resource_policy(name)).await
+    }
+
+    async fn replicate_secret_to_regions(&self, name: &SecretId, replicas: &Replicas) -> Result<()> {
+        self.call("ReplicateSecretToRegions", self.aws.replicate_secret_to_regions(name, replicas)).await
+    }
+
+    async fn remove_regions_from_replication(&self, name: &SecretId, regions: &BTreeSet<Region>) -> Result<()> {
+        self.call("RemoveRegionsFromReplication", self.aws.remove_regions_from_replication(name, regions)).await
     }
 
     async fn delete_secret(&self, name: &SecretId, recovery_window_in_days: u8) -> Result<()> {

@@ -6,12 +6,17 @@ use std::{
 };
 
 use cognito_m2m::{
-    model::{Owner, Rotation, SecretId, Tags},
+    model::{
+        Owner, Region, Replicas, ResourcePolicy, Rotation, SecretId, Tags,
+        ownership::MAX_TAGS,
+        sharing::{MAX_POLICY, ObservedReplica, ReplicaStatus},
+    },
     ports::{
-        AWSCURRENT, AWSPENDING, AWSPREVIOUS, NEXT, NewSecret, Page, Result, SecretChange, SecretDescription,
+        AWSCURRENT, AWSPENDING, AWSPREVIOUS, ErrorKind, NEXT, NewSecret, Page, Result, SecretChange, SecretDescription,
         SecretDocument, SecretVersion, SecretVersions, Secrets, Version,
     },
 };
+use serde_json::Value;
 use tokio::time::Instant;
 
 use super::fake_aws::{ACCOUNT, Behavior, FakeAws, REGION, Refusal, World, changed, not_found, page, refused};
@@ -29,9 +34,33 @@ pub struct FakeSecret {
     pub scheduled: bool,
     pub description: String,
     pub rotation: Option<Rotation>,
+    pub policy: Option<ResourcePolicy>,
+    pub replicas: BTreeMap<Region, FakeReplica>,
+    /// Until when removed replicas count.
+    pub lingering: Option<Instant>,
     pub versions: BTreeMap<String, FakeVersion>,
     /// When the account got it; `None` if it was there before the test.
     pub created: Option<Instant>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct FakeReplica {
+    pub kms_key_id: Option<String>,
+    /// When the replication began; `None` if that was before the test.
+    pub begun: Option<Instant>,
+}
+
+impl FakeReplica {
+    fn status(&self, region: &Region, behavior: &Behavior) -> ReplicaStatus {
+        let is_settled = self.begun.is_none_or(|begun| begun.elapsed() >= behavior.replication_takes);
+        if behavior.stuck_replicas.contains(region) || !is_settled {
+            return ReplicaStatus::InProgress;
+        }
+        match behavior.failing_replicas.get(region) {
+            Some(message) => ReplicaStatus::Failed(message.clone()),
+            None => ReplicaStatus::InSync,
+        }
+    }
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -63,6 +92,9 @@ impl FakeSecret {
             scheduled: false,
             description: String::new(),
             rotation: None,
+            policy: None,
+            replicas: BTreeMap::new(),
+            lingering: None,
             versions: BTreeMap::new(),
             created: None,
         }
@@ -104,7 +136,11 @@ impl FakeSecret {
         self.staged(AWSPENDING).filter(|(_, version)| !version.stages.contains(AWSCURRENT))
     }
 
-    fn describe(&self) -> SecretDescription {
+    fn describe(&self, behavior: &Behavior) -> SecretDescription {
+        let replica = |(region, replica): (&Region, &FakeReplica)| {
+            let status = replica.status(region, behavior);
+            (region.clone(), ObservedReplica { kms_key_id: replica.kms_key_id.clone(), status })
+        };
         let labeled = self.versions.iter().filter(|(_, version)| !version.stages.is_empty());
         SecretDescription {
             arn: self.arn.clone(),
@@ -114,6 +150,7 @@ impl FakeSecret {
             scheduled: self.scheduled,
             rotation: self.rotation.clone(),
             versions: labeled.map(|(id, version)| (id.clone(), version.stages.clone())).collect(),
+            replicas: self.replicas.iter().map(replica).collect(),
         }
     }
 }
@@ -149,7 +186,7 @@ impl World {
 
 impl SecretVersions for FakeAws {
     async fn describe_secret(&self, name: &SecretId) -> Result<Option<SecretDescription>> {
-        self.answer("DescribeSecret", |world| Ok(world.secret(name).map(FakeSecret::describe)))
+        self.answer("DescribeSecret", |world| Ok(world.secret(name).map(|secret| secret.describe(&world.behavior))))
     }
 
     async fn get_secret_value(&self, name: &SecretId, version: Version<'_>) -> Result<Option<SecretVersion>> {
@@ -333,7 +370,13 @@ impl Secrets for FakeAws {
 
     async fn tag_resource(&self, name: &SecretId, tags: &Tags) -> Result<()> {
         self.answer("TagResource", |world| {
-            world.live_secret(name)?.tags.extend(tags.clone());
+            let secret = world.live_secret(name)?;
+            let mut all = secret.tags.clone();
+            all.extend(tags.clone());
+            if all.len() > MAX_TAGS {
+                return Err(refused("InvalidParameterException", "You can't add more than 50 tags"));
+            }
+            secret.tags = all;
             Ok(())
         })
     }
@@ -352,8 +395,75 @@ impl Secrets for FakeAws {
         })
     }
 
+    async fn get_resource_policy(&self, name: &SecretId) -> Result<Option<ResourcePolicy>> {
+        self.answer("GetResourcePolicy", |world| Ok(world.live_secret(name)?.policy.clone()))
+    }
+
+    async fn put_resource_policy(&self, name: &SecretId, policy: &ResourcePolicy) -> Result<()> {
+        self.answer("PutResourcePolicy", |world| {
+            if policy.length() > MAX_POLICY {
+                return Err(refused("InvalidParameterException", "the policy is too long"));
+            }
+            world.check_principals(policy)?;
+            world.live_secret(name)?.policy = Some(as_aws_shows_it(policy));
+            Ok(())
+        })
+    }
+
+    async fn delete_resource_policy(&self, name: &SecretId) -> Result<()> {
+        self.answer("DeleteResourcePolicy", |world| {
+            world.live_secret(name)?.policy = None;
+            Ok(())
+        })
+    }
+
+    async fn replicate_secret_to_regions(&self, name: &SecretId, replicas: &Replicas) -> Result<()> {
+        self.answer("ReplicateSecretToRegions", |world| {
+            let behavior = world.behavior.clone();
+            let secret = world.live_secret(name)?;
+            let has_failed = |region: &Region, replica: &FakeReplica| {
+                matches!(replica.status(region, &behavior), ReplicaStatus::Failed(_))
+            };
+            // Only a replica that has failed can be tried again.
+            for region in replicas.keys() {
+                if secret.replicas.get(region).is_some_and(|replica| !has_failed(region, replica)) {
+                    let message = format!("The secret is already replicated to {region}.");
+                    return Err(Refusal::new(ErrorKind::Changed, "InvalidParameterException", message));
+                }
+            }
+            for (region, key) in replicas {
+                let replica = FakeReplica { kms_key_id: key.clone(), begun: Some(Instant::now()) };
+                secret.replicas.insert(region.clone(), replica);
+            }
+            Ok(())
+        })
+    }
+
+    async fn remove_regions_from_replication(&self, name: &SecretId, regions: &BTreeSet<Region>) -> Result<()> {
+        self.answer("RemoveRegionsFromReplication", |world| {
+            let lingers = world.behavior.removed_replicas_linger;
+            let secret = world.live_secret(name)?;
+            if let Some(missing) = regions.iter().find(|region| !secret.replicas.contains_key(*region)) {
+                let message = format!("The secret has no replica in {missing}.");
+                return Err(Refusal::new(ErrorKind::Changed, "InvalidParameterException", message));
+            }
+            secret.replicas.retain(|region, _| !regions.contains(region));
+            secret.lingering = Some(Instant::now() + lingers);
+            Ok(())
+        })
+    }
+
     async fn delete_secret(&self, name: &SecretId, recovery_window_in_days: u8) -> Result<()> {
         self.answer("DeleteSecret", |world| {
+            let counts = |secret: &&FakeSecret| {
+                !secret.replicas.is_empty() || secret.lingering.is_some_and(|until| Instant::now() < until)
+            };
+            if let Some(secret) = world.secrets.get(name).filter(counts) {
+                let regions: Vec<_> = secret.replicas.keys().map(ToString::to_string).collect();
+                let message =
+                    format!("You can't delete secret {} that still has replica regions {regions:?}.", secret.arn);
+                return Err(Refusal::new(ErrorKind::Changed, "InvalidParameterException", message));
+            }
             if recovery_window_in_days == 0 {
                 world.secrets.remove(name);
             } else if let Some(secret) = world.secrets.get_mut(name) {
@@ -362,6 +472,17 @@ impl Secrets for FakeAws {
             Ok(())
         })
     }
+}
+
+/// Returns a policy as GetResourcePolicy shows it: a list of one principal is a text.
+fn as_aws_shows_it(policy: &ResourcePolicy) -> ResourcePolicy {
+    let mut shown: Value = serde_json::from_str(&policy.to_string()).unwrap();
+    for statement in shown["Statement"].as_array_mut().unwrap() {
+        if let Some([only]) = statement["Principal"]["AWS"].as_array().map(Vec::as_slice) {
+            statement["Principal"]["AWS"] = only.clone();
+        }
+    }
+    ResourcePolicy::parse(&shown.to_string()).unwrap()
 }
 
 /// CreateSecret with a name that is taken: it succeeds only as a repetition of the first call.
@@ -379,6 +500,8 @@ fn create_again(found: &FakeSecret, token: &str, document: Option<&SecretDocumen
 }
 
 mod tests {
+    use cognito_m2m::model::Principal;
+
     use super::*;
     use crate::support::fixtures::{document, owner};
 
@@ -496,5 +619,54 @@ mod tests {
         assert_eq!(listed(&aws).await, []);
         tokio::time::advance(LISTING_LAG + Duration::from_secs(1)).await;
         assert_eq!(listed(&aws).await, [name]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_secret_with_replicas_is_not_deleted_in_whatever_state_they_are() {
+        let (aws, name) = one_secret().await;
+        let regions = ["eu-west-1", "eu-west-2", "eu-west-3"].map(Region::from);
+        let replicas: Replicas = regions.iter().map(|region| (region.clone(), None)).collect();
+        {
+            let behavior = &mut aws.world().behavior;
+            behavior.replication_takes = Duration::from_secs(2);
+            behavior.stuck_replicas.insert(regions[1].clone());
+            behavior.failing_replicas.insert(regions[2].clone(), "no such key".to_owned());
+        }
+        aws.replicate_secret_to_regions(&name, &replicas).await.unwrap();
+        let statuses = async || {
+            let described = aws.describe_secret(&name).await.unwrap().unwrap();
+            described.replicas.into_values().map(|replica| replica.status).collect::<Vec<_>>()
+        };
+        assert_eq!(statuses().await, [ReplicaStatus::InProgress, ReplicaStatus::InProgress, ReplicaStatus::InProgress]);
+        tokio::time::advance(Duration::from_secs(2)).await;
+        let failed = ReplicaStatus::Failed("no such key".to_owned());
+        assert_eq!(statuses().await, [ReplicaStatus::InSync, ReplicaStatus::InProgress, failed]);
+        for region in &regions {
+            let error = aws.delete_secret(&name, 7).await.unwrap_err();
+            assert!(error.message.contains("that still has replica regions ["), "{error}");
+            assert!(error.message.contains(region.as_str()), "{error}");
+            aws.remove_regions_from_replication(&name, &[region.clone()].into()).await.unwrap();
+        }
+        aws.delete_secret(&name, 7).await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_policy_is_written_as_a_whole_and_names_only_principals_that_are_known() {
+        let (aws, name) = one_secret().await;
+        let (one, other) = ("arn:aws:iam::111122223333:role/one", "arn:aws:iam::111122223333:role/other");
+        let policy = |arn: &str| {
+            let statement = serde_json::json!({ "Sid": "a", "Principal": { "AWS": [arn] } });
+            ResourcePolicy::parse(&serde_json::json!({ "Statement": [statement] }).to_string()).unwrap()
+        };
+        aws.put_resource_policy(&name, &policy(one)).await.unwrap();
+        aws.world().behavior.unknown_principals.insert(Principal::from(other), Duration::from_secs(5));
+        let error = aws.put_resource_policy(&name, &policy(other)).await.unwrap_err();
+        assert_eq!(error.kind, ErrorKind::UnknownPrincipal);
+        tokio::time::advance(Duration::from_secs(5)).await;
+        aws.put_resource_policy(&name, &policy(other)).await.unwrap();
+        let shown = aws.get_resource_policy(&name).await.unwrap().unwrap().to_string();
+        assert!(shown.contains(&format!("{{\"AWS\":\"{other}\"}}")) && !shown.contains(one), "{shown}");
+        aws.delete_resource_policy(&name).await.unwrap();
+        assert_eq!(aws.get_resource_policy(&name).await.unwrap(), None);
     }
 }

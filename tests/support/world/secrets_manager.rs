@@ -28,6 +28,9 @@ pub struct Secret {
     pub tags: BTreeMap<String, String>,
     pub kms_key_id: Option<String>,
     pub rotation: Option<Rotation>,
+    pub policy: Option<String>,
+    /// The regions of the replicas, each with its key. They are in sync at once.
+    pub replicas: BTreeMap<String, Value>,
     /// When it will be deleted, if that is scheduled.
     pub deleted: Option<Duration>,
     pub versions: BTreeMap<String, Version>,
@@ -82,6 +85,12 @@ impl Secret {
         self.tags.iter().map(|(key, value)| json!({ "Key": key, "Value": value })).collect()
     }
 
+    fn replication_status(&self) -> Value {
+        let replica =
+            |(region, key): (&String, &Value)| json!({ "Region": region, "KmsKeyId": key, "Status": "InSync" });
+        self.replicas.iter().map(replica).collect()
+    }
+
     fn named(&self, version: &str) -> Value {
         json!({ "ARN": self.arn, "Name": self.name, "VersionId": version })
     }
@@ -108,6 +117,11 @@ impl Aws {
             "UntagResource" => self.untag_resource(body),
             "DeleteSecret" => self.delete_secret(body),
             "RestoreSecret" => self.restore_secret(body),
+            "GetResourcePolicy" => self.get_resource_policy(body),
+            "PutResourcePolicy" => self.put_resource_policy(body),
+            "DeleteResourcePolicy" => self.delete_resource_policy(body),
+            "ReplicateSecretToRegions" => self.replicate_secret_to_regions(body),
+            "RemoveRegionsFromReplication" => self.remove_regions_from_replication(body),
             unknown => Err(Refusal::of("UnknownOperationException", unknown)),
         }
     }
@@ -157,6 +171,8 @@ impl Aws {
             tags: BTreeMap::new(),
             kms_key_id: body["KmsKeyId"].as_str().map(ToOwned::to_owned),
             rotation: None,
+            policy: None,
+            replicas: BTreeMap::new(),
             deleted: None,
             versions: BTreeMap::new(),
         };
@@ -181,6 +197,7 @@ impl Aws {
             "RotationEnabled": rotation.map(|rotation| rotation.enabled),
             "RotationLambdaARN": rotation.map(|rotation| &rotation.function),
             "RotationRules": rotation.map(|rotation| &rotation.rules),
+            "ReplicationStatus": secret.replication_status(),
             "VersionIdsToStages": staged.map(|(id, version)| (id, &version.labels)).collect::<BTreeMap<_, _>>(),
         }))
     }
@@ -301,9 +318,47 @@ impl Aws {
         Ok(json!({}))
     }
 
+    fn get_resource_policy(&mut self, body: &Value) -> Outcome {
+        let secret = self.live_secret(body)?;
+        Ok(json!({ "ARN": secret.arn, "Name": secret.name, "ResourcePolicy": secret.policy }))
+    }
+
+    /// Replaces the whole policy.
+    fn put_resource_policy(&mut self, body: &Value) -> Outcome {
+        let secret = self.live_secret(body)?;
+        secret.policy = Some(field(body, "ResourcePolicy").to_owned());
+        Ok(json!({ "ARN": secret.arn, "Name": secret.name }))
+    }
+
+    fn delete_resource_policy(&mut self, body: &Value) -> Outcome {
+        let secret = self.live_secret(body)?;
+        secret.policy = None;
+        Ok(json!({ "ARN": secret.arn, "Name": secret.name }))
+    }
+
+    fn replicate_secret_to_regions(&mut self, body: &Value) -> Outcome {
+        let secret = self.live_secret(body)?;
+        for replica in body["AddReplicaRegions"].as_array().into_iter().flatten() {
+            secret.replicas.insert(field(replica, "Region").to_owned(), replica["KmsKeyId"].clone());
+        }
+        Ok(json!({ "ARN": secret.arn, "ReplicationStatus": secret.replication_status() }))
+    }
+
+    fn remove_regions_from_replication(&mut self, body: &Value) -> Outcome {
+        let secret = self.live_secret(body)?;
+        let regions: Vec<_> = body["RemoveReplicaRegions"].as_array().into_iter().flatten().collect();
+        secret.replicas.retain(|region, _| !regions.iter().any(|removed| **removed == json!(region)));
+        Ok(json!({ "ARN": secret.arn, "ReplicationStatus": secret.replication_status() }))
+    }
+
     /// Schedules the deletion; the name stays taken until then.
     fn delete_secret(&mut self, body: &Value) -> Outcome {
         let secret = self.live_secret(body)?;
+        if !secret.replicas.is_empty() {
+            let regions: Vec<_> = secret.replicas.keys().cloned().collect();
+            let text = format!("You can't delete secret {} that still has replica regions {regions:?}.", secret.arn);
+            return Err(Refusal::of("InvalidParameterException", &text));
+        }
         let days = body["RecoveryWindowInDays"].as_u64().unwrap_or(DEFAULT_RECOVERY_WINDOW_IN_DAYS);
         secret.deleted = Some(wall_clock() + Duration::from_hours(24 * days));
         let (arn, name) = (secret.arn.clone(), secret.name.clone());

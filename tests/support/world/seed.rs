@@ -80,6 +80,8 @@ impl World {
             tags,
             kms_key_id: None,
             rotation: None,
+            policy: None,
+            replicas: BTreeMap::new(),
             deleted: None,
             versions: [(seed.version.to_owned(), version)].into(),
         };
