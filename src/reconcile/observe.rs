@@ -191,16 +191,8 @@ async fn put_together<S: Services>(
     let Note { applied: note, is_unfinished: note_is_unfinished } = note;
     let mut credentials =
         Credentials { versions: secrets.versions, recorded: secrets.recorded, ..Credentials::default() };
-    let other_holder = |domain: &Option<DomainDescription>| {
-        let other = |held: &&DomainDescription| pool.as_ref().is_none_or(|found| found.pool.id != held.pool);
-        let held = domain.as_ref().filter(|held| !held.deleting).filter(other)?;
-        Some(match &held.account {
-            Some(account) => format!("{} of account {account}", held.pool),
-            None => held.pool.to_string(),
-        })
-    };
-    let prefix_taken_by = other_holder(&prefix);
-    let custom_domain_taken_by = other_holder(&custom_domain);
+    let [prefix_taken_by, custom_domain_taken_by] =
+        [&prefix, &custom_domain].map(|domain| other_holder(domain.as_ref(), pool.as_ref()));
     let pool = match pool {
         None => None,
         Some(PoolContents { pool, resource_servers, clients: described }) => {
@@ -246,6 +238,15 @@ async fn put_together<S: Services>(
         secrets,
     };
     Ok((observed, credentials))
+}
+
+/// Names the pool that has a domain, if it is not the one that was found.
+fn other_holder(domain: Option<&DomainDescription>, found: Option<&PoolContents>) -> Option<String> {
+    let held = domain.filter(|held| !held.deleting && found.is_none_or(|found| found.pool.id != held.pool))?;
+    Some(match &held.account {
+        Some(account) => format!("{} of account {account}", held.pool),
+        None => held.pool.to_string(),
+    })
 }
 
 /// Makes the live secrets reclaimable that a former owner's run has left half-way.

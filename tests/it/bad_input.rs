@@ -161,7 +161,11 @@ pub fn properties() -> Vec<(Value, &'static str, &'static str)> {
         ),
         (json!({ "CustomDomain": "auth.example.com" }), "CustomDomain", "map"),
         (json!({ "CustomDomain": [] }), "CustomDomain", "map"),
-        (json!({ "CustomDomain": {} }), "CustomDomain.DomainName", "required"),
+        (
+            json!({ "CustomDomain": { "CertificateArn": certificate("acm", "us-east-1") } }),
+            "CustomDomain.DomainName",
+            "required",
+        ),
         (json!({ "CustomDomain": { "DomainName": "auth.example.com" } }), "CustomDomain.CertificateArn", "required"),
         (custom("Nonsense", json!("1")), "CustomDomain.Nonsense", "known"),
         (custom("DomainName", json!("")), "CustomDomain.DomainName", "empty"),

@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use cognito_m2m::model::{PoolId, ResourceType, SecretId};
+use cognito_m2m::model::{CustomDomain, PoolId, ResourceType, SecretId};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::{
     rotation::{STEPS, begin, step},
     support::{
-        Fault, Session, Stack, TokenEndpointState, assert_is, assert_no_complaints, assert_nothing_left,
+        FakeCustomDomain, Fault, Session, Stack, TokenEndpointState, assert_is, assert_no_complaints,
+        assert_nothing_left,
         cloudformation::assert_pool_is,
         fixtures::{CERTIFICATE, DEFAULT_SECRET, custom_domain, large, member_client, platform, with},
         new_stack,
@@ -483,14 +484,7 @@ async fn a_client_uses_the_only_domain_of_its_pool_whatever_it_chooses() {
         assert_eq!(created.attribute("TokenEndpoint"), prefix, "a prefix domain only");
 
         // Another tool replaces it by a custom domain.
-        stack.world().consumers.ask_for_tokens = false;
-        let mut owner = stack.world();
-        let held = owner.pools.get_mut(&pool).unwrap();
-        held.domain = None;
-        let custom = stack_custom_domain();
-        held.custom_domain = Some(custom);
-        owner.add_alias_records();
-        drop(owner);
+        replace_the_domain_of(&stack, &pool);
         let changed = with(properties.clone(), "AccessTokenValidityMinutes", 5);
         let updated = stack.update(created.physical_id(), &changed, &properties).await.good();
         assert_eq!(updated.attribute("TokenEndpoint"), CUSTOM_ENDPOINT, "a custom domain only");
@@ -499,10 +493,14 @@ async fn a_client_uses_the_only_domain_of_its_pool_whatever_it_chooses() {
     }
 }
 
-/// A custom domain that another tool has made.
-fn stack_custom_domain() -> crate::support::FakeCustomDomain {
-    crate::support::FakeCustomDomain {
-        domain: cognito_m2m::model::CustomDomain {
+/// Gives somebody else's pool a custom domain instead of its prefix domain.
+fn replace_the_domain_of(stack: &Stack, pool: &PoolId) {
+    let mut world = stack.world();
+    world.consumers.ask_for_tokens = false;
+    let held = world.pools.get_mut(pool).unwrap();
+    held.domain = None;
+    held.custom_domain = Some(FakeCustomDomain {
+        domain: CustomDomain {
             name: HOST.to_owned(),
             managed_login_version: 1,
             certificate_arn: CERTIFICATE.to_owned(),
@@ -511,7 +509,8 @@ fn stack_custom_domain() -> crate::support::FakeCustomDomain {
         target: "d9.cloudfront.net".to_owned(),
         status: "ACTIVE",
         gone_at: None,
-    }
+    });
+    world.add_alias_records();
 }
 
 #[tokio::test(start_paused = true)]

@@ -157,6 +157,12 @@ fn scenarios() -> Vec<Scenario> {
             ..Scenario::new("a rollback over a broken client", broken_client, Request::Rollback, large())
         },
         Scenario::new("a Create while lists and tags lag", lagging_account, Request::Create, large()),
+    ]
+}
+
+/// Scenarios with a custom domain.
+fn custom_domain_scenarios() -> Vec<Scenario> {
+    vec![
         Scenario::new(
             "a Create with a custom domain that its clients use",
             || Box::pin(async { (custom_account(), None) }),
@@ -585,6 +591,11 @@ async fn every_call_survives_every_fault() {
 #[tokio::test(start_paused = true)]
 async fn every_call_about_readers_and_replicas_survives_every_fault() {
     strike_all(sharing_scenarios(), 500).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_call_about_a_custom_domain_survives_every_fault() {
+    strike_all(custom_domain_scenarios(), 1000).await;
 }
 
 async fn strike_all(scenarios: Vec<Scenario>, at_least: usize) {
