@@ -197,6 +197,8 @@ async fn the_old_domain_comes_back_if_the_new_one_cannot_be_made() {
             let failed = stack.update(&id, &moved, &old).await;
             failed.failed("Was not able to resolve a DNS A record for the parent domain");
             failed.failed("the old domain auth.example.com is back");
+            let present = stack.world().pools[&PoolId::from(&*id)].custom_domain.clone();
+            assert_eq!(present.map(|held| held.domain.name).as_deref(), Some(HOST));
             stack.update(&id, &old, &moved).await.good();
             assert_is(&stack, &old);
         }
