@@ -421,6 +421,8 @@ pub trait Account {
     /// Returns `None` if there is no such stack.
     async fn describe_stacks(&self, name: &str) -> Result<Option<StackDescription>>;
     async fn list_stack_resources(&self, name: &str, next: Option<&str>) -> Result<Page<StackResource>>;
+    /// Returns the names and values that the stacks of the account export.
+    async fn list_exports(&self, next: Option<&str>) -> Result<Page<(String, String)>>;
     /// Returns the stack's template with its transforms expanded.
     async fn get_template(&self, name: &str) -> Result<String>;
     async fn get_caller_identity(&self) -> Result<Caller>;

@@ -41,6 +41,9 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(15);
 
 const FIRST_BACKOFF: Duration = Duration::from_millis(250);
 const MAX_BACKOFF: Duration = Duration::from_secs(4);
+/// Fifty stacks may share one pool's five calls a second. If refused calls count against the quota, which nobody has
+/// published, callers that retry more often than this refuse each other for good.
+const MAX_BACKOFF_IF_THROTTLED: Duration = Duration::from_secs(16);
 
 /// The services with rate limits and retries, until a deadline.
 pub struct RetryingServices<'a, S: Services> {
@@ -98,6 +101,7 @@ impl<'a, T> Retrying<'a, T> {
     {
         let limiter = is_limited.then(|| self.limiter(operation));
         let mut backoff = Backoff::new(FIRST_BACKOFF, MAX_BACKOFF);
+        let mut throttled = Backoff::new(FIRST_BACKOFF, MAX_BACKOFF_IF_THROTTLED);
         loop {
             let within = ANSWER_WITHIN.min(self.deadline.left());
             // Boxed, so that the callers' futures do not contain the SDK's.
@@ -128,7 +132,7 @@ impl<'a, T> Retrying<'a, T> {
                 | ErrorKind::UnknownPrincipal
                 | ErrorKind::Refused => false,
             };
-            let pause = backoff.pause();
+            let pause = if error.kind == ErrorKind::Throttled { throttled.pause() } else { backoff.pause() };
             if !retry || pause >= self.deadline.left() {
                 return Err(error);
             }

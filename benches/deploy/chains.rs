@@ -18,6 +18,14 @@ pub const CREATE: Chain = &[
     (ANSWER, "says what became of all the others"),
 ];
 
+pub const CLIENT_CREATE: Chain = &[
+    ("ListUserPoolClients", "the first: a client's name is not unique, so what an earlier delivery made is looked for"),
+    ("CreateUserPoolClient", "only if there is none yet"),
+    ("CreateSecret", "holds the client secret, which CreateUserPoolClient answers with"),
+    ("DescribeSecret", "the note of a Delete: right only after the last write (decision 0001)"),
+    (ANSWER, "says what became of all the others"),
+];
+
 pub const NO_OP_UPDATE: Chain = &[
     ("ListUserPoolClients", "the first: what is there decides, not what was there"),
     ("DescribeUserPoolClient", "needs the client's id"),

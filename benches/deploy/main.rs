@@ -48,6 +48,7 @@ const CREATES: usize = 15;
 const EVENTS: usize = 5;
 const EVENTS_WITH_MANY_CLIENTS: usize = 3;
 const MANY: usize = 20;
+const STACKS: usize = 50;
 const GROWTH: [usize; 5] = [1, 5, 10, 50, 100];
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
@@ -75,6 +76,7 @@ fn main() -> Result<()> {
     bench.packages(&mut table)?;
     let economy = bench.events(&mut table)?;
     let growth = bench.growth(&mut table)?;
+    bench.many_stacks(&mut table)?;
     print!("{}\n{growth}\n{economy}\n{NOTES}", table.text());
     Ok(())
 }
@@ -242,6 +244,31 @@ impl Bench {
         table.row("growth at the pace limit", measured, "linear: at most 1.15", ratio <= 1.15);
         table.row("growth below it", format!("{flat:.2}: 5 clients to one"), "flat: at most 1.15", flat <= 1.15);
         Ok(text)
+    }
+
+    /// Measures how long many stacks take to add a client each to one pool at the same time. All of them share the quota,
+    /// and none knows of the others.
+    fn many_stacks(&self, table: &mut Table) -> Result<()> {
+        *self.world.aws() = Aws::new(REGION);
+        let owner = json!({ "SharedWithStacks": ["team-"] });
+        let event = self.event("Create", &Value::Null, &owner, None);
+        let pool = measure(&self.world, &[&self.provider], Some(event), LATENCY)?.answer["PhysicalResourceId"].clone();
+        self.world.aws().quota = true;
+        let event = |number: usize| {
+            let scopes = json!(["m2m-client/read"]);
+            let properties = json!({ "UserPoolId": pool, "ClientName": "orders", "AllowedOAuthScopes": scopes, "VerifyToken": false });
+            let mut event = self.event("Create", &Value::Null, &properties, None);
+            event["ResourceType"] = json!("Custom::CognitoM2MClient");
+            event["StackId"] = json!(format!("arn:aws:cloudformation:us-east-1:123456789012:stack/team-{number}/0a1b"));
+            event
+        };
+        let walls = measure::together(&self.world, &self.provider, (0..STACKS).map(event).collect())?;
+        let (wall, floor) =
+            (walls.into_iter().max().unwrap_or_default(), floor(chains::CLIENT_CREATE, STACKS, LATENCY));
+        let ratio = wall.as_secs_f64() / floor.as_secs_f64();
+        let measured = format!("{ratio:.2}: {:.1} s to the quota's {:.1} s", wall.as_secs_f64(), floor.as_secs_f64());
+        table.row(&format!("{STACKS} stacks in one pool at once"), measured, "at most 1.25", ratio <= 1.25);
+        Ok(())
     }
 
     /// Runs the Create of a resource with this many clients, in an empty account.

@@ -63,6 +63,35 @@ pub fn measure(world: &World, program: &[&Path], event: Option<Value>, latency: 
     })
 }
 
+/// Lets one process for each event handle it, all at the same time. Returns how long after the first event each was
+/// answered with success.
+pub fn together(world: &World, program: &Path, events: Vec<Value>) -> io::Result<Vec<Duration>> {
+    world.aws().answers.clear();
+    let functions: io::Result<Vec<_>> =
+        events.iter().map(|_| Function::start(lambda::command(&[program]), world)).collect();
+    let started = cognito_m2m::clock::now();
+    let run = |mut function: Function, event: Value| {
+        let result = function.invoke(event, TIMEOUT)?;
+        result.map_err(|error| io::Error::other(format!("the function failed: {error}")))?;
+        Ok(started.elapsed())
+    };
+    let walls: io::Result<Vec<_>> = std::thread::scope(|scope| {
+        let threads: Vec<_> = functions?
+            .into_iter()
+            .zip(events)
+            .map(|(function, event)| scope.spawn(move || run(function, event)))
+            .collect();
+        let joined =
+            threads.into_iter().map(|thread| thread.join().map_err(|_| io::Error::other("a thread panicked"))?);
+        joined.collect()
+    });
+    let failed = world.aws().answers.iter().find(|answer| answer["Status"] != "SUCCESS").cloned();
+    match failed {
+        Some(answer) => Err(io::Error::other(format!("the answer is {}: {}", answer["Status"], answer["Reason"]))),
+        None => walls,
+    }
+}
+
 /// Adds up the time on a processor over the threads. /proc/<pid>/stat would count in hundredths of a
 /// second, which is as long as a whole cold start.
 fn cpu(process: u32) -> io::Result<Duration> {

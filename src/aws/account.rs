@@ -107,6 +107,14 @@ impl Account for AwsAccount {
         Ok(Page { items, next: page.next_token.filter(|token| !token.is_empty()) })
     }
 
+    async fn list_exports(&self, next: Option<&str>) -> Result<Page<(String, String)>> {
+        let request = self.cloudformation.list_exports().set_next_token(next.map(ToOwned::to_owned));
+        let page = request.send().await.map_err(|error| failed("ListExports", "", &error))?;
+        let exports = page.exports.unwrap_or_default().into_iter();
+        let items = exports.filter_map(|export| Some((export.name?, export.value?))).collect();
+        Ok(Page { items, next: page.next_token.filter(|token| !token.is_empty()) })
+    }
+
     async fn get_template(&self, name: &str) -> Result<String> {
         let request = self.cloudformation.get_template().stack_name(name).template_stage(TemplateStage::Processed);
         let answer = request.send().await.map_err(|error| failed("GetTemplate", subject(name), &error))?;

@@ -179,19 +179,20 @@ fn refuse_without_consent(desired: &Desired, observed: &Observed, writes: bool) 
 /// Refuses to give a client scopes that its pool does not have. Parsing has checked those of the resource's own pool.
 fn refuse_unknown_scopes(desired: &Desired, observed: &Observed, plan: &Plan) -> Result<(), Refusal> {
     let (DesiredPool::Shared(_), Some(pool)) = (&desired.pool, &observed.pool) else { return Ok(()) };
-    let known: BTreeSet<String> = pool
-        .foreign
-        .resource_servers
-        .iter()
-        .chain(&pool.resource_servers)
-        .flat_map(ResourceServer::full_scopes)
-        .collect();
+    let known = known_scopes(observed);
     let written = plan.steps().filter_map(|step| match step {
         Step::CreateUserPoolClient { state, .. } | Step::UpdateUserPoolClient { state, .. } => Some(&state.scopes),
         _ => None,
     });
     let scopes: Vec<_> = written.flatten().filter(|scope| !known.contains(*scope)).cloned().collect();
     if scopes.is_empty() { Ok(()) } else { Err(Refusal::UnknownScopes { pool: pool.id.clone(), scopes }) }
+}
+
+/// Returns the scopes that the pool has, whoever declares them.
+fn known_scopes(observed: &Observed) -> BTreeSet<String> {
+    let servers =
+        observed.pool.iter().flat_map(|pool| pool.foreign.resource_servers.iter().chain(&pool.resource_servers));
+    servers.flat_map(ResourceServer::full_scopes).collect()
 }
 
 /// Returns the scopes that the resource's servers have and are to lose.
@@ -559,9 +560,11 @@ fn plan_adoption(desired: &Desired, observed: &Observed) -> Adoption {
         scopes: current.scopes.clone(),
         access_token_validity_minutes: current.access_token_validity_minutes,
     };
-    let prove = Step::ProveSecret { client: client.name.clone(), scopes: current.scopes.clone() };
-    // A client without scopes gets no token.
-    let prove = (desired.verify_token && can_be_proved && !current.scopes.is_empty()).then_some(prove);
+    // Cognito leaves a scope that is gone out of the token, and gives no token to a client without scopes.
+    let known = known_scopes(observed);
+    let scopes: Vec<_> = current.scopes.iter().filter(|scope| known.contains(*scope)).cloned().collect();
+    let prove = (desired.verify_token && can_be_proved && !scopes.is_empty())
+        .then(|| Step::ProveSecret { client: client.name.clone(), scopes });
     Adoption {
         prove: prove.into_iter().collect(),
         record: vec![Step::RecordFormerClient { name: client.secret_name, client: client.name, former }],

@@ -670,7 +670,7 @@ const fn scopes_of_client(words: &'static str) -> TextList {
 // One pool, many stacks
 
 /// The most characters of a tag's value.
-pub(super) const MAX_SHARED_WITH: usize = 256;
+pub const MAX_SHARED_WITH: usize = 256;
 /// <https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CreateStack.html>
 const MAX_STACK_NAME: usize = 128;
 

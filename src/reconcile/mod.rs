@@ -37,6 +37,7 @@ pub use error::Error;
 pub use notes::{deleted_while_creating, note_delete, note_deleted, was_deleted_before};
 pub use observe::{pools_of_name, secrets_of};
 pub use progress::Progress;
+pub use shared_pool::adoption_rule;
 
 use self::{new_domain::FirstLookUp, rounds::Rounds};
 use crate::{
@@ -282,7 +283,7 @@ fn is_due(deployment: &Deployment<'_>, applied: Option<&Applied>, note: &Applied
 }
 
 /// Names the stacks whose clients a refusal is about. The tags of a client's secret name its stack.
-pub(super) async fn name_stacks<S: Services>(aws: &Aws<'_, S>, mut refusal: Refusal) -> Refusal {
+pub async fn name_stacks<S: Services>(aws: &Aws<'_, S>, mut refusal: Refusal) -> Refusal {
     let members = refusal.members_mut();
     if members.iter().all(|member| member.mark.is_none()) {
         return refusal;

@@ -50,12 +50,13 @@ impl Tokens for Session {
 
 /// An account whose stacks are given.
 #[derive(Default)]
-struct FakeAccount {
-    stacks: BTreeMap<String, (StackDescription, Vec<StackResource>, Value)>,
-    no_credentials: bool,
-    denied: Vec<String>,
+pub struct FakeAccount {
+    pub stacks: BTreeMap<String, (StackDescription, Vec<StackResource>, Value)>,
+    pub no_credentials: bool,
+    pub denied: Vec<String>,
+    pub exports: Vec<(String, String)>,
     /// The host names that have an address.
-    resolved: Vec<String>,
+    pub resolved: Vec<String>,
 }
 
 impl Account for FakeAccount {
@@ -69,6 +70,12 @@ impl Account for FakeAccount {
         let resources = &self.stacks[name].1;
         let items = resources.get(index).cloned().into_iter().collect();
         Ok(Page { items, next: (index + 1 < resources.len()).then(|| (index + 1).to_string()) })
+    }
+
+    async fn list_exports(&self, next: Option<&str>) -> Result<Page<(String, String)>, AwsError> {
+        let index = next.map_or(0, |next| next.parse().unwrap());
+        let items = self.exports.get(index).cloned().into_iter().collect();
+        Ok(Page { items, next: (index + 1 < self.exports.len()).then(|| (index + 1).to_string()) })
     }
 
     async fn get_template(&self, name: &str) -> Result<String, AwsError> {
@@ -133,7 +140,7 @@ fn account(stack: &Stack, pool: &str, properties: &Value) -> FakeAccount {
 }
 
 /// A file with some JSON, which is YAML too.
-fn file(content: &Value) -> PathBuf {
+pub fn file(content: &Value) -> PathBuf {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     let name = format!("m2mctl-{}.yaml", NEXT.fetch_add(1, Ordering::Relaxed));
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
@@ -142,7 +149,7 @@ fn file(content: &Value) -> PathBuf {
 }
 
 /// Runs a command line; nothing may be written, and no client secret printed.
-async fn m2mctl(stack: &Stack, account: FakeAccount, line: &str, files: &[&PathBuf]) -> Result<Outcome, Error> {
+pub async fn m2mctl(stack: &Stack, account: FakeAccount, line: &str, files: &[&PathBuf]) -> Result<Outcome, Error> {
     let mut files = files.iter();
     let arguments = line.split(' ').map(|word| match word {
         "FILE" => files.next().unwrap().display().to_string(),
@@ -168,12 +175,12 @@ async fn m2mctl(stack: &Stack, account: FakeAccount, line: &str, files: &[&PathB
 }
 
 /// Returns the text without its colors.
-fn plain(outcome: &Outcome) -> String {
+pub fn plain(outcome: &Outcome) -> String {
     anstream::adapter::strip_str(&outcome.text).to_string()
 }
 
 /// The time in memory begins at the epoch, so every secret is as old as the day is late.
-fn ageless(text: &str) -> String {
+pub fn ageless(text: &str) -> String {
     let line = |line: &str| match line.split_once(" days old") {
         Some((before, after)) => format!("{} N days old{after}", before.trim_end_matches(char::is_numeric).trim_end()),
         None => line.to_owned(),

@@ -34,5 +34,7 @@ mod replicas;
 mod rotation;
 mod schema;
 mod shared_pool;
+#[cfg(feature = "cli")]
+mod shared_pool_commands;
 mod support;
 mod verification;

@@ -121,13 +121,20 @@ proptest! {
 
 #[tokio::test(start_paused = true)]
 async fn fifty_stacks_deploy_into_one_pool_at_the_same_time() {
+    for refused_calls_count in [false, true] {
+        println!("if refused calls count: {refused_calls_count}");
+        fifty_stacks(refused_calls_count).await;
+    }
+}
+
+async fn fifty_stacks(refused_calls_count: bool) {
     const STACKS: u32 = 50;
     let aws = FakeAws::default();
     let pool = platform(&aws, "team-");
     aws.world().behavior.quotas = true;
+    aws.world().behavior.refused_calls_count = refused_calls_count;
     let stack = |number| Stack::of_type(ResourceType::CognitoM2MClient, &aws, &format!("team-{number:02}"));
     let stacks: Vec<_> = (0..STACKS).map(stack).collect();
-    aws.world().watched = stacks.iter().map(Stack::owner).collect();
     let properties = member_client(&pool);
     let started = Instant::now();
     let created = future::join_all(stacks.iter().map(|stack| stack.create(&properties))).await;

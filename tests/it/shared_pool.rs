@@ -320,9 +320,7 @@ async fn a_rollback_keeps_a_scope_that_somebody_took_meanwhile() {
 async fn names_of_others_are_never_taken_over() {
     let (stack, pool) = server_stack();
     let taken = with(member_server(&pool, &["read"]), "Identifier", "stock");
-    let failed = stack.create(&taken).await;
-    failed.failed("stock");
-    stack.delete(failed.physical_id(), &taken).await.good();
+    refused(&stack, &stack.create_event(&taken), "belongs to another owner").await;
     let neighbor = Stack { id: stack.id.replace("team-a", "team-b"), ..stack.clone() };
     neighbor.create(&member_server(&pool, &["read"])).await.good();
     let failed = stack.create(&member_server(&pool, &["other"])).await;

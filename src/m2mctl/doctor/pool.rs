@@ -2,11 +2,12 @@
 
 use serde_json::json;
 
-use super::{Finding, Severity};
+use super::{Finding, Severity, part};
 use crate::{
     m2mctl::{
         context::Context,
         declared::Declared,
+        error::Error,
         plan::{self, PlanReport},
     },
     model::{Desired, DesiredPool, OwnPool, Owner, ProviderConfig, ResourceType},
@@ -30,6 +31,7 @@ pub(super) async fn examine_declared<S: Services, A: Account>(
                 findings.push(difference(&report));
                 findings
             }
+            Err(error @ Error::NeedsStack(_)) => vec![part::before_deploy(&error)],
             Err(error) => vec![Finding::not_compared("properties", &error)],
         };
     }
@@ -126,18 +128,12 @@ fn taken_domain(
     }
 }
 
-fn pool_name(desired: &Desired) -> String {
-    match &desired.pool {
-        DesiredPool::Own(own) => format!("user pool {}", own.state.name),
-        DesiredPool::Shared(id) => format!("user pool {id}"),
-    }
-}
-
 pub(super) fn difference(report: &PlanReport) -> Finding {
-    let PlanReport { owner, pool, missing_stack: _, desired, plan } = report;
-    let subject = match pool {
-        Some(pool) => format!("user pool {pool}"),
-        None => pool_name(desired),
+    let PlanReport { owner, pool, missing_stack: _, resource_type: _, desired, plan } = report;
+    let subject = match (&desired.pool, pool) {
+        (DesiredPool::Shared(pool), _) => part::subject(desired, pool),
+        (DesiredPool::Own(_), Some(pool)) => format!("user pool {pool}"),
+        (DesiredPool::Own(own), None) => format!("user pool {}", own.state.name),
     };
     match (owner, plan.is_empty()) {
         (_, true) => Finding::new(Severity::Ok, subject, "is what the properties declare"),

@@ -64,6 +64,8 @@ pub struct Behavior {
     /// account, and one change of a client at a time. Its pages are then as long as the real ones.
     /// <https://docs.aws.amazon.com/cognito/latest/developerguide/quotas.html>
     pub quotas: bool,
+    /// Whether a call that exceeds a quota counts against it, too. Nobody has published which of the two Cognito does.
+    pub refused_calls_count: bool,
     pub token_endpoint: TokenEndpointState,
     /// How long the token service does not know a new client, a changed client or a new client secret,
     /// and refuses it. Seen on live AWS: it learns of them seconds late.
@@ -224,6 +226,9 @@ impl World {
         let of_category = self.recent.iter().filter(|(recent, _)| self::category(recent) == Some(category)).count();
         let max_of_category = if category.starts_with("resource") { 20 } else { 15 };
         if of_operation >= 5 || of_category >= max_of_category {
+            if self.behavior.refused_calls_count {
+                self.recent.push((operation, now));
+            }
             return Err(Refusal::new(ErrorKind::Throttled, "TooManyRequestsException", "Rate exceeded"));
         }
         self.recent.push((operation, now));
