@@ -1,5 +1,7 @@
 //! CloudFormation, IAM and STS for the command line.
 
+use std::net::ToSocketAddrs;
+
 use aws_config::{Region, SdkConfig, retry::RetryConfig};
 use aws_sdk_cloudformation::{
     self as cloudformation,
@@ -11,6 +13,9 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 use super::{error::failed, http::Http, loader};
 use crate::ports::{Account, AwsError, Caller, ErrorKind, Page, Result, StackDescription, StackResource};
+
+/// The port that a custom domain is served at.
+const HTTPS: u16 = 443;
 
 /// Loads the SDK's settings for the command line, which may name a profile and a region.
 pub async fn cli_config(http: &Http, profile: Option<&str>, region: Option<&str>) -> SdkConfig {
@@ -158,6 +163,11 @@ impl Account for AwsAccount {
                 return Ok(denied);
             }
         }
+    }
+
+    async fn resolves(&self, host: &str) -> bool {
+        // It may block: nothing else runs meanwhile.
+        (host, HTTPS).to_socket_addrs().is_ok_and(|mut addresses| addresses.next().is_some())
     }
 }
 

@@ -4,13 +4,15 @@ use std::collections::BTreeSet;
 
 use super::{
     Changes, Deletion, Plan, Refusal, SecretUpdate, Step,
+    domains::{
+        DomainSteps, deletions, keeps_custom_domain, plan_domains, plan_try_of_custom_domain, refuse_others_domains,
+    },
     refusal::{CHANGING_THE_DOMAIN, CHANGING_THE_TOKEN_SERVICE, DELETING_THE_POOL, Member},
     sharing::{SharingSteps, plan_sharing},
 };
 use crate::model::{
-    AuthFlow, Client, ClientId, ClientName, Desired, DesiredPool, Domain, Mark, OwnPool, Owner, Ownership,
-    PolicyChange, PoolId, ResourcePolicy, ResourceServer, RotationRecord, SecretId, Tags, Tier, TokenSource, UserPool,
-    UserPoolClient,
+    AuthFlow, Client, ClientId, ClientName, Desired, DesiredPool, Mark, OwnPool, Owner, Ownership, PolicyChange,
+    PoolId, ResourcePolicy, ResourceServer, RotationRecord, SecretId, Tags, TokenSource, UserPool, UserPoolClient,
     desired::{MAX_SCOPES_PER_SERVER, MAX_SERVERS, SecretMetadata},
     ids::short_key_id,
     observed::{
@@ -37,10 +39,11 @@ pub struct Occasion<'a> {
 /// # Errors
 /// The plan would touch what belongs to another owner, or break what others use.
 pub fn plan(desired: &Desired, observed: &Observed, occasion: &Occasion<'_>) -> Result<Plan, Refusal> {
-    refuse_others_things(desired, observed)?;
+    refuse_others_things(desired, observed, occasion)?;
     let servers = servers_to_plan(desired, observed, occasion)?;
     let sharing = plan_sharing(desired, observed)?;
-    let plan = plan_steps(desired, observed, &servers, sharing, occasion);
+    let trial = plan_try_of_custom_domain(desired, observed, occasion)?;
+    let plan = plan_steps(desired, observed, &servers, (trial, sharing), occasion);
     refuse_without_consent(desired, observed, occasion.is_create || plan.writes())?;
     refuse_unknown_scopes(desired, observed, &plan)?;
     Ok(plan)
@@ -50,32 +53,27 @@ fn plan_steps(
     desired: &Desired,
     observed: &Observed,
     servers: &[ResourceServer],
-    sharing: SharingSteps,
+    (trial, sharing): (Vec<Step>, SharingSteps),
     occasion: &Occasion<'_>,
 ) -> Plan {
     let now = observed.pool.as_ref();
-    let (domain, pool, protect) = match &desired.pool {
+    let (domains, pool, protect) = match &desired.pool {
         DesiredPool::Own(own) => {
             let (pool, protect) = plan_pool(&own.state, now);
-            (plan_domain(own, now), pool, protect)
+            let kept = keeps_custom_domain(desired, observed, occasion.is_rollback);
+            (plan_domains(desired, own, now, kept), pool, protect)
         }
         DesiredPool::Shared(_) => Default::default(),
     };
-    let DomainSteps { change: domain, delete: delete_domain } = domain;
     let ClientSteps { update: clients, close } = plan_clients(desired, observed);
-    let verify = plan_verification(desired, clients.iter().chain(&close), &domain, occasion.also_verify);
+    let verify = plan_verification(desired, clients.iter().chain(&close), &domains, occasion.also_verify);
     let SecretSteps { rotate_renamed, secrets, rotate, schedule } = plan_secrets(desired, observed);
     let SharingSteps { readers, replicate, wait, remove } = sharing;
     let ResourceServerSteps { make_room, widen, narrow } = plan_resource_servers(servers, now);
     let Adoption { prove, record } = plan_adoption(desired, observed);
-
-    // Cognito refuses LITE while the domain has managed login, and managed login while the pool has
-    // LITE.
-    let downgrade = domain
-        .iter()
-        .any(|step| matches!(step, Step::UpdateUserPoolDomain { domain: to } | Step::ReplaceUserPoolDomain { to, .. } if to.managed_login_version == 1));
-    let (domain_before_pool, domain_after_pool) = if downgrade { (domain, Vec::new()) } else { (Vec::new(), domain) };
-    let domain_and_widen = domain_after_pool.into_iter().chain(widen).collect();
+    let DomainSteps { before_pool, prefix, custom, last, closed } = domains;
+    let domain_and_widen = prefix.into_iter().chain(widen).collect();
+    let custom_domain_and_clients = custom.into_iter().chain(clients).collect();
     // An adopted client's secret is recorded before anything about the client changes.
     let (secrets_before_clients, secrets) =
         if record.is_empty() { (Vec::new(), secrets) } else { (secrets, Vec::new()) };
@@ -86,14 +84,16 @@ fn plan_steps(
     let secrets_and_verify = secrets.into_iter().chain(verify).collect();
 
     Plan::of([
-        domain_before_pool,
+        // Alone, so that nothing has changed if it fails.
+        trial,
+        before_pool,
         pool,
         make_room,
         domain_and_widen,
         prove,
         secrets_before_clients,
         record,
-        clients,
+        custom_domain_and_clients,
         // A secret with a new name gets the credentials and the record that the old one has then.
         rotate_renamed,
         secrets_and_verify,
@@ -105,13 +105,13 @@ fn plan_steps(
         readers,
         replicate,
         wait,
-        stale_secrets(desired, observed).into_iter().chain(remove).collect(),
+        last.into_iter().chain(stale_secrets(desired, observed)).chain(remove).collect(),
         stale_clients(desired, observed),
         // Only now does no client hold these scopes any more.
         narrow,
         // The secrets say the new way to get tokens, and it has been checked. Consumers that read them before are cut
         // off as late as possible.
-        close.into_iter().chain(delete_domain).collect(),
+        close.into_iter().chain(closed).collect(),
         observed.surplus_pools.iter().map(|id| Step::Delete(Deletion::UserPool { id: id.clone() })).collect(),
         // Last, so that CloudFormation can still delete what a failed Create made.
         protect,
@@ -119,10 +119,12 @@ fn plan_steps(
 }
 
 /// Refuses names and clients that belong to another owner, and a change of the domain that others use.
-fn refuse_others_things(desired: &Desired, observed: &Observed) -> Result<(), Refusal> {
-    let domain = desired.own_pool().and_then(|own| own.domain.as_ref());
-    if let (Some(pool), Some(domain)) = (&observed.prefix_taken_by, domain) {
-        return Err(Refusal::DomainTaken { prefix: domain.prefix.clone(), pool: pool.clone() });
+fn refuse_others_things(desired: &Desired, observed: &Observed, occasion: &Occasion<'_>) -> Result<(), Refusal> {
+    if let Some(own) = desired.own_pool() {
+        let kept = keeps_custom_domain(desired, observed, occasion.is_rollback);
+        refuse_others_domains(own, observed, kept, |pool| {
+            refuse_while_in_use(&pool.id, &pool.foreign, CHANGING_THE_DOMAIN)
+        })?;
     }
     for client in &desired.clients {
         if let Some(ObservedSecret { ownership: Ownership::NotOwned, scheduled, .. }) =
@@ -151,14 +153,13 @@ fn refuse_others_things(desired: &Desired, observed: &Observed) -> Result<(), Re
 /// Names the change that makes the pool's other clients get their tokens in another way.
 fn change_for_others(own: &OwnPool, pool: &ObservedPool) -> Option<&'static str> {
     match (&own.domain, &pool.domain) {
-        (Some(desired), Some(current)) => (desired.prefix != current.prefix).then_some(CHANGING_THE_DOMAIN),
         (None, Some(_)) => Some(CHANGING_THE_TOKEN_SERVICE),
         // A domain that is missing for another reason is put back.
         (Some(_), None) => {
             let by_api = pool.clients.iter().any(|client| client.auth_flow == Some(AuthFlow::ClientToken));
             by_api.then_some(CHANGING_THE_TOKEN_SERVICE)
         }
-        (None, None) => None,
+        _ => None,
     }
 }
 
@@ -348,11 +349,7 @@ pub fn plan_delete(
             .collect(),
         pools
             .iter()
-            .filter_map(|pool| {
-                pool.domain
-                    .as_ref()
-                    .map(|prefix| Deletion::UserPoolDomain { pool: pool.id.clone(), prefix: prefix.clone() })
-            })
+            .flat_map(|pool| deletions(&pool.id, [pool.domain.as_ref(), pool.custom_domain.as_ref()]))
             .collect(),
         pools.iter().map(|pool| Deletion::UserPool { id: pool.id.clone() }).collect(),
     ]))
@@ -414,41 +411,6 @@ fn tag_changes(desired: &Tags, observed: &Tags) -> Option<String> {
 /// Returns the tags to remove. AWS's own tags stay.
 fn stale_tags<'t>(desired: &'t Tags, observed: &'t Tags) -> impl Iterator<Item = &'t String> {
     observed.keys().filter(|key| !desired.contains_key(*key) && !key.starts_with("aws:"))
-}
-
-/// The steps of the domain.
-#[derive(Default)]
-struct DomainSteps {
-    /// Creates, updates and replacements.
-    change: Vec<Step>,
-    /// Deletes the domain of a pool whose clients get their tokens by API, once nobody needs it.
-    delete: Vec<Step>,
-}
-
-fn plan_domain(own: &OwnPool, observed: Option<&ObservedPool>) -> DomainSteps {
-    let current = observed.and_then(|pool| Some((pool, pool.domain.as_ref()?)));
-    let Some(desired) = &own.domain else {
-        return current.map(|(pool, domain)| plan_domain_deletion(own, pool, domain)).unwrap_or_default();
-    };
-    let domain = desired.clone();
-    let change = match current.map(|(_, current)| current) {
-        None => vec![Step::CreateUserPoolDomain { domain }],
-        Some(current) if current == desired => Vec::new(),
-        Some(current) if current.prefix == desired.prefix => vec![Step::UpdateUserPoolDomain { domain }],
-        Some(current) => vec![Step::ReplaceUserPoolDomain { from: current.clone(), to: domain }],
-    };
-    DomainSteps { change, delete: Vec::new() }
-}
-
-fn plan_domain_deletion(own: &OwnPool, pool: &ObservedPool, current: &Domain) -> DomainSteps {
-    // The domain stays until the end, but LITE has no managed login.
-    let domain = Domain { managed_login_version: 1, ..current.clone() };
-    let is_downgrade = own.state.tier == Tier::Lite && domain != *current;
-    let delete = Deletion::UserPoolDomain { pool: pool.id.clone(), prefix: current.prefix.clone() };
-    DomainSteps {
-        change: is_downgrade.then_some(Step::UpdateUserPoolDomain { domain }).into_iter().collect(),
-        delete: vec![Step::Delete(delete)],
-    }
 }
 
 /// The steps of the resource servers. No client loses a scope that both the old and the new version
@@ -581,10 +543,12 @@ fn client_state(
     let mark = if adopted.is_some() { Some(Mark::of_adopted(owner)) } else { mark.clone() };
     let auth_flow = match tokens {
         // Its consumers may get their tokens by either way, and must not be cut off.
-        TokenSource::PrefixDomain(_) if adopted.is_some_and(|old| old.auth_flow == Some(AuthFlow::ClientToken)) => {
+        TokenSource::PrefixDomain(_) | TokenSource::CustomDomain { .. }
+            if adopted.is_some_and(|old| old.auth_flow == Some(AuthFlow::ClientToken)) =>
+        {
             AuthFlow::ClientToken
         }
-        TokenSource::PrefixDomain(_) => AuthFlow::RefreshToken,
+        TokenSource::PrefixDomain(_) | TokenSource::CustomDomain { .. } => AuthFlow::RefreshToken,
         TokenSource::Api => AuthFlow::ClientToken,
     };
     UserPoolClient {
@@ -637,7 +601,7 @@ fn plan_adoption(desired: &Desired, observed: &Observed) -> Adoption {
     };
     let Some((client, current)) = desired.clients.iter().find_map(adoptee) else { return Adoption::default() };
     let can_be_proved = match desired.token_source(observed.pool.as_ref()) {
-        TokenSource::PrefixDomain(_) => true,
+        TokenSource::PrefixDomain(_) | TokenSource::CustomDomain { .. } => true,
         TokenSource::Api => current.auth_flow == Some(AuthFlow::ClientToken),
     };
     let former = FormerClient {
@@ -806,7 +770,7 @@ pub(super) fn same_key(desired: Option<&str>, observed: Option<&str>) -> bool {
 fn plan_verification<'s>(
     desired: &Desired,
     clients: impl Iterator<Item = &'s Step>,
-    domain: &[Step],
+    domains: &DomainSteps,
     also: &BTreeSet<ClientName>,
 ) -> Vec<Step> {
     if !desired.verify_token {
@@ -821,7 +785,9 @@ fn plan_verification<'s>(
     desired
         .clients
         .iter()
-        .filter(|client| !domain.is_empty() || changed.contains(&client.name) || also.contains(&client.name))
+        .filter(|client| {
+            domains.change_the_prefix_domain() || changed.contains(&client.name) || also.contains(&client.name)
+        })
         .map(|client| Step::VerifyToken { client: client.name.clone() })
         .collect()
 }

@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     CANARY, Session, Stack, TokenEndpointState,
-    fixtures::{large, large_by_api, large_changed, with},
+    fixtures::{custom_domain, large, large_by_api, large_changed, with},
     new_stack,
 };
 
@@ -55,6 +55,8 @@ pub struct FakeAccount {
     pub no_credentials: bool,
     pub denied: Vec<String>,
     pub exports: Vec<(String, String)>,
+    /// The host names that have an address.
+    pub resolved: Vec<String>,
 }
 
 impl Account for FakeAccount {
@@ -103,6 +105,10 @@ impl Account for FakeAccount {
     async fn simulate_principal_policy(&self, principal: &str, _: &[&str]) -> Result<Vec<String>, AwsError> {
         assert_eq!(principal, "arn:aws:iam::111122223333:role/teams/deployer");
         Ok(self.denied.clone())
+    }
+
+    async fn resolves(&self, host: &str) -> bool {
+        self.resolved.iter().any(|resolved| resolved == host)
     }
 }
 
@@ -491,6 +497,42 @@ async fn a_doctor_finds_nothing_wrong_with_a_sound_stack() {
     let line = "doctor --stack one --skip-tokens";
     m2mctl(&stack, account(&stack, &pool, &json!({})), line, &[]).await.unwrap();
     assert_eq!(stack.world().tokens_granted, tokens + 1, "tokens are billed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_doctor_looks_at_the_custom_domain_and_its_name() {
+    let stack = new_stack();
+    stack.world().allow_custom_domains();
+    let properties = json!({ "CustomDomain": custom_domain("auth.example.com") });
+    let pool = stack.create(&properties).await.physical_id().to_owned();
+    let line = async |resolved: &[&str]| {
+        let resolved = resolved.iter().map(ToString::to_string).collect();
+        let account = FakeAccount { resolved, ..account(&stack, &pool, &properties) };
+        let outcome = m2mctl(&stack, account, "doctor --stack one --skip-tokens", &[]).await.unwrap();
+        let text = plain(&outcome);
+        let start = text.find("custom domain").unwrap();
+        let lines: Vec<_> = text[start - 8..].lines().take(2).collect();
+        lines.into_iter().filter(|line| !line.contains("secret")).collect::<Vec<_>>().join("\n")
+    };
+    let status = |status: &'static str| {
+        let mut world = stack.world();
+        world.pools.values_mut().next().unwrap().custom_domain.as_mut().unwrap().status = status;
+    };
+    let target = stack.world().pools.values().next().unwrap().custom_domain.clone().unwrap().target;
+    let all = [line(&["auth.example.com"]).await, line(&[]).await];
+    status("CREATING");
+    let creating = line(&[]).await;
+    status("FAILED");
+    let all = [&all[..], &[creating, line(&[]).await]].concat().join("\n").replace(&target, "TARGET");
+    assert_snapshot!(all, @r"
+    ok      custom domain auth.example.com: is ACTIVE, and its name resolves
+    error   custom domain auth.example.com: is ACTIVE, but its name does not resolve
+            Add a DNS record: an alias of, or a CNAME for, TARGET. A resolver may remember for up to 15 minutes that there was none.
+    info    custom domain auth.example.com: is CREATING
+            Wait: this takes up to an hour. Its DNS record must point to TARGET.
+    error   custom domain auth.example.com: is FAILED
+            Remove CustomDomain from the template and deploy. Then declare it again.
+    ");
 }
 
 #[tokio::test(start_paused = true)]

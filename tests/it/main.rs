@@ -17,6 +17,7 @@ mod command_line;
 mod concurrency;
 mod convergence;
 mod corpus;
+mod custom_domain;
 mod faults;
 mod iam_roles;
 mod late;

@@ -375,7 +375,7 @@ async fn a_member_of_a_pool_follows_when_the_pool_gets_a_domain() {
     let properties = with(member_client(&id.as_str().into()), "AllowedOAuthScopes", json!(["stock/read"]));
     let created = member.create(&properties).await.good();
     // Another tool gives the pool a domain.
-    stack.aws.create_user_pool_domain(&id.as_str().into(), &domain("by-hand")).await.unwrap();
+    stack.aws.create_user_pool_domain(&id.as_str().into(), &domain("by-hand").into()).await.unwrap();
     tokio::time::advance(Duration::from_mins(10)).await;
     stack.world().calls.clear();
     let updated = member.update(created.physical_id(), &properties, &properties).await.good();

@@ -340,7 +340,7 @@ fn pool_from_terraform() -> Aws {
             let mut description = pool.clients["id"].description.clone();
             description["ClientId"] = json!(id);
             description["ClientName"] = json!(name);
-            let mut client = Client { description, secrets: Vec::new() };
+            let mut client = Client { description, secrets: Vec::new(), flow_known_from: cognito_m2m::clock::now() };
             client.add_secret(CLIENT_SECRET, Duration::ZERO);
             pool.clients.insert(id.to_owned(), client);
         };

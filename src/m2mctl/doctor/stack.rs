@@ -94,7 +94,10 @@ async fn examine_resource<S: Services, A: Account>(
     let is_broken = part.iter().any(|finding| finding.severity == Severity::Error);
     let mut findings = Vec::new();
     match compared {
-        Ok(report) => findings.push(pool::difference(&report)),
+        Ok(report) => {
+            findings.push(pool::difference(&report));
+            findings.extend(pool::custom_domain(context, &report).await);
+        }
         // The part's own finding says more.
         Err(Error::Reconcile(_)) if is_broken => {}
         Err(error) => findings.push(Finding::not_compared(subject, &error)),

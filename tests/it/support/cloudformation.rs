@@ -14,7 +14,7 @@ use cognito_m2m::{
     model::{
         Applied, AuthFlow, Client, ClientId, Desired, DesiredPool, Endpoints, Mark, Owner, PolicyChange, PoolId,
         ProviderConfig, Replicas, ResourcePolicy, ResourceServer, ResourceType, RotationRecord,
-        observed::{Foreign, ObservedPool},
+        observed::{Foreign, ObservedCustomDomain, ObservedPool},
         ownership::MAX_TAGS,
     },
     provider::{Provider, handle},
@@ -306,7 +306,13 @@ fn assert_part_is(world: &World, id: &PoolId, desired: &Desired) {
     let (servers, clients) = parts(pool, &desired.owner);
     assert_eq!(servers, desired.resource_servers.iter().collect::<Vec<_>>());
     assert_eq!(clients.len(), desired.clients.len(), "one client: {clients:?}");
-    let observed = ObservedPool { domain: pool.domain.as_ref().map(|held| held.domain.clone()), ..empty_pool(id) };
+    let custom_domain = pool.custom_domain.as_ref().map(|held| ObservedCustomDomain {
+        domain: held.domain.clone(),
+        target: None,
+        status: String::new(),
+    });
+    let domain = pool.domain.as_ref().map(|held| held.domain.clone());
+    let observed = ObservedPool { domain, custom_domain, ..empty_pool(id) };
     for (client, (client_id, found)) in desired.clients.iter().zip(clients) {
         assert_eq!(Mark::split(found.client.name.as_str()).0, client.name.as_str());
         assert!(found.m2m_only);
@@ -314,7 +320,7 @@ fn assert_part_is(world: &World, id: &PoolId, desired: &Desired) {
             (&found.client.scopes, found.client.access_token_validity_minutes),
             (&client.scopes, client.access_token_validity_minutes)
         );
-        if observed.domain.is_none() {
+        if observed.domain.is_none() && observed.custom_domain.is_none() {
             assert_eq!(found.client.auth_flow, AuthFlow::ClientToken);
         }
         let document = world.document(&client.secret_name);
@@ -335,6 +341,7 @@ fn empty_pool(id: &PoolId) -> ObservedPool {
         m2m_only: false,
         created: Duration::ZERO,
         domain: None,
+        custom_domain: None,
         resource_servers: Vec::new(),
         clients: Vec::new(),
         foreign: Foreign::default(),
@@ -360,6 +367,7 @@ pub fn assert_pool_is(pool: &FakePool, desired: &Desired) {
     assert_eq!(state, own.state);
     assert!(pool.m2m_only, "machine-to-machine and nothing else");
     assert_eq!(pool.domain.as_ref().map(|held| &held.domain), own.domain.as_ref());
+    assert_eq!(pool.custom_domain.as_ref().map(|held| &held.domain), own.custom_domain.as_ref());
     let servers: Vec<_> = pool.servers.values().cloned().collect();
     let mut wanted = desired.resource_servers.clone();
     wanted.sort_by(|a, b| a.identifier.cmp(&b.identifier));

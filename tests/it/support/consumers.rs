@@ -22,6 +22,8 @@ pub struct Consumers {
     pub at_work: bool,
     /// Whether they must be able to ask in the way that AWSCURRENT says, too. Not so while a domain is replaced.
     pub ask_as_told: bool,
+    /// Whether consumers also need the token endpoint that their secret names at every moment.
+    pub ask_for_tokens: bool,
     /// Scopes that the client of a name needs at every moment.
     pub needed_scopes: BTreeMap<ClientName, BTreeSet<String>>,
     /// What went wrong for them, each with the call after which it did.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use cognito_m2m::{
     model::{AuthFlow, Domain, Endpoints, TokenService, TokenSource},
-    ports::{ExpectedToken, TokenEndpoint, TokenError},
+    ports::{AWSCURRENT, ExpectedToken, TokenEndpoint, TokenError},
     redact::Secret,
 };
 use tokio::time::Instant;
@@ -32,8 +32,42 @@ impl World {
         Some((pool, pool.clients.get(&expected.client_id)?))
     }
 
+    /// Whether the pool's own token endpoint is served there: by its prefix domain, or by its custom domain if DNS
+    /// points the name at its distribution.
+    pub fn serves(&self, pool: &FakePool, token_endpoint: &str) -> bool {
+        let prefix = pool.domain.as_ref().filter(|held| held.gone_at.is_none());
+        let custom = pool.custom_domain.as_ref().filter(|held| held.gone_at.is_none() && held.status != "CREATING");
+        prefix.is_some_and(|held| token_endpoint_of(&held.domain) == token_endpoint)
+            || custom.is_some_and(|held| {
+                token_endpoint == format!("https://{}/oauth2/token", held.domain.name)
+                    && self.dns.get(&held.domain.name) == Some(&held.target)
+            })
+    }
+
+    /// Lets consumers complain if the token endpoint that their secret names is not served.
+    pub(super) fn look_at_token_endpoints(&mut self, operation: &str) {
+        if !self.consumers.ask_for_tokens {
+            return;
+        }
+        for (name, secret) in self.secrets.iter().filter(|(_, secret)| !secret.scheduled) {
+            let Some(document) = secret.staged(AWSCURRENT).and_then(|(_, version)| version.document.as_ref()) else {
+                continue;
+            };
+            let Some(pool) = self.pools.get(&document.metadata.user_pool_id) else { continue };
+            if !self.serves(pool, &document.metadata.token_endpoint) {
+                let complaint = format!("{operation}: the token endpoint of {name} is not served");
+                self.consumers.complaints.push(complaint);
+            }
+        }
+    }
+
     /// Looks up the host of a token endpoint. Returns whether the resolver knows it.
     pub(super) fn look_up(&mut self, token_endpoint: &str) -> bool {
+        let host = token_endpoint.trim_start_matches("https://").trim_end_matches("/oauth2/token");
+        if !host.ends_with(".amazoncognito.com") && token_endpoint.ends_with("/oauth2/token") {
+            self.custom_hosts_looked_up.push(host.to_owned());
+            return self.dns.contains_key(host);
+        }
         // Only a domain's name is new; the API's is not.
         if !self.behavior.domain_dns || token_endpoint == endpoints().token_endpoint(&TokenSource::Api) {
             return true;
@@ -57,15 +91,12 @@ impl World {
     }
 
     /// Whether the service that is asked has this pool.
-    fn serves(pool: &FakePool, expected: &ExpectedToken) -> bool {
-        let url = match expected.metadata.token_service {
-            TokenService::OAuth2 => {
-                let held = pool.domain.as_ref().filter(|held| held.gone_at.is_none());
-                held.map(|held| token_endpoint_of(&held.domain))
-            }
-            TokenService::GetClientToken => Some(endpoints().token_endpoint(&TokenSource::Api)),
-        };
-        url.as_ref() == Some(&expected.metadata.token_endpoint)
+    fn serves_as_told(&self, pool: &FakePool, expected: &ExpectedToken) -> bool {
+        let url = &expected.metadata.token_endpoint;
+        match expected.metadata.token_service {
+            TokenService::OAuth2 => self.serves(pool, url),
+            TokenService::GetClientToken => *url == endpoints().token_endpoint(&TokenSource::Api),
+        }
     }
 
     /// What GetClientToken says about a client that lacks its flow, or does not seem to have it yet. It works for a
@@ -85,7 +116,7 @@ impl World {
         let Some((pool, client)) = self.expected_client(expected) else { return false };
         let scopes: BTreeSet<String> = expected.metadata.scope.split(' ').map(ToOwned::to_owned).collect();
         let known = client.secret(secret).is_some_and(|secret| !self.lags_behind(secret.added_at));
-        Self::serves(pool, expected)
+        self.serves_as_told(pool, expected)
             && known
             && !self.lags_behind(client.changed_at)
             && pool.effective_scopes(client) == scopes
@@ -109,9 +140,9 @@ impl World {
     }
 
     fn accepts_secret(&mut self, expected: &ExpectedToken, secret: &Secret<String>) -> Result<bool, TokenError> {
-        let is_served =
-            self.pools.get(&expected.metadata.user_pool_id).is_some_and(|pool| Self::serves(pool, expected));
-        if !is_served || !self.look_up(&expected.metadata.token_endpoint) {
+        let pool = self.pools.get(&expected.metadata.user_pool_id);
+        let served = pool.is_some_and(|pool| self.serves_as_told(pool, expected));
+        if !served || !self.look_up(&expected.metadata.token_endpoint) {
             return Err(unreachable());
         }
         self.check_flow(expected)?;
@@ -155,7 +186,7 @@ mod tests {
     async fn prepared() -> (FakeAws, ExpectedToken, Secret<String>) {
         let aws = FakeAws::default();
         let (pool, client_id, secret) = one_client(&aws).await;
-        aws.create_user_pool_domain(&pool, &domain("one")).await.unwrap();
+        aws.create_user_pool_domain(&pool, &domain("one").into()).await.unwrap();
         let mut metadata = document("").metadata;
         metadata.user_pool_id = pool;
         metadata.token_endpoint = token_endpoint_of(&domain("one"));

@@ -85,6 +85,10 @@ pub struct Aws {
     pub stacks: Vec<Stack>,
     /// What all stacks export.
     pub exports: Vec<(String, String)>,
+    /// The names with an A record that a custom domain may be under.
+    pub zones: BTreeSet<String>,
+    /// The certificates in us-east-1.
+    pub certificates: BTreeSet<String>,
     /// The ARN of whoever calls.
     pub caller: String,
     /// The ARNs of the roles, by name.
@@ -135,6 +139,8 @@ impl Aws {
             secrets: BTreeMap::new(),
             stacks: Vec::new(),
             exports: Vec::new(),
+            zones: BTreeSet::new(),
+            certificates: BTreeSet::new(),
             caller: format!("arn:aws:iam::{ACCOUNT}:user/me"),
             roles: BTreeMap::new(),
             denied: BTreeMap::new(),
