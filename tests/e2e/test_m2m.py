@@ -10,6 +10,7 @@ from cloud import Stack, request_token, verified_claims
 from conftest import ROOT
 
 SECRET_KEYS = {
+    "token_service",
     "client_id",
     "client_secret",
     "token_endpoint",
@@ -120,7 +121,7 @@ def test_every_attribute_is_there_and_says_what_cognito_says(cloud, stacks):
     assert cloud.domain_owner("m2m-rubicon-attributes") == pool
 
 
-def test_the_secret_has_eight_keys_and_nothing_else_holds_the_client_secret(cloud, stacks):
+def test_the_secret_has_its_keys_and_nothing_else_holds_the_client_secret(cloud, stacks):
     stack = stacks("secret")
     assert stack.deploy(Clients=[{"ClientName": "worker"}]) == "CREATE_COMPLETE"
     secret = stack.secret()
