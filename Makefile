@@ -7,7 +7,7 @@ WITH_TOOLS := PATH="$$PWD/$(TOOLS)/sam/bin:$$PATH"
 export SAM_CLI_TELEMETRY := 0
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help audit bench demo fuzz test test-format test-clippy test-rust test-templates test-e2e lint build tools clean
+.PHONY: help audit bench demo fuzz test test-format test-clippy test-rust test-templates test-e2e lint lint-data build tools clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -59,6 +59,9 @@ endif
 build: tools ## Build the functions with sam build; ARCHITECTURE=arm64 for Graviton
 	@echo "Building the functions with sam build (several minutes the first time) ..."
 	$(WITH_TOOLS) sam build $(if $(ARCHITECTURE),--parameter-overrides Architecture=$(ARCHITECTURE))
+
+lint-data: ## Write the files that the lint rule takes from the code
+	WRITE_LINT_DATA=1 cargo test --locked --all-features --test it lint_rule::
 
 tools:
 	@tools/install
