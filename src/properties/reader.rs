@@ -65,11 +65,10 @@ impl Reader {
             self.refuse(path, format!("must be a map, but is {}", kind(value)));
             return None;
         };
-        let known = || table.entries.iter().map(Entry::name);
+        let known = table.entries.iter().map(Entry::name).chain(CLOUDFORMATIONS_OWN);
         for name in values.keys() {
-            if !known().chain(CLOUDFORMATIONS_OWN).any(|known| known == name) {
-                let known = known().collect::<Vec<_>>().join(", ");
-                self.refuse(join(path, name), format!("is not a known property; known here: {known}"));
+            if !known.clone().any(|known| known == name) {
+                self.refuse(join(path, name), unknown_message(table));
             }
         }
         Some(Fields { path: path.to_owned(), values: values.clone(), table })
@@ -128,6 +127,12 @@ impl Reader {
             }
         }
     }
+}
+
+/// Returns the message for a property that an object does not have.
+pub(super) fn unknown_message(table: &Object) -> String {
+    let known: Vec<_> = table.entries.iter().map(Entry::name).collect();
+    format!("is not a known property; known here: {}", known.join(", "))
 }
 
 /// Returns the message for a property that must be given, whose rule `words` states in Markdown.

@@ -11,6 +11,7 @@
 //! |---|---|
 //! | `x-message` | the message for a value that breaks the rule; for a list, about the number of entries |
 //! | `x-type` | the message for a value of another type, if it is not the usual one |
+//! | `x-unknown` | the message for a property that the object does not have |
 //! | `x-required` | the message if the property is required and absent |
 //! | `x-unique` | the message for an entry that the list has before; `property` is what must differ |
 //! | `x-names` | rules for names that follow from several properties |
@@ -25,7 +26,7 @@ use super::{
         IN_ITS_SERVER, IN_THE_LIST, IN_THE_POOL, LITE_LOGIN_MESSAGE, duplicate_message, too_many_scopes_message,
     },
     names::names,
-    reader::required_message,
+    reader::{required_message, unknown_message},
     rules::{Choice, Flag, LISTED_TWICE, NumberRule, ObjectList, TextList, TextRule, count_message, plain},
     table::{
         Absent, CLIENT_NAME, CLIENTS, CLOUDFORMATIONS_OWN, COGNITO_M2M, COGNITO_M2M_RESOURCE_SERVER,
@@ -143,6 +144,7 @@ fn object(table: &Object) -> Value {
         "type": "object",
         "properties": properties.chain(own).collect::<Map<_, _>>(),
         "additionalProperties": false,
+        "x-unknown": unknown_message(table),
     });
     let is_required = |entry: &&Entry| matches!(entry.absent(), Absent::Refused);
     let required: Vec<_> = table.entries.iter().filter(is_required).map(Entry::name).collect();

@@ -315,6 +315,7 @@ fn it_is_a_schema_of_draft_07() {
         "x-scopes",
         "x-type",
         "x-unique",
+        "x-unknown",
     ];
     assert_eq!(keywords, known.map(str::to_owned).into());
 }
