@@ -65,8 +65,8 @@ lint-data: ## Write the files that the lint rule takes from the code
 	WRITE_LINT_DATA=1 cargo test --locked --all-features --test it lint_rule::
 
 # The wheel, beside the packages of the CDK library. Setuptools comes from the internet.
-lint-package: tools ## Pack the rules of cfn-lint as a Python wheel in dist/
-	$(TOOLS)/sam/bin/python -m pip wheel --no-deps --disable-pip-version-check --wheel-dir dist ./lint
+lint-package: tools ## Pack the rules of cfn-lint as a Python wheel in cdk/dist/python
+	$(TOOLS)/sam/bin/python -m pip wheel --no-deps --disable-pip-version-check --wheel-dir cdk/dist/python ./lint
 	rm -rf lint/build lint/*.egg-info
 
 tools:
@@ -89,4 +89,4 @@ fuzz: ## Fuzz the parsers; FUZZ_SECONDS=600 for ten minutes each (needs a nightl
 	@tools/fuzz $(or $(FUZZ_SECONDS),60)
 
 clean: ## Remove everything that was built or installed here
-	rm -rf .aws-sam target .tools dist examples/*/node_modules examples/*/*/node_modules examples/*/cdk.out
+	rm -rf .aws-sam target .tools cdk/dist examples/*/node_modules examples/*/*/node_modules examples/*/cdk.out

@@ -173,6 +173,11 @@ class Checker:
             if "x-message" not in rule or not all(self.is_const(value, *each) for each in rule["if"]["properties"].items()):
                 continue
             for name in rule["then"]["required"]:
+                if "x-path" in rule:
+                    if is_absent(value, name):
+                        cause = value.property(rule["x-path"])
+                        self.refuse(cause.place, cause.path, fill(rule["x-message"], quoted(literal(cause))))
+                    continue
                 absent = is_absent(value, name)
                 text = as_text(schema["properties"][name]["default"]) if absent else literal(value.property(name))
                 path = f"{value.path}.{name}" if value.path else name

@@ -21,6 +21,8 @@ pub(super) fn reserved_word_message(word: &str) -> String {
 
 pub(super) const LITE_LOGIN_MESSAGE: &str = "must be 1 if UserPoolTier is LITE, but is {found}";
 
+pub(super) const CUSTOM_DOMAIN_MESSAGE: &str = "must be PREFIX if there is no CustomDomain, but is {found}";
+
 pub(super) const MARKED_NAME_MESSAGE: &str =
     "must not end with ` @` and 16 hexadecimal digits, because they would say that another resource owns the server";
 

@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import tomllib
-import zipfile
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,7 @@ sys.path.insert(0, str(LINT))
 from cfn_lint_cognito_m2m import CognitoM2M, CognitoM2MClient, CognitoM2MResourceServer  # noqa: E402
 from cfnlint.api import lint  # noqa: E402
 from cfnlint.config import ManualArgs  # noqa: E402
+from cfnlint.core import get_rules  # noqa: E402
 
 RULES = {rule.resource_type: rule.id for rule in (CognitoM2M, CognitoM2MClient, CognitoM2MResourceServer)}
 CASES = json.loads((ROOT / "tests/tools/lint_cases.json").read_text(encoding="utf-8"))
@@ -24,12 +25,18 @@ POOL, CLIENT, SERVER = CASES
 TEMPLATES = [ROOT / "template.yaml", *sorted(ROOT.glob("examples/*.yaml")), *sorted(ROOT.glob("examples/*/template.yaml"))]
 
 # What only a deployment knows, by the beginning of the parser's message.
-BEYOND = ("must be in the partition ", "needs SecretKmsKeyId ", "must be another region ")
+BEYOND = ("must be in the partition ", "needs SecretKmsKeyId ", "must be another region ", "must begin with arn:aws:acm:")
+
+
+@cache
+def rules():
+    """Returns cfn-lint's rules and these; to load them takes a second."""
+    return get_rules(["cfn_lint_cognito_m2m"], [], [])
 
 
 def findings(text):
     """Returns the line and the message of each finding of these rules, as cfn-lint has them."""
-    matches = lint(text, config=ManualArgs(append_rules=["cfn_lint_cognito_m2m"], regions=["us-east-1"]))
+    matches = lint(text, rules=rules(), config=ManualArgs(regions=["us-east-1"]))
     crashes = [match.message for match in matches if match.rule.id in ("E0000", "E0001", "E0002")]
     assert not crashes, crashes
     return sorted((match.linenumber, match.message) for match in matches if match.rule.id in RULES.values())
@@ -44,12 +51,11 @@ def messages(resource_type, properties):
 
 
 def resource(yaml, resource_type=POOL):
-    """Returns a template with one resource, whose first property is on line 8."""
+    """Returns a template with one resource."""
     lines = "".join(f"      {line}\n" for line in yaml.strip("\n").splitlines())
     return (
         "Parameters:\n  Name: {Type: String}\nConditions:\n  Prod: !Equals [!Ref Name, prod]\nResources:\n"
-        f"  Auth:\n    {{Type: 'TYPE'}}\n".replace("    {Type: 'TYPE'}\n", f"    Type: {resource_type}\n    Properties:\n")
-        + lines
+        f"  Auth:\n    Type: {resource_type}\n    Properties:\n{lines}"
     )
 
 
@@ -202,7 +208,8 @@ def test_the_command_line_takes_the_rules_from_a_configuration_file(tmp_path):
     (tmp_path / "wrong.yaml").write_text(resource("EnvironmentName: Dev"), encoding="utf-8")
     command = [Path(sys.executable).parent / "cfn-lint", "--format", "parseable", "wrong.yaml"]
     run = subprocess.run(command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(LINT)}, capture_output=True, text=True)
-    assert run.returncode == 2, run
+    # The second bit says that there is an error; a template this small has warnings, too.
+    assert run.returncode & 2, run
     assert ":E9301:EnvironmentName: must be 1 to 32 characters matching " in run.stdout
 
 
