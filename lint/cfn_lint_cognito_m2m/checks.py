@@ -293,7 +293,8 @@ class Checker:
     def tags(self, value, schema):
         if isinstance(value.value, dict):
             names = [name for name in value.value if not is_function_name(name)]
-            pairs = [(value.property(name), name, None) for name in names]
+            # YAML has keys that are no text, such as 7.
+            pairs = [(value.property(name), as_text(name), None) for name in names]
             least = sum(1 for item, _, _ in pairs if is_certain(item))
         elif isinstance(value.value, list):
             if value.value == [""]:
