@@ -170,9 +170,13 @@ class Checker:
     def conditions(self, value, schema):
         """Checks `if` and `then` if the schema has the provider's message."""
         for rule in schema.get("allOf", []):
-            if "x-message" not in rule or not all(self.is_const(value, *each) for each in rule["if"]["properties"].items()):
+            if "x-message" not in rule or not self.apply(value, schema, rule["if"]["properties"]):
                 continue
-            for name in rule["then"]["required"]:
+            for name, allowed in rule["then"].get("properties", {}).items():
+                if allowed is False and name in value.value and is_certain(value.property(name)):
+                    item = value.property(name)
+                    self.refuse(item.place, item.path, rule["x-message"])
+            for name in rule["then"].get("required", []):
                 if "x-path" in rule:
                     if is_absent(value, name):
                         cause = value.property(rule["x-path"])
@@ -186,12 +190,22 @@ class Checker:
                 place = value.place if absent else [*value.place, name]
                 self.refuse(place, path, fill(rule["x-message"], f"{int(text)}{' (the default)' if absent else ''}"))
 
-    def is_const(self, value, name, rule):
-        return not is_absent(value, name) and literal(value.property(name)) == rule["const"]
+    def apply(self, value, schema, conditions):
+        """Tells whether properties keep the conditions of a rule. If only a deployment knows, they do not."""
+        for name, condition in conditions.items():
+            if is_absent(value, name):
+                text = schema["properties"][name].get("default")
+            else:
+                text = literal(value.property(name))
+            if text is None or not holds(condition, as_text(text)):
+                return False
+        return True
 
     def names(self, value, schema):
         """Checks names that follow from several properties."""
         for rule in schema.get("x-names", []):
+            if not self.apply(value, schema, rule.get("when", {})):
+                continue
             if "unless" in rule and not is_absent(value, rule["unless"]):
                 continue
             path = f"{value.path}.{rule['path']}" if value.path else rule["path"]
@@ -383,6 +397,8 @@ def holds(schema, text):
     if "pattern" in schema and not pattern(schema["pattern"]).search(text):
         return False
     if "enum" in schema and text not in [as_text(each) for each in schema["enum"]]:
+        return False
+    if "const" in schema and text != as_text(schema["const"]):
         return False
     if "not" in schema and holds(schema["not"], text):
         return False

@@ -3,7 +3,7 @@
 
 use super::{
     rules::{FOUND, TextRule},
-    table::MAX_SCOPES_PER_CLIENT,
+    table::{BY_API, MAX_SCOPES_PER_CLIENT, TOKEN_SERVICE},
 };
 
 pub(super) const POOL_NAME: &str = "pool's name";
@@ -22,6 +22,11 @@ pub(super) fn reserved_word_message(word: &str) -> String {
 pub(super) const LITE_LOGIN_MESSAGE: &str = "must be 1 if UserPoolTier is LITE, but is {found}";
 
 pub(super) const CUSTOM_DOMAIN_MESSAGE: &str = "must be PREFIX if there is no CustomDomain, but is {found}";
+
+/// The message for a domain that cannot be, because tokens come from the API.
+pub(super) fn left_out_message() -> String {
+    format!("must be left out if {} is {BY_API}, because the pool has no domain", TOKEN_SERVICE.name)
+}
 
 pub(super) const MARKED_NAME_MESSAGE: &str =
     "must not end with ` @` and 16 hexadecimal digits, because they would say that another resource owns the server";

@@ -11,17 +11,17 @@ use super::{
     rules::TextRule,
     schema::{has_word, restrict},
     table::{
-        CLIENT_NAME, CLIENTS, COGNITO_M2M, COGNITO_M2M_RESOURCE_SERVER, DEFAULT_CLIENT_SUFFIX, DOMAIN_PREFIX,
+        BY_API, CLIENT_NAME, CLIENTS, COGNITO_M2M, COGNITO_M2M_RESOURCE_SERVER, DEFAULT_CLIENT_SUFFIX, DOMAIN_PREFIX,
         ENVIRONMENT_NAME, MAX_DOMAIN, MAX_POOL_NAME, Object, PART_SERVER_NAME, RESERVED_DOMAIN_WORDS, RESOURCE_SERVER,
-        SECRET_NAME, SECRET_NAME_PREFIX, SERVER_IDENTIFIER, SERVER_NAME, USER_POOL_NAME_PREFIX,
+        SECRET_NAME, SECRET_NAME_PREFIX, SERVER_IDENTIFIER, SERVER_NAME, TOKEN_SERVICE, USER_POOL_NAME_PREFIX,
     },
 };
 
 /// Returns the rules for the names of an object.
 ///
 /// Each has the parts of a name (`{"property": …}`, or `{"each": …, "property": …}` for a property of each entry of a
-/// list; other text is itself), a schema for the name, and the message and the property that it is about. With
-/// `unless`, the name is the default of that property.
+/// list; other text is itself), a schema for the name, and the message and the property that it is about. With `when`,
+/// the rule applies only if properties keep these schemas. With `unless`, the name is the default of that property.
 pub(super) fn names(table: &Object) -> Vec<Value> {
     if table.name == COGNITO_M2M.name {
         names_of_the_pool()
@@ -47,16 +47,16 @@ fn names_of_the_pool() -> Vec<Value> {
     ]);
     let mut names = vec![
         too_long(USER_POOL_NAME_PREFIX.name, &pool, POOL_NAME, MAX_POOL_NAME),
-        too_long(DOMAIN_PREFIX.name, &domain, DOMAIN, MAX_DOMAIN),
+        with_domain(too_long(DOMAIN_PREFIX.name, &domain, DOMAIN, MAX_DOMAIN)),
         too_long(SECRET_NAME_PREFIX.name, &secret, A_SECRETS_NAME, SECRET_NAME.max),
         default(SECRET_NAME_PREFIX.name, &pool, POOL_NAME_AS_SECRET_NAME, &SECRET_NAME),
         default(CLIENTS.name, &client, DEFAULT_CLIENT_NAME, &CLIENT_NAME.rule),
     ];
     names.extend(RESERVED_DOMAIN_WORDS.map(|word| {
         let schema = json!({ "not": { "pattern": has_word(word) } });
-        json!({
+        with_domain(json!({
             "path": DOMAIN_PREFIX.name, "parts": domain, "schema": schema, "message": reserved_word_message(word),
-        })
+        }))
     }));
     names
 }
@@ -71,6 +71,12 @@ fn names_of_a_server(rule: &TextRule) -> Vec<Value> {
             "message": MARKED_NAME_MESSAGE,
         }),
     ]
+}
+
+/// Limits a rule to pools that have a domain.
+fn with_domain(mut rule: Value) -> Value {
+    rule["when"] = json!({ TOKEN_SERVICE.name: { "not": { "const": BY_API } } });
+    rule
 }
 
 fn too_long(path: &str, parts: &Value, what: &str, max: usize) -> Value {

@@ -176,6 +176,8 @@ def test_a_resource_without_properties_misses_those_that_are_required():
         "Fn::Transform: {Name: AWS::Include, Parameters: {Location: s3://a/b}}\nUserPoolTier: LITE",
         "SecretReplicas: !If [Prod, [{Region: eu-west-1}], []]",
         "RotateSecrets: 2026-04-01",
+        "TokenService: !Ref Name\nUserPoolTier: LITE",
+        "TokenService: API\nCustomDomain: !If [Prod, !Ref Name, !Ref AWS::NoValue]",
         "Tags: {7: a, b: 8}",
     ],
 )
