@@ -7,7 +7,7 @@ WITH_TOOLS := PATH="$$PWD/$(TOOLS)/sam/bin:$$PATH"
 export SAM_CLI_TELEMETRY := 0
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help audit bench demo fuzz test test-format test-clippy test-rust test-templates test-e2e lint build tools clean
+.PHONY: help audit bench demo fuzz test test-format test-clippy test-rust test-templates test-e2e lint lint-data lint-package build tools clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -32,7 +32,8 @@ test-templates: lint
 lint: tools ## Check the templates, the documents and the release tools
 	python3 tools/check_docs.py
 	$(TOOLS)/sam/bin/python -m pytest -p no:cacheprovider -q tests/tools
-	$(TOOLS)/sam/bin/cfn-lint template.yaml examples/*.yaml examples/*/template.yaml
+	PYTHONPATH=lint $(TOOLS)/sam/bin/cfn-lint template.yaml examples/*.yaml examples/*/template.yaml \
+	  --append-rules cfn_lint_cognito_m2m
 	@for template in template.yaml examples/*.yaml examples/*/template.yaml; do \
 	  echo "sam validate --lint --template $$template"; \
 	  $(WITH_TOOLS) sam validate --lint --region us-east-1 --template "$$template" || exit; \
@@ -60,6 +61,14 @@ build: tools ## Build the functions with sam build; ARCHITECTURE=arm64 for Gravi
 	@echo "Building the functions with sam build (several minutes the first time) ..."
 	$(WITH_TOOLS) sam build $(if $(ARCHITECTURE),--parameter-overrides Architecture=$(ARCHITECTURE))
 
+lint-data: ## Write the files that the lint rule takes from the code
+	WRITE_LINT_DATA=1 cargo test --locked --all-features --test it lint_rule::
+
+# The wheel, beside the packages of the CDK library. Setuptools comes from the internet.
+lint-package: tools ## Pack the rules of cfn-lint as a Python wheel in cdk/dist/python
+	$(TOOLS)/sam/bin/python -m pip wheel --no-deps --disable-pip-version-check --wheel-dir cdk/dist/python ./lint
+	rm -rf lint/build lint/*.egg-info
+
 tools:
 	@tools/install
 
@@ -80,4 +89,4 @@ fuzz: ## Fuzz the parsers; FUZZ_SECONDS=600 for ten minutes each (needs a nightl
 	@tools/fuzz $(or $(FUZZ_SECONDS),60)
 
 clean: ## Remove everything that was built or installed here
-	rm -rf .aws-sam target .tools examples/*/node_modules examples/*/*/node_modules examples/*/cdk.out
+	rm -rf .aws-sam target .tools cdk/dist examples/*/node_modules examples/*/*/node_modules examples/*/cdk.out

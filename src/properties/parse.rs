@@ -10,9 +10,14 @@ use std::collections::{BTreeSet, HashSet};
 use serde_json::{Value, json};
 
 use super::{
+    messages::{
+        A_SECRETS_NAME, CUSTOM_DOMAIN_MESSAGE, DEFAULT_CLIENT_NAME, DOMAIN, IDENTIFIER_AS_NAME, IN_ITS_SERVER,
+        IN_THE_POOL, LITE_LOGIN_MESSAGE, MARKED_NAME_MESSAGE, POOL_NAME, POOL_NAME_AS_SECRET_NAME, default_message,
+        duplicate_message, left_out_message, length_message, reserved_word_message, too_many_scopes_message,
+    },
     parse_part,
     reader::{Fields, Reader, quoted},
-    rules::{Choice, TextRule},
+    rules::{Choice, TextRule, fill},
     sharing::{ReaderRules, read_secret_readers, read_secret_replicas},
     table::{
         ACCESS_TOKEN_VALIDITY_MINUTES, ALLOWED_OAUTH_SCOPES, BY_API, CERTIFICATE_ARN, CLIENT_NAME, CLIENTS,
@@ -108,7 +113,7 @@ fn read_pool_resource(
 }
 
 fn read_pool(reader: &mut Reader, fields: &Fields, environment: &str, secret_tags: &Tags) -> Option<UserPool> {
-    let name = read_derived_name(reader, fields, &USER_POOL_NAME_PREFIX, environment, ("pool's name", MAX_POOL_NAME))?;
+    let name = read_derived_name(reader, fields, &USER_POOL_NAME_PREFIX, environment, (POOL_NAME, MAX_POOL_NAME))?;
     let word = reader.read(fields, &USER_POOL_TIER)?;
     Some(UserPool {
         name,
@@ -159,10 +164,7 @@ fn read_by_api(reader: &mut Reader, fields: &Fields) -> Option<bool> {
         return Some(false);
     }
     if fields.has(&DOMAIN_PREFIX) {
-        reader.refuse(
-            fields.path(&DOMAIN_PREFIX),
-            format!("must be left out if {} is {BY_API}, because the pool has no domain", TOKEN_SERVICE.name),
-        );
+        reader.refuse(fields.path(&DOMAIN_PREFIX), left_out_message());
     }
     // It has no effect, but it must be valid.
     reader.read(fields, &MANAGED_LOGIN_VERSION)?;
@@ -170,23 +172,17 @@ fn read_by_api(reader: &mut Reader, fields: &Fields) -> Option<bool> {
 }
 
 fn read_domain(reader: &mut Reader, fields: &Fields, environment: &str, tier: Tier) -> Option<Domain> {
-    let prefix = read_derived_name(reader, fields, &DOMAIN_PREFIX, environment, ("domain", MAX_DOMAIN))?;
+    let prefix = read_derived_name(reader, fields, &DOMAIN_PREFIX, environment, (DOMAIN, MAX_DOMAIN))?;
     for reserved in RESERVED_DOMAIN_WORDS {
         if prefix.split('-').any(|word| word == reserved) {
-            reader.refuse(
-                fields.path(&DOMAIN_PREFIX),
-                format!(
-                    "the domain must not contain the word {reserved}, which Cognito reserves, but is {}",
-                    quoted(&prefix)
-                ),
-            );
+            reader.refuse(fields.path(&DOMAIN_PREFIX), fill(&reserved_word_message(reserved), quoted(&prefix)));
         }
     }
     let version = reader.read(fields, &MANAGED_LOGIN_VERSION)?;
     let path = fields.path(&MANAGED_LOGIN_VERSION);
     if tier == Tier::Lite && !LITE_LOGIN_VERSION.holds(version) && !reader.has_refused(&path) {
         let origin = if fields.has(&MANAGED_LOGIN_VERSION) { "" } else { " (the default)" };
-        reader.refuse(path, format!("must be 1 if UserPoolTier is LITE, but is {version}{origin}"));
+        reader.refuse(path, fill(LITE_LOGIN_MESSAGE, format!("{version}{origin}")));
     }
     Some(Domain { prefix, managed_login_version: u8::try_from(version).ok()? })
 }
@@ -199,16 +195,11 @@ fn read_custom_domain(
 ) -> Option<CustomDomain> {
     let word = reader.read(fields, &TOKEN_ENDPOINT_DOMAIN);
     if word == Some(TokenEndpointDomain::Custom.as_str()) && !fields.has(&CUSTOM_DOMAIN) {
-        reader.refuse(
-            fields.path(&TOKEN_ENDPOINT_DOMAIN),
-            "must be PREFIX if there is no CustomDomain, but is \"CUSTOM\"",
-        );
+        let found = quoted(TokenEndpointDomain::Custom.as_str());
+        reader.refuse(fields.path(&TOKEN_ENDPOINT_DOMAIN), fill(CUSTOM_DOMAIN_MESSAGE, found));
     }
     if prefix_domain.is_none() && fields.has(&CUSTOM_DOMAIN) {
-        reader.refuse(
-            fields.path(&CUSTOM_DOMAIN),
-            format!("must be left out if {} is {BY_API}, because the pool has no domain", TOKEN_SERVICE.name),
-        );
+        reader.refuse(fields.path(&CUSTOM_DOMAIN), left_out_message());
         return None;
     }
     let managed_login_version = prefix_domain?.managed_login_version;
@@ -266,10 +257,8 @@ fn read_derived_name(
     let name = format!("{}-{environment}", reader.read(fields, property)?);
     let length = name.chars().count();
     if length > max {
-        reader.refuse(
-            fields.path(property),
-            format!("the {what} must have at most {max} characters, but {} has {length}", quoted(&name)),
-        );
+        reader
+            .refuse(fields.path(property), fill(&length_message(what, max), format!("{} has {length}", quoted(&name))));
     }
     Some(name)
 }
@@ -281,7 +270,7 @@ fn read_resource_servers(reader: &mut Reader, fields: &Fields) -> Vec<ResourceSe
         let server = read_server(reader, &fields, &SERVER_IDENTIFIER, &SERVER_NAME, None);
         if !server.identifier.is_empty() {
             let path = fields.path(&SERVER_IDENTIFIER);
-            refuse_duplicate(reader, &mut seen, path, &server.identifier, "in the pool");
+            refuse_duplicate(reader, &mut seen, path, &server.identifier, IN_THE_POOL);
         }
         servers.push(server);
     }
@@ -299,17 +288,13 @@ pub(super) fn read_server(
     let identifier = reader.read(fields, identifier_property);
     let name = match &identifier {
         Some(identifier) if !fields.has(name_property) => {
-            let origin = ["the Identifier", "a name"];
-            refuse_default(reader, fields.path(name_property), origin, identifier, &name_property.rule);
+            refuse_default(reader, fields.path(name_property), IDENTIFIER_AS_NAME, identifier, &name_property.rule);
             Some(identifier.clone())
         }
         _ => reader.read(fields, name_property),
     };
     if let Some((_, Some(_))) = name.as_deref().map(Mark::split) {
-        reader.refuse(
-            fields.path(name_property),
-            "must not end with ` @` and 16 hexadecimal digits, because they would say that another resource owns the server",
-        );
+        reader.refuse(fields.path(name_property), MARKED_NAME_MESSAGE);
     }
     let scopes = read_scopes(reader, fields);
     ResourceServer { identifier: identifier.unwrap_or_default(), name: name.unwrap_or_default(), mark, scopes }
@@ -322,7 +307,7 @@ fn read_scopes(reader: &mut Reader, server: &Fields) -> Vec<Scope> {
         let name = reader.read(&fields, &SCOPE_NAME);
         let description = reader.read(&fields, &SCOPE_DESCRIPTION);
         let Some(name) = name else { continue };
-        refuse_duplicate(reader, &mut seen, fields.path(&SCOPE_NAME), &name, "in its server");
+        refuse_duplicate(reader, &mut seen, fields.path(&SCOPE_NAME), &name, IN_ITS_SERVER);
         scopes.push(Scope { description: description.unwrap_or_else(|| name.clone()), name });
     }
     scopes
@@ -333,14 +318,8 @@ fn read_secret_prefix(reader: &mut Reader, fields: &Fields, pool_name: &str) -> 
     if fields.has(&SECRET_NAME_PREFIX) {
         return reader.read(fields, &SECRET_NAME_PREFIX);
     }
-    refuse_default(
-        reader,
-        fields.path(&SECRET_NAME_PREFIX),
-        ["the pool's name", "a secret's name"],
-        pool_name,
-        &SECRET_NAME,
-    )
-    .then(|| pool_name.to_owned())
+    let path = fields.path(&SECRET_NAME_PREFIX);
+    refuse_default(reader, path, POOL_NAME_AS_SECRET_NAME, pool_name, &SECRET_NAME).then(|| pool_name.to_owned())
 }
 
 /// What the clients depend on besides their own properties.
@@ -360,7 +339,7 @@ fn read_clients(reader: &mut Reader, fields: &Fields, context: &ClientContext<'_
     for fields in given_or_default_clients(reader, fields, pool_name) {
         let name = reader.read(&fields, &CLIENT_NAME);
         if let Some(name) = &name {
-            refuse_duplicate(reader, &mut seen, fields.path(&CLIENT_NAME), name, "in the pool");
+            refuse_duplicate(reader, &mut seen, fields.path(&CLIENT_NAME), name, IN_THE_POOL);
         }
         let scopes = read_client_scopes(reader, &fields, &declared);
         let validity = reader.read(&fields, &ACCESS_TOKEN_VALIDITY_MINUTES);
@@ -369,14 +348,8 @@ fn read_clients(reader: &mut Reader, fields: &Fields, context: &ClientContext<'_
         let secret_name = format!("{prefix}/{name}");
         let length = secret_name.chars().count();
         if length > SECRET_NAME.max {
-            reader.refuse(
-                SECRET_NAME_PREFIX.name,
-                format!(
-                    "the secret's name must have at most {} characters, but {} has {length}",
-                    SECRET_NAME.max,
-                    quoted(&secret_name)
-                ),
-            );
+            let found = format!("{} has {length}", quoted(&secret_name));
+            reader.refuse(SECRET_NAME_PREFIX.name, fill(&length_message(A_SECRETS_NAME, SECRET_NAME.max), found));
         }
         clients.push(Client {
             name: ClientName(name),
@@ -398,13 +371,7 @@ fn given_or_default_clients(reader: &mut Reader, fields: &Fields, pool_name: &st
     let name = format!("{pool_name}{DEFAULT_CLIENT_SUFFIX}");
     // A pool's name that is too long by itself has been reported.
     if pool_name.chars().count() > MAX_POOL_NAME
-        || !refuse_default(
-            reader,
-            fields.path(&CLIENTS),
-            ["one client with the name", "a client's name"],
-            &name,
-            &CLIENT_NAME.rule,
-        )
+        || !refuse_default(reader, fields.path(&CLIENTS), DEFAULT_CLIENT_NAME, &name, &CLIENT_NAME.rule)
     {
         return Vec::new();
     }
@@ -415,13 +382,7 @@ fn given_or_default_clients(reader: &mut Reader, fields: &Fields, pool_name: &st
 fn read_client_scopes(reader: &mut Reader, fields: &Fields, declared: &[String]) -> Vec<String> {
     if !fields.has(&ALLOWED_OAUTH_SCOPES) {
         if declared.len() > MAX_SCOPES_PER_CLIENT {
-            reader.refuse(
-                fields.path(&ALLOWED_OAUTH_SCOPES),
-                format!(
-                    "must be given, because a client may have at most {MAX_SCOPES_PER_CLIENT} scopes, but {} are declared",
-                    declared.len()
-                ),
-            );
+            reader.refuse(fields.path(&ALLOWED_OAUTH_SCOPES), fill(&too_many_scopes_message(), declared.len()));
         }
         return declared.to_vec();
     }
@@ -459,7 +420,7 @@ pub(super) fn read_rotation(reader: &mut Reader, fields: &Fields, config: &Provi
 
 fn refuse_duplicate(reader: &mut Reader, seen: &mut HashSet<String>, path: String, name: &str, place: &str) {
     if !seen.insert(name.to_owned()) {
-        reader.refuse(path, format!("must be unique {place}, but {} is declared twice", quoted(name)));
+        reader.refuse(path, fill(&duplicate_message(place), quoted(name)));
     }
 }
 
@@ -473,11 +434,7 @@ pub(super) fn refuse_default(
 ) -> bool {
     let holds = rule.holds(default);
     if !holds {
-        let ([origin, use_as], default, demand) = (what, quoted(default), rule.demand());
-        reader.refuse(
-            path,
-            format!("must be given, because the default, {origin} {default}, is not valid as {use_as}: {demand}"),
-        );
+        reader.refuse(path, fill(&default_message(what, rule), quoted(default)));
     }
     holds
 }

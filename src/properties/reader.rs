@@ -7,7 +7,7 @@ use std::ops::RangeInclusive;
 use serde_json::{Map, Value};
 
 use super::{
-    rules::{Rule, counted},
+    rules::{Rule, count_message, fill, plain},
     table::{Absent, CLOUDFORMATIONS_OWN, Entry, Object, Property},
 };
 use crate::model::{Violation, Violations};
@@ -65,11 +65,10 @@ impl Reader {
             self.refuse(path, format!("must be a map, but is {}", kind(value)));
             return None;
         };
-        let known = || table.entries.iter().map(Entry::name);
+        let known = table.entries.iter().map(Entry::name).chain(CLOUDFORMATIONS_OWN);
         for name in values.keys() {
-            if !known().chain(CLOUDFORMATIONS_OWN).any(|known| known == name) {
-                let known = known().collect::<Vec<_>>().join(", ");
-                self.refuse(join(path, name), format!("is not a known property; known here: {known}"));
+            if !known.clone().any(|known| known == name) {
+                self.refuse(join(path, name), unknown_message(table));
             }
         }
         Some(Fields { path: path.to_owned(), values: values.clone(), table })
@@ -92,7 +91,7 @@ impl Reader {
             Absent::Described(_) => None,
             Absent::Refused => {
                 if given.is_none() {
-                    self.refuse(path, format!("is required: {}", super::rules::plain(&rule.words())));
+                    self.refuse(path, required_message(&rule.words()));
                 }
                 None
             }
@@ -111,8 +110,7 @@ impl Reader {
             return None;
         };
         if !lengths.contains(&list.len()) {
-            let allowed = counted(*lengths.start(), *lengths.end());
-            self.refuse(path, format!("must have {allowed} entries, but has {}", list.len()));
+            self.refuse(path, fill(&count_message(*lengths.start(), *lengths.end()), list.len()));
         }
         Some(list)
     }
@@ -131,8 +129,24 @@ impl Reader {
     }
 }
 
+/// Returns the message for a property that an object does not have.
+pub(super) fn unknown_message(table: &Object) -> String {
+    let known: Vec<_> = table.entries.iter().map(Entry::name).collect();
+    format!("is not a known property; known here: {}", known.join(", "))
+}
+
+/// Returns the message for a property that must be given, whose rule `words` states in Markdown.
+pub(super) fn required_message(words: &str) -> String {
+    format!("is required: {}", plain(words))
+}
+
 pub(super) fn join(path: &str, name: &str) -> String {
     if path.is_empty() { shorten(name) } else { format!("{path}.{}", shorten(name)) }
+}
+
+/// Returns text for a message that says what it is.
+pub(super) fn found(text: &str) -> String {
+    if text.is_empty() { "empty".to_owned() } else { quoted(text) }
 }
 
 /// Returns a value for a message, on one line and not too long.

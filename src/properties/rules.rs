@@ -2,12 +2,12 @@
 //!
 //! CloudFormation hands over every scalar as a string, so `"60"` and `60` are read alike.
 
-use std::{collections::HashSet, ops::RangeInclusive};
+use std::{collections::HashSet, fmt::Display, ops::RangeInclusive};
 
 use serde_json::Value;
 
 use super::{
-    reader::{Fields, Reader, quoted},
+    reader::{Fields, Reader, found, quoted},
     table::{Entry, Object},
 };
 
@@ -54,6 +54,14 @@ pub(super) enum Form {
     Prose { words: &'static str, regex: &'static str },
 }
 
+/// In a message: the value that breaks the rule, quoted, or a number of things.
+pub(super) const FOUND: &str = "{found}";
+
+/// Returns a message with the value that was found.
+pub(super) fn fill(message: &str, found: impl Display) -> String {
+    message.replace(FOUND, &found.to_string())
+}
+
 impl TextRule {
     pub(super) fn holds(&self, text: &str) -> bool {
         (self.min..=self.max).contains(&text.chars().count()) && (self.matches)(text)
@@ -69,10 +77,14 @@ impl TextRule {
         }
     }
 
+    /// Returns the message for text that breaks the rule, with [`FOUND`] instead of the text.
+    pub(super) fn message(&self) -> String {
+        format!("must be {}, but is {FOUND}", self.demand())
+    }
+
     /// Returns the message for text that breaks the rule.
     pub(super) fn refusal(&self, text: &str) -> String {
-        let found = if text.is_empty() { "empty".to_owned() } else { quoted(text) };
-        format!("must be {}, but is {found}", self.demand())
+        fill(&self.message(), found(text))
     }
 
     /// Returns the regular expression, or `None` if any characters will do.
@@ -120,6 +132,11 @@ impl NumberRule {
     pub(super) fn holds(&self, number: u32) -> bool {
         self.ranges.iter().any(|range| range.contains(&number))
     }
+
+    /// Returns the message for what breaks the rule, with [`FOUND`] instead of it.
+    pub(super) fn message(&self) -> String {
+        format!("must be a whole number, {}, but is {FOUND}", self.words())
+    }
 }
 
 impl Rule for NumberRule {
@@ -131,7 +148,7 @@ impl Rule for NumberRule {
         let only_digits = text.bytes().all(|byte| byte.is_ascii_digit());
         let number = text.parse().ok().filter(|number| only_digits && self.holds(*number));
         if number.is_none() {
-            reader.refuse(path, format!("must be a whole number, {}, but is {}", self.words(), quoted(&text)));
+            reader.refuse(path, fill(&self.message(), quoted(&text)));
         }
         number
     }
@@ -149,6 +166,13 @@ impl Rule for NumberRule {
 /// One of several words.
 pub(super) struct Choice(pub(super) &'static [&'static str]);
 
+impl Choice {
+    /// Returns the message for what is none of the words, with [`FOUND`] instead of it.
+    pub(super) fn message(&self) -> String {
+        format!("must be one of {}, but is {FOUND}", self.0.join(", "))
+    }
+}
+
 impl Rule for Choice {
     type Value = &'static str;
 
@@ -156,7 +180,7 @@ impl Rule for Choice {
         let text = reader.text(path, value)?;
         let found = self.0.iter().find(|word| **word == text).copied();
         if found.is_none() {
-            reader.refuse(path, format!("must be one of {}, but is {}", self.0.join(", "), quoted(&text)));
+            reader.refuse(path, fill(&self.message(), quoted(&text)));
         }
         found
     }
@@ -184,6 +208,9 @@ impl Rule for Flag {
         listed(&Self::WORDS, "or")
     }
 }
+
+/// The message for a text that is in a list before.
+pub(super) const LISTED_TWICE: &str = "must be unique in the list, but {found} is listed twice";
 
 /// A list of different texts, at most `max`.
 pub(super) struct TextList {
@@ -215,7 +242,7 @@ impl Rule for TextList {
             let path = format!("{path}[{index}]");
             let Some(text) = self.item.read(reader, &path, entry) else { continue };
             if !seen.insert(text.clone()) {
-                reader.refuse(&path, format!("must be unique in the list, but {} is listed twice", quoted(&text)));
+                reader.refuse(&path, fill(LISTED_TWICE, quoted(&text)));
             }
             texts.push((path, text));
         }
@@ -270,6 +297,11 @@ impl Rule for OneObject {
         let names: Vec<_> = self.0.entries.iter().map(Entry::name).collect();
         format!("a map with {}", listed(&names, "and"))
     }
+}
+
+/// Returns the message for a list with too few or too many entries, with [`FOUND`] instead of their number.
+pub(super) fn count_message(min: usize, max: usize) -> String {
+    format!("must have {} entries, but has {FOUND}", counted(min, max))
 }
 
 /// Returns how many there may be, such as `1 to 25`.

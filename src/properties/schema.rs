@@ -2,21 +2,46 @@
 //!
 //! [`parse`](super::parse()) decides. The schema is built from the same table, refuses nothing that `parse` accepts, and
 //! lists the rules that it cannot state.
+//!
+//! Keywords that begin with `x-` are for the rule of cfn-lint in `lint/`. Validators ignore them. They hold the parser's
+//! messages, with `{found}` in the place of what was found, and the rules that a schema cannot state but a program can
+//! check in a template:
+//!
+//! | keyword | contents |
+//! |---|---|
+//! | `x-message` | the message for a value that breaks the rule; for a list, about the number of entries |
+//! | `x-type` | the message for a value of another type, if it is not the usual one |
+//! | `x-unknown` | the message for a property that the object does not have |
+//! | `x-required` | the message if the property is required and absent |
+//! | `x-path` | the property that the message is about, if it is not the one that `then` requires |
+//! | `x-unique` | the message for an entry that the list has before; `property` is what must differ |
+//! | `x-names` | rules for names that follow from several properties |
+//! | `x-scopes` | the greatest number of declared scopes if a client lists none, and the message |
 
 use std::ops::RangeInclusive;
 
 use serde_json::{Map, Value, json};
 
 use super::{
-    rules::{Choice, Flag, NumberRule, ObjectList, OneObject, TextList, TextRule, plain},
+    messages::{
+        CUSTOM_DOMAIN_MESSAGE, IN_ITS_SERVER, IN_THE_LIST, IN_THE_POOL, LITE_LOGIN_MESSAGE, duplicate_message,
+        left_out_message, too_many_scopes_message,
+    },
+    names::names,
+    reader::{required_message, unknown_message},
+    rules::{Choice, Flag, LISTED_TWICE, NumberRule, ObjectList, OneObject, TextList, TextRule, count_message, plain},
     table::{
         Absent, BY_API, CLIENT_NAME, CLIENTS, CLOUDFORMATIONS_OWN, COGNITO_M2M, COGNITO_M2M_RESOURCE_SERVER,
         CUSTOM_DOMAIN, DEFAULT_CLIENT_SUFFIX, DOMAIN_PREFIX, ENVIRONMENT_NAME, Entry, LITE_LOGIN_VERSION,
         MANAGED_LOGIN_VERSION, MAX_DOMAIN, MAX_POOL_NAME, MAX_SCOPES_PER_CLIENT, MAX_SHARED_WITH, NO_ROTATION, Object,
-        PART_SERVER_NAME, RESERVED_DOMAIN_WORDS, RESOURCE_SERVER, SECRET_NAME, SECRET_NAME_PREFIX, SERVER_IDENTIFIER,
-        SERVER_NAME, TOKEN_ENDPOINT_DOMAIN, TOKEN_SERVICE, USER_POOL_NAME_PREFIX, USER_POOL_TIER, properties_of,
+        PART_SERVER_NAME, REPLICA_REGION, RESERVED_DOMAIN_WORDS, RESOURCE_SERVER, SCOPE_NAME, SECRET_NAME,
+        SECRET_NAME_PREFIX, SERVER_IDENTIFIER, SERVER_NAME, TOKEN_ENDPOINT_DOMAIN, TOKEN_SERVICE,
+        USER_POOL_NAME_PREFIX, USER_POOL_TIER, properties_of,
     },
-    tags::{AWS_TAG_PREFIX, TAG_KEY, TAG_VALUE, TagsRule},
+    tags::{
+        AWS_TAG_PREFIX, KEY_AND_VALUE, KEY_DECLARED_TWICE, TAG_KEY, TAG_VALUE, TAGS_TYPE, TagsRule, aws_key_message,
+        tag_key_message, tag_value_message,
+    },
 };
 use crate::model::{ResourceType, Tier, TokenEndpointDomain, ownership::OUR_TAG_PREFIX};
 
@@ -125,6 +150,7 @@ fn object(table: &Object) -> Value {
         "type": "object",
         "properties": properties.chain(own).collect::<Map<_, _>>(),
         "additionalProperties": false,
+        "x-unknown": unknown_message(table),
     });
     let is_required = |entry: &&Entry| matches!(entry.absent(), Absent::Refused);
     let required: Vec<_> = table.entries.iter().filter(is_required).map(Entry::name).collect();
@@ -134,6 +160,13 @@ fn object(table: &Object) -> Value {
     let across = rules_across(table);
     if !across.is_empty() {
         schema["allOf"] = json!(across);
+    }
+    let names = names(table);
+    if !names.is_empty() {
+        schema["x-names"] = json!(names);
+    }
+    if table.name == COGNITO_M2M.name {
+        schema["x-scopes"] = json!({ "max": MAX_SCOPES_PER_CLIENT, "message": too_many_scopes_message() });
     }
     schema
 }
@@ -149,8 +182,10 @@ fn property(entry: &Entry) -> Value {
         Entry::ObjectList(property) => object_list(&property.rule),
         Entry::Object(property) => one_object(&property.rule),
     };
-    if let Absent::Default(default) = entry.absent() {
-        schema["default"] = default();
+    match entry.absent() {
+        Absent::Default(default) => schema["default"] = default(),
+        Absent::Refused => schema["x-required"] = json!(required_message(&entry.words())),
+        Absent::Described(_) => {}
     }
     // Not every editor shows a rule and a default by itself.
     let default = entry.default_words().map(|words| format!(" Default: {words}.")).unwrap_or_default();
@@ -206,6 +241,7 @@ fn lite_without_managed_login() -> Value {
             "properties": { tier: { "const": Tier::Lite.as_str() }, service: { "not": { "const": BY_API } } },
         },
         "then": { "required": [version], "properties": { version: number(&LITE_LOGIN_VERSION) } },
+        "x-message": LITE_LOGIN_MESSAGE,
     })
 }
 
@@ -215,20 +251,27 @@ fn custom_domain_for_its_clients() -> Value {
         "$comment": "Clients can use only a domain that exists.",
         "if": { "required": [choice], "properties": { choice: { "const": custom } } },
         "then": { "required": [CUSTOM_DOMAIN.name] },
+        "x-path": choice,
+        "x-message": CUSTOM_DOMAIN_MESSAGE,
     })
 }
 
 /// A hyphen joins the two parts of the domain, so a word of the domain is a word of one of them.
 fn domain_without_reserved_words() -> Value {
     let service = TOKEN_SERVICE.name;
-    let words = RESERVED_DOMAIN_WORDS.join("|");
-    let without = json!({ "not": { "type": "string", "pattern": format!("(?:^|-)(?:{words})(?:-|$)") } });
+    let without = json!({ "not": { "type": "string", "pattern": has_word(&RESERVED_DOMAIN_WORDS.join("|")) } });
     json!({
         "$comment": format!("The pool has no domain if {service} is {BY_API}. Cognito reserves some words in a domain."),
         "if": { "required": [service], "properties": { service: { "const": BY_API } } },
         "then": { "properties": { DOMAIN_PREFIX.name: false, CUSTOM_DOMAIN.name: false } },
         "else": { "properties": { ENVIRONMENT_NAME.name: without, DOMAIN_PREFIX.name: without } },
+        "x-message": left_out_message(),
     })
+}
+
+/// Returns a regular expression that finds one of the words between hyphens.
+pub(super) fn has_word(words: &str) -> String {
+    format!("(?:^|-)(?:{words})(?:-|$)")
 }
 
 /// Requires `then` if `property` is given and does not match the rule's regular expression.
@@ -259,10 +302,11 @@ fn text(rule: &TextRule) -> Value {
     let types: Vec<_> = types.into_iter().filter(|(_, accepted)| *accepted).map(|(name, _)| name).collect();
     let mut schema = json!({ "type": types });
     restrict(&mut schema, rule);
+    schema["x-message"] = json!(rule.message());
     schema
 }
 
-fn restrict(schema: &mut Value, rule: &TextRule) {
+pub(super) fn restrict(schema: &mut Value, rule: &TextRule) {
     if rule.min > 0 {
         schema["minLength"] = json!(rule.min);
     }
@@ -272,23 +316,30 @@ fn restrict(schema: &mut Value, rule: &TextRule) {
     }
 }
 
-fn anchored(regex: &str) -> String {
+pub(super) fn anchored(regex: &str) -> String {
     format!("^{regex}$")
 }
 
-fn choice(Choice(words): &Choice) -> Value {
-    json!({ "enum": words })
+fn choice(choice: &Choice) -> Value {
+    json!({ "enum": choice.0, "x-message": choice.message() })
 }
 
 fn flag() -> Value {
     let [yes, no] = Flag::WORDS;
-    json!({ "enum": [true, false, yes, no] })
+    json!({ "enum": [true, false, yes, no], "x-message": Choice(&Flag::WORDS).message() })
 }
 
 fn text_list(list: &TextList) -> Value {
     let TextList { max, item, may_be_empty } = list;
-    let schema =
-        json!({ "type": "array", "minItems": list.min(), "maxItems": max, "uniqueItems": true, "items": text(item) });
+    let schema = json!({
+        "type": "array",
+        "minItems": list.min(),
+        "maxItems": max,
+        "uniqueItems": true,
+        "items": text(item),
+        "x-message": count_message(list.min(), *max),
+        "x-unique": { "message": LISTED_TWICE },
+    });
     if *may_be_empty { json!({ "anyOf": [schema, unset_parameter()] }) } else { schema }
 }
 
@@ -302,25 +353,52 @@ fn unset_parameter() -> Value {
 }
 
 fn object_list(ObjectList { min, max, each }: &ObjectList) -> Value {
-    json!({ "type": "array", "minItems": min, "maxItems": max, "items": object(each) })
+    json!({
+        "type": "array",
+        "minItems": min,
+        "maxItems": max,
+        "items": object(each),
+        "x-message": count_message(*min, *max),
+        "x-unique": unique(each),
+    })
+}
+
+/// Returns the property in which the objects of a list differ.
+fn unique(each: &Object) -> Value {
+    let (property, place) = match each.name {
+        "ResourceServers" => (SERVER_IDENTIFIER.name, IN_THE_POOL),
+        "Clients" => (CLIENT_NAME.name, IN_THE_POOL),
+        "Scopes" => (SCOPE_NAME.name, IN_ITS_SERVER),
+        _ => (REPLICA_REGION.name, IN_THE_LIST),
+    };
+    json!({ "property": property, "message": duplicate_message(place) })
 }
 
 fn tags(rule: &TagsRule) -> Value {
     let reserved_prefixes = format!("{OUR_TAG_PREFIX}|{}", in_any_case(AWS_TAG_PREFIX));
-    let mut keys = json!({
-        "not": { "anyOf": [{ "enum": rule.reserved }, { "pattern": format!("^(?:{reserved_prefixes})") }] },
-    });
-    restrict(&mut keys, &TAG_KEY);
+    let mut form = json!({ "x-message": tag_key_message() });
+    restrict(&mut form, &TAG_KEY);
+    let of_aws = json!({ "pattern": format!("^{}", in_any_case(AWS_TAG_PREFIX)) });
+    let ours = json!([{ "enum": rule.reserved }, { "pattern": format!("^{OUR_TAG_PREFIX}") }]);
+    let mut value = text(&TAG_VALUE);
+    value["x-message"] = json!(tag_value_message());
     json!({
         "type": ["object", "array"],
         "maxProperties": rule.max(),
-        "propertyNames": keys,
-        "additionalProperties": text(&TAG_VALUE),
+        "propertyNames": { "allOf": [
+            { "not": of_aws, "x-message": aws_key_message() },
+            { "not": { "anyOf": ours }, "x-message": rule.own_key_message() },
+            form,
+        ] },
+        "additionalProperties": value,
         "maxItems": rule.max(),
         "anyOf": [
             unset_parameter(),
             { "items": key_and_value(&reserved_prefixes, rule) },
         ],
+        "x-type": TAGS_TYPE,
+        "x-message": rule.count_message(),
+        "x-unique": { "message": KEY_DECLARED_TWICE },
     })
 }
 
@@ -340,6 +418,7 @@ fn key_and_value(reserved_prefixes: &str, rule: &TagsRule) -> Value {
             { "pattern": too_long_value },
             { "pattern": reserved },
         ] },
+        "x-message": KEY_AND_VALUE,
     })
 }
 
@@ -358,11 +437,15 @@ fn number(rule: &NumberRule) -> Value {
             "minimum": range.start(),
             "maximum": range.end(),
             "pattern": digits,
+            "x-message": rule.message(),
         });
     }
     // Editors can offer the values of an enum. Ranges with a gap between them are short.
     let all: Vec<u32> = rule.ranges.iter().cloned().flatten().collect();
-    json!({ "anyOf": [{ "enum": all }, { "type": "string", "pattern": digits }] })
+    json!({
+        "anyOf": [{ "enum": all }, { "type": "string", "pattern": digits }],
+        "x-message": rule.message(),
+    })
 }
 
 /// Returns a regular expression for the numbers of the ranges. It accepts leading zeros, as the parser does.
@@ -409,7 +492,7 @@ mod tests {
     use super::{
         super::table::{
             ALLOWED_OAUTH_SCOPES, CERTIFICATE_ARN, CLIENT, CUSTOM_DOMAIN_OBJECT, DOMAIN_NAME, REPLICA, SCOPE,
-            SCOPE_NAME, SECRET_KMS_KEY_ID,
+            SECRET_KMS_KEY_ID,
         },
         *,
     };

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::{
+    messages::{IN_THE_LIST, duplicate_message},
     reader::{Fields, Reader, quoted},
+    rules::fill,
     table::{REPLICA_KMS_KEY_ID, REPLICA_REGION, SECRET_KMS_KEY_ID, SECRET_READERS, SECRET_REPLICAS},
 };
 use crate::model::{Endpoints, Owner, Principal, Region, Replicas, ids::short_key_id};
@@ -69,8 +71,7 @@ pub(super) fn read_secret_replicas(reader: &mut Reader, fields: &Fields, endpoin
             let message = format!("must be another region than the stack's, but is {}", quoted(region.as_str()));
             reader.refuse(path, message);
         } else if replicas.insert(region.clone(), key).is_some() {
-            let message = format!("must be unique in the list, but {} is declared twice", quoted(region.as_str()));
-            reader.refuse(path, message);
+            reader.refuse(path, fill(&duplicate_message(IN_THE_LIST), quoted(region.as_str())));
         }
     }
     replicas

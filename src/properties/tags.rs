@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use serde_json::Value;
 
 use super::{
-    reader::{Reader, join, kind, quoted},
-    rules::{Form, Rule, TextRule, is_unset_parameter, listed},
+    reader::{Reader, found, join, kind, quoted},
+    rules::{FOUND, Form, Rule, TextRule, fill, is_unset_parameter, listed},
 };
 use crate::model::{
     Tags,
@@ -35,6 +35,22 @@ fn is_tag_char(c: char) -> bool {
     c.is_alphanumeric() || (c.is_whitespace() && !c.is_control()) || "_.:/=+-@".contains(c)
 }
 
+pub(super) const TAGS_TYPE: &str = "must be a map of strings or a list of Key=Value, but is {found}";
+pub(super) const KEY_AND_VALUE: &str = "must be a tag, written Key=Value, but is {found}";
+pub(super) const KEY_DECLARED_TWICE: &str = "must have a key of its own, but {found} is declared twice";
+
+pub(super) fn aws_key_message() -> String {
+    format!("the tag's key must not begin with {AWS_TAG_PREFIX}, which is reserved for AWS, but is {FOUND}")
+}
+
+pub(super) fn tag_key_message() -> String {
+    format!("the tag's key {}", TAG_KEY.message())
+}
+
+pub(super) fn tag_value_message() -> String {
+    format!("the tag's value {}", TAG_VALUE.message())
+}
+
 /// The user's tags.
 pub(super) struct TagsRule {
     /// The keys of the tags that the resource sets itself, besides those that begin with [`OUR_TAG_PREFIX`].
@@ -52,6 +68,20 @@ impl TagsRule {
     pub(super) const fn max(&self) -> usize {
         MAX_TAGS - self.ours()
     }
+
+    pub(super) fn count_message(&self) -> String {
+        let (max, ours) = (self.max(), self.ours());
+        format!("must have at most {max} entries, because the resource adds {ours} tags of its own, but has {FOUND}")
+    }
+
+    pub(super) fn own_key_message(&self) -> String {
+        let how = if self.reserved.contains(&"Project") {
+            " (EnvironmentName and ProjectTag set Environment and Project)"
+        } else {
+            ""
+        };
+        format!("the tag's key must not be {FOUND}, because the resource sets this tag itself{how}")
+    }
 }
 
 impl Rule for TagsRule {
@@ -65,24 +95,18 @@ impl Rule for TagsRule {
             Value::Array(_) if is_unset_parameter(value) => Vec::new(),
             Value::Array(list) => read_list(reader, path, list),
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
-                reader.refuse(path, format!("must be a map of strings or a list of Key=Value, but is {}", kind(value)));
+                reader.refuse(path, fill(TAGS_TYPE, kind(value)));
                 return None;
             }
         };
         let count = value.as_object().map(serde_json::Map::len).or(value.as_array().map(Vec::len)).unwrap_or_default();
         if count > self.max() {
-            let (max, ours) = (self.max(), self.ours());
-            reader.refuse(
-                path,
-                format!(
-                    "must have at most {max} entries, because the resource adds {ours} tags of its own, but has {count}"
-                ),
-            );
+            reader.refuse(path, fill(&self.count_message(), count));
         }
         for (path, key, value) in &tags {
             self.check_key(reader, path, key);
             if !TAG_VALUE.holds(value) {
-                reader.refuse(path, format!("the tag's value {}", TAG_VALUE.refusal(value)));
+                reader.refuse(path, fill(&tag_value_message(), found(value)));
             }
         }
         Some(tags.into_iter().map(|(_, key, value)| (key, value)).collect())
@@ -116,11 +140,11 @@ fn read_list(reader: &mut Reader, path: &str, list: &[Value]) -> Vec<(String, St
         let path = format!("{path}[{index}]");
         let Some(text) = reader.text(&path, entry) else { continue };
         let Some((key, value)) = text.split_once('=') else {
-            reader.refuse(path, format!("must be a tag, written Key=Value, but is {}", quoted(&text)));
+            reader.refuse(path, fill(KEY_AND_VALUE, quoted(&text)));
             continue;
         };
         if !seen.insert(key.to_owned()) {
-            reader.refuse(&path, format!("must have a key of its own, but {} is declared twice", quoted(key)));
+            reader.refuse(&path, fill(KEY_DECLARED_TWICE, quoted(key)));
         }
         tags.push((path, key.to_owned(), value.to_owned()));
     }
@@ -130,25 +154,11 @@ fn read_list(reader: &mut Reader, path: &str, list: &[Value]) -> Vec<(String, St
 impl TagsRule {
     fn check_key(&self, reader: &mut Reader, path: &str, key: &str) {
         if key.to_ascii_lowercase().starts_with(AWS_TAG_PREFIX) {
-            reader.refuse(
-                path,
-                format!(
-                    "the tag's key must not begin with {AWS_TAG_PREFIX}, which is reserved for AWS, but is {}",
-                    quoted(key)
-                ),
-            );
+            reader.refuse(path, fill(&aws_key_message(), quoted(key)));
         } else if self.reserved.contains(&key) || key.starts_with(OUR_TAG_PREFIX) {
-            let how = if self.reserved.contains(&"Project") {
-                " (EnvironmentName and ProjectTag set Environment and Project)"
-            } else {
-                ""
-            };
-            reader.refuse(
-                path,
-                format!("the tag's key must not be {}, because the resource sets this tag itself{how}", quoted(key)),
-            );
+            reader.refuse(path, fill(&self.own_key_message(), quoted(key)));
         } else if !TAG_KEY.holds(key) {
-            reader.refuse(path, format!("the tag's key {}", TAG_KEY.refusal(key)));
+            reader.refuse(path, fill(&tag_key_message(), found(key)));
         }
     }
 }

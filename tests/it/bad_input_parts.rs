@@ -12,13 +12,13 @@ use crate::{
 };
 
 /// Properties, the path that the message must name, and a word of the rule.
-type Wrong = (Value, &'static str, &'static str);
+pub type Wrong = (Value, &'static str, &'static str);
 
-fn client() -> Value {
+pub fn client() -> Value {
     json!({ "UserPoolId": "us-east-1_AbC123", "ClientName": "orders", "AllowedOAuthScopes": ["stock/read"] })
 }
 
-fn server() -> Value {
+pub fn server() -> Value {
     json!({ "UserPoolId": "us-east-1_AbC123", "Identifier": "stock", "Scopes": [{ "ScopeName": "read" }] })
 }
 
@@ -27,7 +27,7 @@ fn without(mut properties: Value, name: &str) -> Value {
     properties
 }
 
-fn wrong_clients() -> Vec<Wrong> {
+pub fn wrong_clients() -> Vec<Wrong> {
     let set = |name: &str, value: Value| with(client(), name, value);
     vec![
         (json!([]), "ResourceProperties", "map"),
@@ -65,7 +65,7 @@ fn wrong_clients() -> Vec<Wrong> {
     ]
 }
 
-fn wrong_servers() -> Vec<Wrong> {
+pub fn wrong_servers() -> Vec<Wrong> {
     let set = |name: &str, value: Value| with(server(), name, value);
     vec![
         (Value::Null, "ResourceProperties", "map"),

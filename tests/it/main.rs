@@ -24,6 +24,7 @@ mod late;
 mod layers;
 mod left_over_rotations;
 mod lifecycle;
+mod lint_rule;
 mod many_stacks;
 mod pace;
 mod package;
