@@ -63,14 +63,22 @@ impl From<NotGranted> for TokenError {
     }
 }
 
+/// A token, in the spelling of the token endpoint or in that of the API.
 /// <https://docs.aws.amazon.com/cognito/latest/developerguide/token-endpoint.html>
 #[derive(Deserialize)]
 struct Granted {
+    #[serde(alias = "AccessToken")]
     access_token: Secret<String>,
-    #[serde(default)]
+    #[serde(default, alias = "TokenType")]
     token_type: String,
-    #[serde(default)]
+    #[serde(default, alias = "ExpiresIn")]
     expires_in: u64,
+}
+
+impl From<Granted> for AccessToken {
+    fn from(Granted { access_token: token, token_type, expires_in }: Granted) -> Self {
+        Self { token, token_type, expires_in }
+    }
 }
 
 /// <https://www.rfc-editor.org/rfc/rfc6749#section-5.2>
@@ -84,17 +92,7 @@ struct Denied {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct ApiGranted {
-    client_authentication_result: ApiToken,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct ApiToken {
-    access_token: Secret<String>,
-    #[serde(default)]
-    token_type: String,
-    #[serde(default)]
-    expires_in: u64,
+    client_authentication_result: Granted,
 }
 
 /// An error of the API.
@@ -183,8 +181,7 @@ impl TokenClient {
         if is_success(status) {
             let granted: Granted =
                 serde_json::from_str(body.expose()).map_err(|_| silent("the response is not a token"))?;
-            let Granted { access_token: token, token_type, expires_in } = granted;
-            return Ok(AccessToken { token, token_type, expires_in });
+            return Ok(granted.into());
         }
         Err(refusal_of_domain(url, status, &body, secret))
     }
@@ -213,8 +210,7 @@ impl TokenClient {
         if is_success(status) {
             let granted: ApiGranted =
                 serde_json::from_str(body.expose()).map_err(|_| silent("the response is not a token"))?;
-            let ApiToken { access_token: token, token_type, expires_in } = granted.client_authentication_result;
-            return Ok(AccessToken { token, token_type, expires_in });
+            return Ok(granted.client_authentication_result.into());
         }
         Err(refusal_of_api(url, status, &body, secret))
     }

@@ -35,10 +35,10 @@ fn table(object: &Object) -> String {
     format!("| Property | Type | Default | Rule and meaning |\n|---|---|---|---|\n{}", rows.join("\n"))
 }
 
-/// Returns the text of a section without its subsections.
+/// Returns the text of a section without its subsections. A section that is missing is empty, and so fails its test.
 fn section(heading: &str) -> &'static str {
     let mark = format!("\n{heading}\n");
-    let (_, text) = REFERENCE.split_once(&mark).unwrap_or_else(|| panic!("docs/reference.md has no {heading}"));
+    let text = REFERENCE.split_once(&mark).map_or("", |(_, text)| text);
     text.split("\n#").next().unwrap_or_default()
 }
 

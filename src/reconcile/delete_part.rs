@@ -7,12 +7,12 @@ use super::{
     delete::{described_secrets, secrets_to_delete},
     notes::note_name,
     observe::{describe_clients, describe_holders, list_clients, resource_servers},
-    shared_pool::{is_ours, unreadable},
+    shared_pool::{is_ours, marked_clients, unreadable},
 };
 use crate::{
     model::{
-        AuthFlow, ClientName, Mark, Owner, PoolId, ResourceId, ResourceServer, SecretId, Tags, UserPoolClient,
-        observed::{DeleteObservation, FormerClient, ListedClient, ObservedClient, RemainingClient},
+        AuthFlow, Mark, Owner, PoolId, ResourceId, ResourceServer, SecretId, Tags, UserPoolClient,
+        observed::{DeleteObservation, FormerClient, ObservedClient, RemainingClient},
         ownership::SHARED_WITH_TAG,
     },
     ports::{
@@ -59,7 +59,7 @@ async fn observe_client<S: Services>(
     let mut observation = DeleteObservation::default();
     let mut listed = Vec::new();
     for pool in pools(aws, target, named, &ours).await? {
-        match clients(aws, owner, &pool).await {
+        match marked_clients(aws, owner, &pool).await {
             Ok(found) => listed.push((pool, found)),
             Err(error) => match unreadable(aws, owner, &pool, error).await {
                 Error::NoSuchPool(_) => {}
@@ -136,11 +136,6 @@ async fn shared_pools<S: Services>(aws: &Aws<'_, S>) -> Result<BTreeSet<PoolId>,
     Ok(shared)
 }
 
-async fn clients<S: Services>(aws: &Aws<'_, S>, owner: &Owner, pool: &PoolId) -> Result<Vec<ListedClient>, AwsError> {
-    let listed = list_clients(aws, pool).await?;
-    Ok(listed.into_iter().filter(|client| is_ours(client.mark.as_ref(), owner)).collect())
-}
-
 async fn servers<S: Services>(aws: &Aws<'_, S>, owner: &Owner, pool: &PoolId) -> Result<Vec<ResourceServer>, AwsError> {
     let listed = resource_servers(aws, pool).await?;
     Ok(listed.into_iter().filter(|server| is_ours(server.mark.as_ref(), owner)).collect())
@@ -211,20 +206,19 @@ async fn former_state<S: Services>(
     client: &ObservedClient,
     former: Option<FormerClient>,
 ) -> Result<UserPoolClient, AwsError> {
-    // Without the record, at least the mark goes.
-    let plain = || (client.name.clone(), client.scopes.clone(), client.access_token_validity_minutes);
     let (name, scopes, validity) = match (former, &target.scope) {
         (Some(FormerClient { name, scopes, access_token_validity_minutes }), scope) if scope.is_failed_create() => {
             (name, scopes, access_token_validity_minutes)
         }
         (Some(former), _) => (former.name, client.scopes.clone(), client.access_token_validity_minutes),
-        (None, _) => plain(),
+        // Without the record, at least the mark goes.
+        (None, _) => (client.name.clone(), client.scopes.clone(), client.access_token_validity_minutes),
     };
     // Cognito refuses a scope that is gone.
     let defined: BTreeSet<String> =
         resource_servers(aws, pool).await?.iter().flat_map(|server| server.full_scopes().collect::<Vec<_>>()).collect();
     Ok(UserPoolClient {
-        name: ClientName(name.0),
+        name,
         scopes: scopes.into_iter().filter(|scope| defined.contains(scope)).collect(),
         access_token_validity_minutes: validity,
         auth_flow: client.auth_flow.unwrap_or(AuthFlow::RefreshToken),

@@ -14,8 +14,10 @@ use super::{
 };
 use crate::{
     model::{
-        ClientId, Desired, Mark, Owner, Ownership, PoolId, ResourceId, SecretId, adoption::NotAdoptable,
-        observed::ObservedClient, ownership::SHARED_WITH_TAG,
+        ClientId, Desired, Mark, Owner, Ownership, PoolId, ResourceId, SecretId,
+        adoption::NotAdoptable,
+        observed::{ListedClient, ObservedClient},
+        ownership::SHARED_WITH_TAG,
     },
     plan::Refusal,
     ports::{
@@ -110,10 +112,20 @@ async fn our_clients<S: Services>(
         } else {
             marked_clients(aws, &desired.owner, pool).await?
         };
-        created.into_iter().chain(marked).collect()
+        created.into_iter().chain(marked.into_iter().map(|client| client.id)).collect()
     };
+    describe_ours(aws, &desired.owner, pool, ids).await
+}
+
+/// Describes those of the clients that have one of the owner's marks.
+async fn describe_ours<S: Services>(
+    aws: &Aws<'_, S>,
+    owner: &Owner,
+    pool: &PoolId,
+    ids: BTreeSet<ClientId>,
+) -> Result<Vec<ClientAndSecret>, AwsError> {
     let described = describe_clients(aws, pool, ids).await?;
-    Ok(described.into_iter().filter(|(client, _)| is_ours(client.mark.as_ref(), &desired.owner)).collect())
+    Ok(described.into_iter().filter(|(client, _)| is_ours(client.mark.as_ref(), owner)).collect())
 }
 
 /// Tells whether the owner created or adopted what has the mark.
@@ -126,9 +138,9 @@ pub(super) async fn marked_clients<S: Services>(
     aws: &Aws<'_, S>,
     owner: &Owner,
     pool: &PoolId,
-) -> Result<Vec<ClientId>, AwsError> {
+) -> Result<Vec<ListedClient>, AwsError> {
     let listed = list_clients(aws, pool).await?;
-    Ok(listed.into_iter().filter(|client| is_ours(client.mark.as_ref(), owner)).map(|client| client.id).collect())
+    Ok(listed.into_iter().filter(|client| is_ours(client.mark.as_ref(), owner)).collect())
 }
 
 /// Reads our clients that a secret names and the listing did not show: another delivery of the event may have created
@@ -147,8 +159,7 @@ async fn recorded_clients<S: Services>(
         .map(|document| document.client_id.clone())
         .filter(|id| !known.iter().any(|(client, _)| client.id == *id))
         .collect();
-    let described = describe_clients(aws, pool, ids).await?;
-    Ok(described.into_iter().filter(|(client, _)| is_ours(client.mark.as_ref(), &desired.owner)).collect())
+    describe_ours(aws, &desired.owner, pool, ids).await
 }
 
 /// Reads the client that is to be adopted. Returns nothing if the resource has a client already.
