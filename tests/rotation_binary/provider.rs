@@ -80,13 +80,15 @@ fn the_provider_switches_to_the_api_and_back_and_keeps_the_credentials() {
         let calls = cloud.world.take_calls();
         let answer = cloud.world.aws().answers.last().cloned().unwrap();
         assert_eq!(answer["Status"], "SUCCESS", "{answer}");
-        let writes: Vec<_> = calls.into_iter().filter(Call::is_write).map(|call| call.name).collect();
+        let writes = calls.into_iter().filter(Call::is_write).map(|call| call.name);
+        // The note of the event is written beside the first step: either may arrive first.
+        let (notes, writes): (Vec<_>, Vec<_>) = writes.partition(|name| name == "UpdateUserPool");
+        assert_eq!(notes.len(), 1);
         (answer["Data"].clone(), writes)
     };
 
     let (data, writes) = switch("r1", "DOMAIN", "API");
-    // The first one writes the note of the event.
-    assert_eq!(writes[1..], ["UpdateUserPoolClient", "PutSecretValue", "DeleteUserPoolDomain"].map(str::to_owned)[..]);
+    assert_eq!(writes, ["UpdateUserPoolClient", "PutSecretValue", "DeleteUserPoolDomain"]);
     assert_eq!((&data["TokenVerification"], &data["Domain"]), (&json!("verified"), &Value::Null));
     let url = format!("{}/", cloud.world.url());
     assert_eq!(data["TokenEndpoint"], url.as_str());
@@ -95,7 +97,7 @@ fn the_provider_switches_to_the_api_and_back_and_keeps_the_credentials() {
     assert!(current["client_secret"] == FIRST_VALUE);
 
     let (data, writes) = switch("r2", "API", "DOMAIN");
-    assert_eq!(writes[1..], ["CreateUserPoolDomain", "PutSecretValue", "UpdateUserPoolClient"].map(str::to_owned)[..]);
+    assert_eq!(writes, ["CreateUserPoolDomain", "PutSecretValue", "UpdateUserPoolClient"]);
     assert_eq!(data["TokenVerification"], "verified");
     let current = cloud.document(&cloud.holder(AWSCURRENT).unwrap());
     assert_eq!(current["token_service"], "oauth2");
