@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use crate::{
     model::{
-        ClientId, ClientName, Domain, Owner, PoolId, Region, Replicas, ResourcePolicy, ResourceServer, Rotation,
+        ClientId, ClientName, Owner, PoolDomain, PoolId, Region, Replicas, ResourcePolicy, ResourceServer, Rotation,
         SecretId, Tags, UserPool, UserPoolClient,
         adoption::ClientSettings,
         desired::SecretMetadata,
@@ -78,6 +78,8 @@ pub struct UserPoolDescription {
     pub m2m_only: bool,
     /// The prefix of the pool's domain.
     pub domain: Option<String>,
+    /// The host name of the pool's custom domain.
+    pub custom_domain: Option<String>,
     /// Since the Unix epoch.
     pub created: Duration,
 }
@@ -90,6 +92,14 @@ pub struct DomainDescription {
     pub account: Option<String>,
     pub managed_login_version: u8,
     pub deleting: bool,
+    /// Such as `ACTIVE` or `CREATING`; empty if the answer does not say.
+    pub status: String,
+    /// Of a custom domain.
+    pub certificate_arn: Option<String>,
+    /// Of a custom domain.
+    pub security_policy: Option<String>,
+    /// The name of the CloudFront distribution that serves a custom domain.
+    pub target: Option<String>,
 }
 
 /// An app client, as DescribeUserPoolClient shows it.
@@ -120,12 +130,14 @@ pub trait UserPools: ClientSecrets {
     /// Succeeds if there is no such pool.
     async fn delete_user_pool(&self, id: &PoolId) -> Result<()>;
 
-    /// Returns `None` if nobody has the prefix.
-    async fn describe_user_pool_domain(&self, prefix: &str) -> Result<Option<DomainDescription>>;
-    async fn create_user_pool_domain(&self, pool: &PoolId, domain: &Domain) -> Result<()>;
-    async fn update_user_pool_domain(&self, pool: &PoolId, domain: &Domain) -> Result<()>;
+    /// Takes a prefix or the host name of a custom domain. Returns `None` if nobody has it.
+    async fn describe_user_pool_domain(&self, domain: &str) -> Result<Option<DomainDescription>>;
+    /// Returns the name of the CloudFront distribution that serves a custom domain.
+    async fn create_user_pool_domain(&self, pool: &PoolId, domain: &PoolDomain) -> Result<Option<String>>;
+    /// Resets what the request leaves out, so `domain` is the whole state.
+    async fn update_user_pool_domain(&self, pool: &PoolId, domain: &PoolDomain) -> Result<()>;
     /// Succeeds if the pool has no such domain.
-    async fn delete_user_pool_domain(&self, pool: &PoolId, prefix: &str) -> Result<()>;
+    async fn delete_user_pool_domain(&self, pool: &PoolId, domain: &str) -> Result<()>;
 
     async fn list_resource_servers(&self, pool: &PoolId, next: Option<&str>) -> Result<Page<ResourceServer>>;
     async fn create_resource_server(&self, pool: &PoolId, server: &ResourceServer) -> Result<()>;
@@ -409,6 +421,8 @@ pub trait Account {
     /// Returns `None` if there is no such stack.
     async fn describe_stacks(&self, name: &str) -> Result<Option<StackDescription>>;
     async fn list_stack_resources(&self, name: &str, next: Option<&str>) -> Result<Page<StackResource>>;
+    /// Returns the names and values that the stacks of the account export.
+    async fn list_exports(&self, next: Option<&str>) -> Result<Page<(String, String)>>;
     /// Returns the stack's template with its transforms expanded.
     async fn get_template(&self, name: &str) -> Result<String>;
     async fn get_caller_identity(&self) -> Result<Caller>;
@@ -416,6 +430,8 @@ pub trait Account {
     async fn get_role(&self, name: &str) -> Result<String>;
     /// Returns the actions that the policies of a user or role do not allow on every resource.
     async fn simulate_principal_policy(&self, principal: &str, actions: &[&str]) -> Result<Vec<String>>;
+    /// Tells whether a host name has an address.
+    async fn resolves(&self, host: &str) -> bool;
 }
 
 /// The services that the use cases talk to, as one type parameter.

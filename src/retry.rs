@@ -19,7 +19,7 @@ use tokio::{
 use crate::{
     clock::{Backoff, Deadline, now, wait, wait_until},
     model::{
-        ClientId, ClientName, Domain, Owner, PoolId, Region, Replicas, ResourcePolicy, ResourceServer, Rotation,
+        ClientId, ClientName, Owner, PoolDomain, PoolId, Region, Replicas, ResourcePolicy, ResourceServer, Rotation,
         SecretId, Tags, UserPool, UserPoolClient,
     },
     ports::{
@@ -207,10 +207,10 @@ impl<T: UserPools> UserPools for Retrying<'_, T> {
         limited NotIdempotent CreateUserPool create_user_pool(pool: &UserPool) -> (PoolId, String);
         limited Idempotent UpdateUserPool update_user_pool(id: &PoolId, pool: &UserPool) -> ();
         limited Idempotent DeleteUserPool delete_user_pool(id: &PoolId) -> ();
-        limited Idempotent DescribeUserPoolDomain describe_user_pool_domain(prefix: &str) -> Option<DomainDescription>;
-        limited Idempotent CreateUserPoolDomain create_user_pool_domain(pool: &PoolId, domain: &Domain) -> ();
-        limited Idempotent UpdateUserPoolDomain update_user_pool_domain(pool: &PoolId, domain: &Domain) -> ();
-        limited Idempotent DeleteUserPoolDomain delete_user_pool_domain(pool: &PoolId, prefix: &str) -> ();
+        limited Idempotent DescribeUserPoolDomain describe_user_pool_domain(domain: &str) -> Option<DomainDescription>;
+        limited Idempotent CreateUserPoolDomain create_user_pool_domain(pool: &PoolId, domain: &PoolDomain) -> Option<String>;
+        limited Idempotent UpdateUserPoolDomain update_user_pool_domain(pool: &PoolId, domain: &PoolDomain) -> ();
+        limited Idempotent DeleteUserPoolDomain delete_user_pool_domain(pool: &PoolId, domain: &str) -> ();
         limited Idempotent ListResourceServers list_resource_servers(pool: &PoolId, next: Option<&str>) -> Page<ResourceServer>;
         limited Idempotent CreateResourceServer create_resource_server(pool: &PoolId, server: &ResourceServer) -> ();
         limited Idempotent UpdateResourceServer update_resource_server(pool: &PoolId, server: &ResourceServer) -> ();

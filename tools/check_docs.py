@@ -162,6 +162,8 @@ def check_reference():
     declared = set(re.findall(r'\("(\w+)",', of_pool)) | {
         name.replace("{}", "<ClientName>") for name in re.findall(r'format!\("(\w+\.\{\})"', of_pool)
     }
+    # Those that not every resource has.
+    declared |= set(re.findall(r'\("(\w+)"\.to_owned\(\)', attributes))
     same("attribute", table(REFERENCE, "Return values"), declared)
     for heading, code in (("Custom::CognitoM2MClient", of_client), ("Custom::CognitoM2MResourceServer", of_server)):
         number, sentence = attributes_in_prose(heading)

@@ -69,7 +69,7 @@ pub fn together(world: &World, program: &Path, events: Vec<Value>) -> io::Result
     world.aws().answers.clear();
     let functions: io::Result<Vec<_>> =
         events.iter().map(|_| Function::start(lambda::command(&[program]), world)).collect();
-    let started = std::time::Instant::now();
+    let started = cognito_m2m::clock::now();
     let run = |mut function: Function, event: Value| {
         let result = function.invoke(event, TIMEOUT)?;
         result.map_err(|error| io::Error::other(format!("the function failed: {error}")))?;

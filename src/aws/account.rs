@@ -1,5 +1,7 @@
 //! CloudFormation, IAM and STS for the command line.
 
+use std::net::ToSocketAddrs;
+
 use aws_config::{Region, SdkConfig, retry::RetryConfig};
 use aws_sdk_cloudformation::{
     self as cloudformation,
@@ -11,6 +13,9 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 use super::{error::failed, http::Http, loader};
 use crate::ports::{Account, AwsError, Caller, ErrorKind, Page, Result, StackDescription, StackResource};
+
+/// The port that a custom domain is served at.
+const HTTPS: u16 = 443;
 
 /// Loads the SDK's settings for the command line, which may name a profile and a region.
 pub async fn cli_config(http: &Http, profile: Option<&str>, region: Option<&str>) -> SdkConfig {
@@ -102,6 +107,14 @@ impl Account for AwsAccount {
         Ok(Page { items, next: page.next_token.filter(|token| !token.is_empty()) })
     }
 
+    async fn list_exports(&self, next: Option<&str>) -> Result<Page<(String, String)>> {
+        let request = self.cloudformation.list_exports().set_next_token(next.map(ToOwned::to_owned));
+        let page = request.send().await.map_err(|error| failed("ListExports", "", &error))?;
+        let exports = page.exports.unwrap_or_default().into_iter();
+        let items = exports.filter_map(|export| Some((export.name?, export.value?))).collect();
+        Ok(Page { items, next: page.next_token.filter(|token| !token.is_empty()) })
+    }
+
     async fn get_template(&self, name: &str) -> Result<String> {
         let request = self.cloudformation.get_template().stack_name(name).template_stage(TemplateStage::Processed);
         let answer = request.send().await.map_err(|error| failed("GetTemplate", subject(name), &error))?;
@@ -150,6 +163,11 @@ impl Account for AwsAccount {
                 return Ok(denied);
             }
         }
+    }
+
+    async fn resolves(&self, host: &str) -> bool {
+        // It may block: nothing else runs meanwhile.
+        (host, HTTPS).to_socket_addrs().is_ok_and(|mut addresses| addresses.next().is_some())
     }
 }
 

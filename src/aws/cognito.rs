@@ -4,11 +4,11 @@ use aws_config::SdkConfig;
 use aws_sdk_cognitoidentityprovider::{
     Client as Sdk,
     types::{
-        AccountRecoverySettingType, AdminCreateUserConfigType, DeletionProtectionType, DomainDescriptionType,
-        DomainStatusType, ExplicitAuthFlowsType, IssuerConfigurationType, IssuerType, OAuthFlowType,
-        PreventUserExistenceErrorTypes, RecoveryOptionNameType, RecoveryOptionType, ResourceServerScopeType,
-        ResourceServerType, TimeUnitsType, TokenValidityUnitsType, UserPoolClientType, UserPoolMfaType,
-        UserPoolTierType, UserPoolType,
+        AccountRecoverySettingType, AdminCreateUserConfigType, CustomDomainConfigType, DeletionProtectionType,
+        DomainDescriptionType, DomainStatusType, ExplicitAuthFlowsType, IssuerConfigurationType, IssuerType,
+        OAuthFlowType, PreventUserExistenceErrorTypes, RecoveryOptionNameType, RecoveryOptionType,
+        ResourceServerScopeType, ResourceServerType, SecurityPolicyType, TimeUnitsType, TokenValidityUnitsType,
+        UserPoolClientType, UserPoolMfaType, UserPoolTierType, UserPoolType,
     },
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
@@ -20,8 +20,8 @@ use super::{
 };
 use crate::{
     model::{
-        AuthFlow, ClientId, ClientName, Domain, Mark, PoolId, ResourceServer, Scope, Tier, UserPool, UserPoolClient,
-        adoption::ClientSettings, observed::ObservedClient,
+        AuthFlow, ClientId, ClientName, CustomDomain, Mark, PoolDomain, PoolId, ResourceServer, Scope, Tier, UserPool,
+        UserPoolClient, adoption::ClientSettings, observed::ObservedClient,
     },
     ports::{
         AwsError, ClientDescription, ClientSecretDescription, ClientSecrets, DomainDescription, ErrorKind, Page,
@@ -123,45 +123,41 @@ impl UserPools for Cognito {
         Ok(())
     }
 
-    async fn describe_user_pool_domain(&self, prefix: &str) -> Result<Option<DomainDescription>> {
-        let outcome = self.sdk.describe_user_pool_domain().domain(prefix).send().await;
-        let answer = found("DescribeUserPoolDomain", format!("domain {prefix}"), outcome)?;
+    async fn describe_user_pool_domain(&self, domain: &str) -> Result<Option<DomainDescription>> {
+        let outcome = self.sdk.describe_user_pool_domain().domain(domain).send().await;
+        let answer = found("DescribeUserPoolDomain", format!("domain {domain}"), outcome)?;
         Ok(answer.and_then(|answer| answer.domain_description).and_then(described_domain))
     }
 
-    async fn create_user_pool_domain(&self, pool: &PoolId, domain: &Domain) -> Result<()> {
-        let Domain { prefix, managed_login_version } = domain;
+    async fn create_user_pool_domain(&self, pool: &PoolId, domain: &PoolDomain) -> Result<Option<String>> {
         let request = self
             .sdk
             .create_user_pool_domain()
             .user_pool_id(pool.as_str())
-            .domain(prefix)
-            .managed_login_version((*managed_login_version).into());
-        request
-            .send()
-            .await
-            .map_err(|error| failed("CreateUserPoolDomain", format!("domain {prefix} of user pool {pool}"), &error))?;
-        Ok(())
+            .domain(domain.name())
+            .managed_login_version(domain.managed_login_version().into())
+            .set_custom_domain_config(custom_domain_config(domain));
+        let subject = || format!("domain {} of user pool {pool}", domain.name());
+        let answer = request.send().await.map_err(|error| failed("CreateUserPoolDomain", subject(), &error))?;
+        Ok(answer.cloud_front_domain.filter(|target| !target.is_empty()))
     }
 
-    async fn update_user_pool_domain(&self, pool: &PoolId, domain: &Domain) -> Result<()> {
-        let Domain { prefix, managed_login_version } = domain;
+    async fn update_user_pool_domain(&self, pool: &PoolId, domain: &PoolDomain) -> Result<()> {
         let request = self
             .sdk
             .update_user_pool_domain()
             .user_pool_id(pool.as_str())
-            .domain(prefix)
-            .managed_login_version((*managed_login_version).into());
-        request
-            .send()
-            .await
-            .map_err(|error| failed("UpdateUserPoolDomain", format!("domain {prefix} of user pool {pool}"), &error))?;
+            .domain(domain.name())
+            .managed_login_version(domain.managed_login_version().into())
+            .set_custom_domain_config(custom_domain_config(domain));
+        let subject = || format!("domain {} of user pool {pool}", domain.name());
+        request.send().await.map_err(|error| failed("UpdateUserPoolDomain", subject(), &error))?;
         Ok(())
     }
 
-    async fn delete_user_pool_domain(&self, pool: &PoolId, prefix: &str) -> Result<()> {
-        let outcome = self.sdk.delete_user_pool_domain().user_pool_id(pool.as_str()).domain(prefix).send().await;
-        match found("DeleteUserPoolDomain", format!("domain {prefix} of user pool {pool}"), outcome) {
+    async fn delete_user_pool_domain(&self, pool: &PoolId, domain: &str) -> Result<()> {
+        let outcome = self.sdk.delete_user_pool_domain().user_pool_id(pool.as_str()).domain(domain).send().await;
+        match found("DeleteUserPoolDomain", format!("domain {domain} of user pool {pool}"), outcome) {
             // Cognito has no code of its own for this.
             Err(error) if error.message.to_ascii_lowercase().contains("no such domain") => Ok(()),
             outcome => outcome.map(drop),
@@ -401,6 +397,7 @@ fn described_pool(id: &PoolId, pool: UserPoolType) -> UserPoolDescription {
         },
         m2m_only,
         domain: pool.domain.filter(|domain| !domain.is_empty()),
+        custom_domain: pool.custom_domain.filter(|domain| !domain.is_empty()),
         created: pool.creation_date.map(|date| since_epoch(&date)).unwrap_or_default(),
     }
 }
@@ -408,12 +405,33 @@ fn described_pool(id: &PoolId, pool: UserPoolType) -> UserPoolDescription {
 /// Reads a domain. Cognito answers for an unknown domain with an empty description.
 /// <https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_DomainDescriptionType.html>
 fn described_domain(domain: DomainDescriptionType) -> Option<DomainDescription> {
+    let config = domain.custom_domain_config;
     Some(DomainDescription {
         pool: PoolId(domain.user_pool_id.filter(|id| !id.is_empty())?),
         account: domain.aws_account_id,
         managed_login_version: domain.managed_login_version.and_then(|version| u8::try_from(version).ok()).unwrap_or(1),
         deleting: domain.status == Some(DomainStatusType::Deleting),
+        status: domain.status.map(|status| status.as_str().to_owned()).unwrap_or_default(),
+        // A prefix domain may show an empty configuration.
+        certificate_arn: config.as_ref().map(|config| config.certificate_arn.clone()).filter(|arn| !arn.is_empty()),
+        security_policy: config.and_then(|config| config.security_policy).map(|policy| policy.as_str().to_owned()),
+        target: domain.cloud_front_distribution.filter(|target| !target.is_empty()),
     })
+}
+
+/// Returns what a request says about a custom domain, and nothing of a prefix domain.
+/// <https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_CustomDomainConfigType.html>
+fn custom_domain_config(domain: &PoolDomain) -> Option<CustomDomainConfigType> {
+    let PoolDomain::Custom(CustomDomain { name: _, managed_login_version: _, certificate_arn, security_policy }) =
+        domain
+    else {
+        return None;
+    };
+    let config = CustomDomainConfigType::builder()
+        .certificate_arn(certificate_arn)
+        .set_security_policy(security_policy.as_deref().map(SecurityPolicyType::from));
+    // The builder refuses only a configuration without a certificate.
+    config.build().ok()
 }
 
 /// <https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_ResourceServerType.html>

@@ -24,7 +24,8 @@ async fn main() -> Result<(), Error> {
         let config = config.get_or_init(|| aws::config(&http)).await;
         let services = AwsServices::new(config, &http);
         // Secrets Manager learns of a failure only by the function's error. (The provider does the opposite.)
-        handle(&event.payload, deadline, &services).await.map_err(|error| Error::from(error.report()))
+        let endpoints = aws::endpoints(config);
+        handle(&event.payload, deadline, &services, &endpoints).await.map_err(|error| Error::from(error.report()))
     }))
     .await
 }

@@ -2,7 +2,15 @@
 
 use std::path::PathBuf;
 
-use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum, builder::NonEmptyStringValueParser};
+use clap::{
+    ArgGroup, Args, Parser, Subcommand, ValueEnum,
+    builder::{NonEmptyStringValueParser, PossibleValue, PossibleValuesParser, TypedValueParser},
+};
+
+use crate::model::{PoolId, ResourceType};
+
+/// What the name of every custom resource's type begins with.
+const CUSTOM: &str = "Custom::";
 
 /// Inspects machine-to-machine stacks in Amazon Cognito, before and after a deploy.
 #[derive(Debug, Parser)]
@@ -57,10 +65,26 @@ pub enum Command {
     /// the secrets and their ages, and a token for each client.
     #[command(after_help = DOCTOR_EXAMPLES)]
     Doctor(DoctorArgs),
-    /// Print the JSON Schema of the properties of Custom::CognitoM2M
+    /// Print a template that takes over the machine clients of a user pool
+    ///
+    /// Reads a live pool, whoever made it. Prints the tag that its owner must set, and a template with
+    /// one Custom::CognitoM2MClient for each machine client. Says of every other client why not.
+    #[command(after_help = ADOPT_EXAMPLES)]
+    Adopt(AdoptArgs),
+    /// Show who may call what in a user pool
+    ///
+    /// Reads a live pool and prints its clients, their stacks and their scopes. Marks scopes that no
+    /// client has, and clients whose scopes are gone.
+    #[command(after_help = ACCESS_EXAMPLES)]
+    Access(AccessArgs),
+    /// Print the JSON Schema of a resource type's properties
     ///
     /// For editors, and for checks before a deploy. Needs no credentials.
-    Schema,
+    Schema {
+        /// The resource type
+        #[arg(long = "type", value_name = "TYPE", default_value = "CognitoM2M", value_parser = resource_type())]
+        resource_type: ResourceType,
+    },
     /// Print a completion script for a shell
     #[command(after_help = "Example:\n  source <(m2mctl completions bash)")]
     Completions { shell: clap_complete::Shell },
@@ -86,6 +110,17 @@ Examples:
   m2mctl doctor --properties m2m.yaml
   m2mctl doctor --stack orders-m2m --skip-tokens --output json";
 
+const ADOPT_EXAMPLES: &str = "\
+Examples:
+  m2mctl adopt --user-pool-id us-east-1_AbCdEfGhI --stack-prefix orders- > clients.yaml
+  m2mctl adopt --user-pool-id us-east-1_AbCdEfGhI --output json | jq .left_out";
+
+const ACCESS_EXAMPLES: &str = "\
+Examples:
+  m2mctl access --user-pool-id us-east-1_AbCdEfGhI
+  m2mctl access --user-pool-id us-east-1_AbCdEfGhI --format csv > access.csv
+  m2mctl access --user-pool-id us-east-1_AbCdEfGhI --format mermaid > access.mmd";
+
 #[derive(Args, Debug)]
 pub struct PlanArgs {
     #[command(flatten)]
@@ -110,15 +145,18 @@ pub struct DoctorArgs {
 /// The source of the properties.
 #[derive(Args, Debug)]
 pub struct DeclaredArgs {
-    /// A file with the properties of Custom::CognitoM2M, in YAML or JSON; - is the standard input
+    /// A file with the properties of a resource, in YAML or JSON; - is the standard input
     #[arg(long, value_name = "FILE", conflicts_with = "template")]
     pub properties: Option<PathBuf>,
     /// A CloudFormation or SAM template that declares the resource
     #[arg(long, value_name = "FILE")]
     pub template: Option<PathBuf>,
-    /// The resource's logical id, if there are several Custom::CognitoM2M
+    /// The resource's logical id, if there are several
     #[arg(long, value_name = "ID")]
     pub logical_id: Option<String>,
+    /// The resource's type; without it, the type in the template or in the stack, or else CognitoM2M
+    #[arg(long = "type", value_name = "TYPE", value_parser = resource_type())]
+    pub resource_type: Option<ResourceType>,
     /// Values for the template's parameters; without one, the stack's value or the default
     #[arg(long, value_name = "NAME=VALUE", num_args = 1.., requires = "template", conflicts_with = "properties", value_parser = name_and_value)]
     pub parameter_overrides: Vec<(String, String)>,
@@ -141,6 +179,65 @@ pub struct TokenArgs {
     /// Verify the token and print its claims instead
     #[arg(long)]
     pub decode: bool,
+}
+
+/// Reads a resource type, with or without `Custom::`.
+fn resource_type() -> impl TypedValueParser<Value = ResourceType> {
+    let short = |known: ResourceType| known.as_str().trim_start_matches(CUSTOM);
+    let names = ResourceType::ALL.map(|known| PossibleValue::new(short(known)).alias(known.as_str()));
+    PossibleValuesParser::new(names).try_map(|text| {
+        let name = if text.starts_with(CUSTOM) { text } else { format!("{CUSTOM}{text}") };
+        ResourceType::parse(&name).ok_or("not a resource type")
+    })
+}
+
+#[derive(Args, Debug)]
+pub struct AdoptArgs {
+    /// The user pool
+    #[arg(long, value_name = "ID", value_parser = pool_id)]
+    pub user_pool_id: PoolId,
+    /// What the name of the stack begins with; without it, the first prefix that the pool is shared with already
+    #[arg(long, value_name = "PREFIX", value_parser = stack_prefix)]
+    pub stack_prefix: Option<String>,
+}
+
+#[derive(Args, Debug)]
+pub struct AccessArgs {
+    /// The user pool
+    #[arg(long, value_name = "ID", value_parser = pool_id)]
+    pub user_pool_id: PoolId,
+    /// The format of the matrix; without it, --output decides
+    #[arg(long, value_name = "FORMAT")]
+    pub format: Option<AccessFormat>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum AccessFormat {
+    Text,
+    Csv,
+    Json,
+    /// A graph for Mermaid
+    Mermaid,
+}
+
+fn pool_id(text: &str) -> Result<PoolId, String> {
+    PoolId::parse(text).ok_or_else(|| "a user pool id is like us-east-1_AbCdEfGhI".to_owned())
+}
+
+/// <https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CreateStack.html>
+fn stack_prefix(text: &str) -> Result<String, String> {
+    if is_stack_name(text) {
+        Ok(text.to_owned())
+    } else {
+        Err("a stack's name has 1 to 128 letters, digits and hyphens, and begins with a letter".to_owned())
+    }
+}
+
+/// Tells whether a stack can have this name.
+pub(super) fn is_stack_name(text: &str) -> bool {
+    text.len() <= 128
+        && text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
 fn name_and_value(text: &str) -> Result<(String, String), String> {
@@ -176,6 +273,17 @@ mod tests {
             ("doctor", true),
             ("doctor --stack a --properties b", true),
             ("doctor --properties a --template b", false),
+            ("plan --properties a --type CognitoM2MClient", true),
+            ("plan --properties a --type Custom::CognitoM2MClient", true),
+            ("plan --properties a --type Client", false),
+            ("schema", true),
+            ("adopt --user-pool-id eu-west-1_AbC --stack-prefix orders-", true),
+            ("adopt --user-pool-id eu-west-1_AbC --stack-prefix 1;ls", false),
+            ("adopt --user-pool-id AbC", false),
+            ("adopt", false),
+            ("access --user-pool-id eu-west-1_AbC --format mermaid", true),
+            ("access --user-pool-id eu-west-1_AbC --format yaml", false),
+            ("schema --type Custom::CognitoM2MResourceServer", true),
         ] {
             let parsed = Cli::try_parse_from(std::iter::once("m2mctl").chain(line.split(' ')));
             assert_eq!(parsed.is_ok(), good, "{line}");

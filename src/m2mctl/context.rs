@@ -5,17 +5,14 @@ use std::time::Duration;
 use super::error::Error;
 use crate::{
     clock::Deadline,
-    model::{Endpoints, Owner, PoolId},
+    model::{Endpoints, Owner, ResourceId, ResourceType},
     ports::{Account, AwsError, Services, StackDescription, StackResource, all_pages},
     reconcile::{Aws, Progress},
 };
 
-/// The type of our resource in a template.
-pub const RESOURCE_TYPE: &str = "Custom::CognitoM2M";
-
-/// The time that a command may take with all its retries: more than any command needs, and short
-/// enough for a person who waits.
-const COMMAND_MAY_TAKE: Duration = Duration::from_mins(5);
+/// The time that a command may take with all its retries: more than any command needs. `adopt` asks Cognito twice
+/// about each client. It takes 400 seconds for a pool with 1,000 clients, at 5 calls a second.
+const COMMAND_MAY_TAKE: Duration = Duration::from_mins(10);
 
 /// AWS as a command uses it.
 pub struct Context<S, A> {
@@ -49,20 +46,20 @@ impl Stack {
         Ok(Some(Self { description, resources }))
     }
 
-    /// Returns the logical ids of our resources.
-    pub fn ours(&self) -> impl Iterator<Item = &str> {
-        self.resources
-            .iter()
-            .filter(|resource| resource.resource_type == RESOURCE_TYPE)
-            .map(|resource| resource.logical_id.as_str())
+    /// Returns the logical ids and types of our resources.
+    pub fn ours(&self) -> impl Iterator<Item = (&str, ResourceType)> {
+        self.resources.iter().filter_map(|resource| {
+            let known = ResourceType::ALL.into_iter().find(|known| known.as_str() == resource.resource_type)?;
+            Some((resource.logical_id.as_str(), known))
+        })
     }
 
     /// Returns the named resource, or the only one.
     ///
     /// # Errors
     /// None is named, and the stack has none or several.
-    pub fn the_one(&self, logical_id: Option<&str>) -> Result<String, Error> {
-        the_one(logical_id, &self.ours().collect::<Vec<_>>(), &format!("stack {}", self.description.name))
+    pub fn the_one(&self, wanted: Wanted<'_>) -> Result<(String, ResourceType), Error> {
+        the_one(wanted, &self.ours().collect::<Vec<_>>(), &format!("stack {}", self.description.name))
     }
 
     #[must_use]
@@ -70,11 +67,11 @@ impl Stack {
         Owner { stack_id: self.description.id.clone(), logical_id: logical_id.to_owned() }
     }
 
-    /// Returns the user pool of a resource.
+    /// Returns the PhysicalResourceId of a resource. Returns `None` if the resource was not created.
     #[must_use]
-    pub fn pool(&self, logical_id: &str) -> Option<PoolId> {
+    pub fn resource_id(&self, logical_id: &str, resource_type: ResourceType) -> Option<ResourceId> {
         let resource = self.resources.iter().find(|resource| resource.logical_id == logical_id)?;
-        PoolId::parse(&resource.physical_id)
+        ResourceId::parse(resource_type, &resource.physical_id)
     }
 
     /// Returns the stack's account: `arn:aws:cloudformation:<region>:<account>:stack/<name>/<id>`.
@@ -84,17 +81,89 @@ impl Stack {
     }
 }
 
-/// Chooses the named resource, or the only candidate.
-pub(super) fn the_one(named: Option<&str>, candidates: &[&str], place: &str) -> Result<String, Error> {
-    match (named, candidates) {
-        (Some(named), _) => Ok(named.to_owned()),
-        (None, [only]) => Ok((*only).to_owned()),
-        (None, []) => {
-            Err(Error::Choice(format!("{place} has no {RESOURCE_TYPE}; name another resource with --logical-id")))
+/// What the user says about the resource.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wanted<'a> {
+    pub logical_id: Option<&'a str>,
+    pub resource_type: Option<ResourceType>,
+}
+
+/// Chooses the named resource, or the only candidate of the type.
+///
+/// A named resource that is no candidate is a new one. Its type is the one that the user names, or else
+/// `Custom::CognitoM2M`.
+pub(super) fn the_one(
+    wanted: Wanted<'_>,
+    candidates: &[(&str, ResourceType)],
+    place: &str,
+) -> Result<(String, ResourceType), Error> {
+    let Wanted { logical_id, resource_type } = wanted;
+    let is_wanted = |found: ResourceType| resource_type.is_none_or(|wanted| wanted == found);
+    if let Some(named) = logical_id {
+        let found = candidates.iter().find(|(id, _)| *id == named).map(|(_, found)| *found);
+        return match found {
+            Some(found) if !is_wanted(found) => Err(Error::Choice(format!("{named} in {place} is a {found}"))),
+            _ => Ok((named.to_owned(), found.or(resource_type).unwrap_or(ResourceType::CognitoM2M))),
+        };
+    }
+    let fitting: Vec<_> = candidates.iter().filter(|(_, found)| is_wanted(*found)).collect();
+    match fitting.as_slice() {
+        [(only, found)] => Ok(((*only).to_owned(), *found)),
+        [] => {
+            let types = resource_type.map_or_else(|| known_types(" or "), |wanted| wanted.to_string());
+            Err(Error::Choice(format!("{place} has no {types}; name another resource with --logical-id")))
         }
-        (None, several) => Err(Error::Choice(format!(
-            "{place} has several {RESOURCE_TYPE}: {}; name one with --logical-id",
-            several.join(", ")
-        ))),
+        several => {
+            let list: Vec<_> = several.iter().map(|(id, found)| format!("{id} ({found})")).collect();
+            Err(Error::Choice(format!(
+                "{place} has several resources: {}; name one with --logical-id",
+                list.join(", ")
+            )))
+        }
+    }
+}
+
+/// Lists the resource types.
+pub(super) fn known_types(separator: &str) -> String {
+    ResourceType::ALL.map(ResourceType::as_str).join(separator)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CANDIDATES: [(&str, ResourceType); 3] = [
+        ("Auth", ResourceType::CognitoM2M),
+        ("Web", ResourceType::CognitoM2MClient),
+        ("Batch", ResourceType::CognitoM2MClient),
+    ];
+
+    fn choose(logical_id: Option<&str>, resource_type: Option<ResourceType>) -> Result<(String, ResourceType), String> {
+        the_one(Wanted { logical_id, resource_type }, &CANDIDATES, "stack one").map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_resource_is_chosen_by_its_name_or_its_type() {
+        let auth = Ok(("Auth".to_owned(), ResourceType::CognitoM2M));
+        assert_eq!(choose(None, Some(ResourceType::CognitoM2M)), auth);
+        assert_eq!(choose(Some("Auth"), None), auth);
+        assert_eq!(choose(Some("Batch"), None), Ok(("Batch".to_owned(), ResourceType::CognitoM2MClient)));
+        assert_eq!(choose(Some("New"), None), Ok(("New".to_owned(), ResourceType::CognitoM2M)));
+        let new = choose(Some("New"), Some(ResourceType::CognitoM2MClient));
+        assert_eq!(new, Ok(("New".to_owned(), ResourceType::CognitoM2MClient)));
+    }
+
+    #[test]
+    fn a_choice_that_is_not_clear_names_the_candidates() {
+        let several = choose(None, Some(ResourceType::CognitoM2MClient)).unwrap_err();
+        assert_eq!(
+            several,
+            "stack one has several resources: Web (Custom::CognitoM2MClient), Batch (Custom::CognitoM2MClient); name one \
+             with --logical-id"
+        );
+        let none = choose(None, Some(ResourceType::CognitoM2MResourceServer)).unwrap_err();
+        assert_eq!(none, "stack one has no Custom::CognitoM2MResourceServer; name another resource with --logical-id");
+        let other = choose(Some("Web"), Some(ResourceType::CognitoM2M)).unwrap_err();
+        assert_eq!(other, "Web in stack one is a Custom::CognitoM2MClient");
     }
 }

@@ -6,21 +6,28 @@ use serde_json::Value;
 
 use super::{
     args::DeclaredArgs,
-    context::{RESOURCE_TYPE, Stack, the_one},
+    context::{Stack, Wanted, the_one},
     error::Error,
     template::{self, Pseudo, Template},
 };
-use crate::ports::Account;
+use crate::{
+    model::ResourceType,
+    ports::{Account, AwsError, all_pages},
+};
 
 /// A declared resource.
+#[derive(Clone)]
 pub struct Declared {
     pub source: Source,
     /// The resource of the template or of the stack; `None` if there is only one.
     pub logical_id: Option<String>,
+    /// The type that the user names. A file of properties does not say it.
+    pub resource_type: Option<ResourceType>,
     /// Values of the template's parameters. They take precedence over the stack's values.
     pub parameters: BTreeMap<String, String>,
 }
 
+#[derive(Clone)]
 pub enum Source {
     Properties(Value),
     Template(Template),
@@ -40,6 +47,7 @@ impl DeclaredArgs {
         Ok(Some(Declared {
             source,
             logical_id: self.logical_id.clone(),
+            resource_type: self.resource_type,
             parameters: self.parameter_overrides.iter().cloned().collect(),
         }))
     }
@@ -71,21 +79,41 @@ impl Declared {
             Source::Properties(properties) => return Ok(properties.clone()),
             Source::Template(template) => template,
         };
-        let pseudo = pseudo_parameters(stack, account, region).await;
+        let mut pseudo = pseudo_parameters(stack, account, region).await;
+        if template.imports(logical_id) {
+            // No error: without the exports, the template's own error says which value is missing.
+            pseudo.exports = exports(account).await.ok();
+        }
         let mut parameters = stack.map(|stack| usable_parameters(stack, template)).unwrap_or_default();
         parameters.extend(self.parameters.clone());
         Ok(template.properties(logical_id, &parameters, &pseudo)?)
     }
 
-    pub(super) fn logical_id(&self, stack: Option<&Stack>) -> Result<String, Error> {
+    /// Tells whether this is about one resource. A template may declare several.
+    pub(super) fn is_one(&self) -> bool {
+        self.logical_id.is_some() || matches!(self.source, Source::Properties(_))
+    }
+
+    /// Returns the logical id and the type of the resource.
+    pub(super) fn choose(&self, stack: Option<&Stack>) -> Result<(String, ResourceType), Error> {
+        let wanted = Wanted { logical_id: self.logical_id.as_deref(), resource_type: self.resource_type };
         match (&self.source, stack) {
-            (Source::Template(template), _) => {
-                the_one(self.logical_id.as_deref(), &template.resources_of_type(RESOURCE_TYPE), "the template")
+            (Source::Template(template), _) => the_one(wanted, &resources(template), "the template"),
+            (Source::Properties(_), Some(stack)) => stack.the_one(wanted),
+            (Source::Properties(_), None) => {
+                let resource_type = self.resource_type.unwrap_or(ResourceType::CognitoM2M);
+                Ok((self.logical_id.clone().unwrap_or_default(), resource_type))
             }
-            (Source::Properties(_), Some(stack)) => stack.the_one(self.logical_id.as_deref()),
-            (Source::Properties(_), None) => Ok(self.logical_id.clone().unwrap_or_default()),
         }
     }
+}
+
+/// Returns the logical ids and types of our resources in a template.
+fn resources(template: &Template) -> Vec<(&str, ResourceType)> {
+    let of_type = |known: ResourceType| {
+        template.resources_of_type(known.as_str()).into_iter().map(move |logical_id| (logical_id, known))
+    };
+    ResourceType::ALL.into_iter().flat_map(of_type).collect()
 }
 
 async fn pseudo_parameters(stack: Option<&Stack>, account: &impl Account, region: &str) -> Pseudo {
@@ -102,7 +130,13 @@ async fn pseudo_parameters(stack: Option<&Stack>, account: &impl Account, region
         account_id,
         stack_name: stack.map(|stack| stack.description.name.clone()),
         stack_id: stack.map(|stack| stack.description.id.clone()),
+        exports: None,
     }
+}
+
+async fn exports(account: &impl Account) -> Result<BTreeMap<String, String>, AwsError> {
+    let listed = all_pages(async |next| account.list_exports(next.as_deref()).await).await?;
+    Ok(listed.into_iter().collect())
 }
 
 /// Returns the stack's values of the parameters that the new template still declares, except masked values.
@@ -120,7 +154,7 @@ fn is_masked(value: &str) -> bool {
 }
 
 /// Returns the region's partition and the end of its host names.
-fn partition(region: &str) -> (&'static str, &'static str) {
+pub(super) fn partition(region: &str) -> (&'static str, &'static str) {
     if region.starts_with("cn-") {
         ("aws-cn", "amazonaws.com.cn")
     } else if region.starts_with("us-gov-") {

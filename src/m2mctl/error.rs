@@ -2,7 +2,7 @@
 
 use super::template;
 use crate::{
-    model::Violations,
+    model::{ResourceType, Violations},
     plan::Refusal,
     ports::{AwsError, ErrorKind, TokenError, report},
     reconcile,
@@ -28,6 +28,11 @@ pub enum Error {
     Template(#[from] template::Error),
     #[error(transparent)]
     Violations(#[from] Violations),
+    #[error(
+        "A {0} belongs to a stack, and the stack's name decides whether it may add to the user pool: name the stack with \
+         --stack, even if it does not exist yet"
+    )]
+    NeedsStack(ResourceType),
     #[error("A deploy would fail. {0}")]
     Refusal(#[from] Refusal),
     #[error("{0}")]

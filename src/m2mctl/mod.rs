@@ -4,17 +4,21 @@
 //! | module | subject |
 //! |---|---|
 //! | [`args`] | the arguments |
-//! | [`plan`], [`token`], [`doctor`], `completions` | the commands, one module each |
+//! | [`plan`], [`token`], [`doctor`], [`adopt`], [`access`], `completions` | the commands, one module each |
+//! | `live_pool` | a whole user pool, for the commands that show one |
 //! | [`context`] | AWS as a command uses it, and the stacks in it |
 //! | [`declared`], [`template`] | the properties that the user declares, and the template that holds them |
 //! | [`output`], [`error`] | what a command prints, and why it fails |
 
+pub mod access;
+pub mod adopt;
 pub mod args;
 mod completions;
 pub mod context;
 pub mod declared;
 pub mod doctor;
 pub mod error;
+mod live_pool;
 pub mod output;
 pub mod plan;
 pub mod template;
@@ -28,7 +32,6 @@ pub use self::{
     output::{Outcome, error_line},
 };
 use crate::{
-    model::ResourceType,
     ports::{Account, Services, Tokens},
     properties::schema,
 };
@@ -40,9 +43,9 @@ pub const FAILURE: u8 = 1;
 #[must_use]
 pub fn run_offline(command: &Command) -> Option<Outcome> {
     match command {
-        Command::Schema => Some(Outcome::json(&schema(ResourceType::CognitoM2M), 0)),
+        Command::Schema { resource_type } => Some(Outcome::json(&schema(*resource_type), 0)),
         Command::Completions { shell } => Some(completions::run(*shell)),
-        Command::Plan(_) | Command::Token(_) | Command::Doctor(_) => None,
+        Command::Plan(_) | Command::Token(_) | Command::Doctor(_) | Command::Adopt(_) | Command::Access(_) => None,
     }
 }
 
@@ -58,7 +61,9 @@ pub async fn run<S: Services<Tokens: Tokens>, A: Account>(
         Command::Plan(arguments) => plan::run(arguments, cli.output, context).await,
         Command::Token(arguments) => token::run(arguments, cli.output, context).await,
         Command::Doctor(arguments) => doctor::run(arguments, cli.output, context).await,
-        Command::Schema => Ok(Outcome::json(&schema(ResourceType::CognitoM2M), 0)),
+        Command::Adopt(arguments) => adopt::run(arguments, cli.output, context).await,
+        Command::Access(arguments) => access::run(arguments, cli.output, context).await,
+        Command::Schema { resource_type } => Ok(Outcome::json(&schema(*resource_type), 0)),
         Command::Completions { shell } => Ok(completions::run(*shell)),
     }
 }

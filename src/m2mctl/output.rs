@@ -9,7 +9,10 @@ use super::{
     doctor::{Finding, Severity},
     plan::PlanReport,
 };
-use crate::plan::{Action, Step};
+use crate::{
+    model::{Owner, ResourceType},
+    plan::{Action, Step},
+};
 
 /// What a command prints, with colors, and the exit code.
 #[derive(Debug, PartialEq, Eq)]
@@ -25,7 +28,7 @@ impl Outcome {
 }
 
 pub(super) fn plan_json(report: &PlanReport) -> Value {
-    let PlanReport { owner, pool, missing_stack, desired, plan } = report;
+    let PlanReport { owner, pool, missing_stack, resource_type, desired, plan } = report;
     let steps: Vec<Value> = plan
         .phases
         .iter()
@@ -35,6 +38,7 @@ pub(super) fn plan_json(report: &PlanReport) -> Value {
         .collect();
     json!({
         "missing_stack": missing_stack,
+        "type": resource_type.as_str(),
         "user_pool_name": desired.own_pool().map(|own| &own.state.name),
         "user_pool_id": pool.as_ref().map(ToString::to_string),
         "stack_id": owner.as_ref().map(|owner| &owner.stack_id),
@@ -45,19 +49,17 @@ pub(super) fn plan_json(report: &PlanReport) -> Value {
 }
 
 pub(super) fn plan_text(report: &PlanReport) -> String {
-    let PlanReport { owner, pool, missing_stack, desired, plan } = report;
+    let PlanReport { owner, pool, missing_stack, resource_type, desired, plan } = report;
     let name = desired.own_pool().map(|own| own.state.name.as_str());
-    let mut text = match (pool, owner) {
-        (Some(pool), Some(owner)) => {
-            format!(
-                "User pool {pool}{}, resource {} of {}\n",
-                name.map(|name| format!(" ({name})")).unwrap_or_default(),
-                owner.logical_id,
-                owner.stack_id
-            )
-        }
-        _ => format!("User pool {}, which does not exist yet\n", name.unwrap_or_default()),
+    let mut text = match pool {
+        Some(pool) => format!("User pool {pool}{}", name.map(|name| format!(" ({name})")).unwrap_or_default()),
+        None => format!("User pool {}, which does not exist yet", name.unwrap_or_default()),
     };
+    if let Some(Owner { stack_id, logical_id }) = owner {
+        let kind = if *resource_type == ResourceType::CognitoM2M { "resource" } else { resource_type.as_str() };
+        let _ = write!(text, ", {kind} {logical_id} of {stack_id}");
+    }
+    text.push('\n');
     if let Some(stack) = missing_stack {
         let _ = writeln!(text, "Stack {stack} does not exist: this is the plan of a new one");
     }
@@ -81,7 +83,7 @@ pub(super) fn plan_text(report: &PlanReport) -> String {
         count(Action::Delete)
     );
     // A wait for replicas is a check without a token.
-    match plan.steps().filter(|step| matches!(step, Step::VerifyToken { .. })).count() {
+    match plan.steps().filter(|step| matches!(step, Step::VerifyToken { .. } | Step::ProveSecret { .. })).count() {
         0 => text.push_str(".\n"),
         tokens => {
             let _ = writeln!(text, "; {tokens} to verify, with a token each.");

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use super::{
     args::{Format, PlanArgs},
     context::{Context, Stack},
-    declared::Declared,
+    declared::{Declared, partition},
     error::Error,
     output::{Outcome, plan_json, plan_text},
 };
@@ -36,6 +36,7 @@ pub struct PlanReport {
     pub pool: Option<PoolId>,
     /// The named stack, if it does not exist. Its name may have a typo.
     pub missing_stack: Option<String>,
+    pub resource_type: ResourceType,
     pub desired: Desired,
     pub plan: Plan,
 }
@@ -59,7 +60,8 @@ pub(super) async fn run<S: Services, A: Account>(
 /// Compares the declared state with the live state. Changes nothing.
 ///
 /// With `stack`, the live state is that of the stack's resource; a stack that does not exist has none.
-/// Without it, the live state is the pool that has the declared name and our tags, in any stack.
+/// Without it, the live state is the pool that has the declared name and our tags, in any stack. What is added to
+/// somebody else's pool needs a stack.
 ///
 /// # Errors
 /// The deploy would fail, or the live state cannot be read.
@@ -72,25 +74,25 @@ pub async fn compute<S: Services, A: Account>(
         Some(name) => Stack::find(&context.account, name).await?,
         None => None,
     };
-    let logical_id = declared.logical_id(found.as_ref())?;
+    let (logical_id, resource_type) = declared.choose(found.as_ref())?;
     let properties = declared.properties(&logical_id, found.as_ref(), &context.account, &context.region).await?;
     let config =
         ProviderConfig { endpoints: context.endpoints.clone(), rotation_function: Some(UNKNOWN_FUNCTION.to_owned()) };
-    let desired_by = |owner: Owner| properties::parse(ResourceType::CognitoM2M, &properties, owner, &config);
-    // The owner is known only after its pool is found. Until then, an owner that owns nothing takes its place.
+    let desired_by = |owner: Owner| properties::parse(resource_type, &properties, owner, &config);
+    // The owner of a pool is known only after the pool is found. Until then, an owner that owns nothing takes its place.
     let mut desired = desired_by(Owner { stack_id: String::new(), logical_id: logical_id.clone() })?;
 
     let progress = Progress::default();
     let aws = context.aws(&progress);
     let (owner, target) = match (&found, stack) {
         (Some(stack), _) => {
-            let target = stack.pool(&logical_id).map_or(Target::Create, |pool| Target::Update(ResourceId::Pool(pool)));
-            (Some(stack.owner(&logical_id)), target)
+            let id = stack.resource_id(&logical_id, resource_type);
+            (Some(stack.owner(&logical_id)), id.map_or(Target::Create, Target::Update))
         }
-        (None, Some(_)) => (None, Target::Create),
+        (None, Some(name)) => (Some(owner_in_new_stack(name, logical_id, &context.region)), Target::Create),
         (None, None) => match desired.own_pool() {
             Some(own) => owner_by_name(&aws, &own.state).await?,
-            None => (None, Target::Create),
+            None => return Err(Error::NeedsStack(resource_type)),
         },
     };
     if let Some(owner) = &owner {
@@ -102,14 +104,26 @@ pub async fn compute<S: Services, A: Account>(
     let missing_stack = stack.filter(|_| found.is_none()).map(ToOwned::to_owned);
     let also_verify = &to_verify(&desired, &target);
     let occasion = Occasion { is_create: target == Target::Create, is_rollback: false, also_verify };
-    let plan = plan(&desired, &observed, &occasion).map_err(|refusal| match &missing_stack {
-        Some(stack) => {
-            Error::Choice(format!("{} (Stack {stack} does not exist in {})", Error::from(refusal), context.region))
+    let plan = match plan(&desired, &observed, &occasion) {
+        Ok(plan) => plan,
+        Err(refusal) => {
+            let refusal = Error::from(reconcile::name_stacks(&aws, refusal).await);
+            return Err(match &missing_stack {
+                Some(stack) => Error::Choice(format!("{refusal} (Stack {stack} does not exist in {})", context.region)),
+                None => refusal,
+            });
         }
-        None => refusal.into(),
-    })?;
+    };
     let pool = observed.pool.map(|pool| pool.id);
-    Ok(PlanReport { owner: owner.filter(|_| pool.is_some()), pool, missing_stack, desired, plan })
+    let owner = owner.filter(|_| pool.is_some() && missing_stack.is_none());
+    Ok(PlanReport { owner, pool, missing_stack, resource_type, desired, plan })
+}
+
+/// Returns the owner that a new stack will have. Only the stack's name is known, and nothing depends on more of it: it
+/// decides whether the pool's owner has consented, and what the client's secret is called.
+fn owner_in_new_stack(name: &str, logical_id: String, region: &str) -> Owner {
+    let (partition, _) = partition(region);
+    Owner { stack_id: format!("arn:{partition}:cloudformation:{region}::stack/{name}/new"), logical_id }
 }
 
 /// Returns the clients whose tokens the provider verifies even if nothing changes: in a Create, all of them.

@@ -11,7 +11,7 @@ use super::{
     output::Outcome,
 };
 use crate::{
-    model::SecretId,
+    model::{ResourceType, SecretId},
     ports::{
         AWSCURRENT, Account, ExpectedToken, SecretDocument, SecretVersion, SecretVersions as _, Services, Tokens,
         Version,
@@ -96,10 +96,35 @@ async fn of_stack<S: Services, A: Account>(
     let progress = Progress::default();
     let aws = context.aws(&progress);
     let mut names = Vec::new();
-    for logical_id in stack.ours() {
+    for (logical_id, _) in stack.ours() {
         names.extend(secrets_of(&aws, &stack.owner(logical_id)).await?);
     }
+    if let Some(client) = client
+        && !names.iter().any(|secret| client_of(secret.as_str()) == client)
+        && let Some(document) = with_secret_name_of_its_own(context, &stack, client).await?
+    {
+        return Ok(document);
+    }
     read_document(context, choose(name, &names, client)?).await
+}
+
+/// Finds a client in somebody else's pool whose secret has another name than the client. The secret says whose it is.
+async fn with_secret_name_of_its_own<S: Services, A: Account>(
+    context: &Context<S, A>,
+    stack: &Stack,
+    client: &str,
+) -> Result<Option<SecretDocument>, Error> {
+    let progress = Progress::default();
+    let aws = context.aws(&progress);
+    for (logical_id, _) in stack.ours().filter(|(_, found)| *found == ResourceType::CognitoM2MClient) {
+        for name in secrets_of(&aws, &stack.owner(logical_id)).await? {
+            let document = read_document(context, &name).await?;
+            if document.metadata.client_name.as_str() == client {
+                return Ok(Some(document));
+            }
+        }
+    }
+    Ok(None)
 }
 
 /// Chooses the only secret, or the only secret of the named client.

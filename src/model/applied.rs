@@ -58,6 +58,7 @@ impl Digest {
             rotation,
             secret_replicas,
             rotate_secrets,
+            token_endpoint_domain,
         } = desired;
         let mut servers: Vec<_> = resource_servers.clone();
         servers.sort_by(|a, b| a.identifier.cmp(&b.identifier));
@@ -82,6 +83,7 @@ impl Digest {
                 secret_replicas.iter().map(|(region, key)| (region, short_key_id(key.as_deref()))).collect::<Vec<_>>()
             ),
             rotate_secrets,
+            token_endpoint_domain.as_str(),
         ])
     }
 

@@ -37,6 +37,26 @@ pub struct Desired {
     /// Any text; see [`RotationRecord`](super::RotationRecord).
     pub rotate_secrets: String,
     pub verify_token: bool,
+    pub token_endpoint_domain: TokenEndpointDomain,
+}
+
+/// Which of the pool's domains the clients use, if it has both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenEndpointDomain {
+    Prefix,
+    Custom,
+}
+
+impl TokenEndpointDomain {
+    pub const ALL: [Self; 2] = [Self::Prefix, Self::Custom];
+
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Prefix => "PREFIX",
+            Self::Custom => "CUSTOM",
+        }
+    }
 }
 
 /// Which pool a resource is about, and how much of it.
@@ -53,6 +73,8 @@ pub enum DesiredPool {
 pub struct OwnPool {
     pub state: UserPool,
     pub domain: Domain,
+    /// The custom domain beside the prefix domain.
+    pub custom_domain: Option<CustomDomain>,
 }
 
 /// Where clients get their tokens.
@@ -60,8 +82,27 @@ pub struct OwnPool {
 pub enum TokenSource {
     /// The OAuth 2.0 token endpoint of the pool's prefix domain.
     PrefixDomain(Domain),
+    /// The OAuth 2.0 token endpoint of the pool's custom domain.
+    CustomDomain {
+        /// Its host name.
+        name: String,
+        /// The prefix domain, if the pool has one.
+        prefix: Option<Domain>,
+    },
     /// The operation GetClientToken. The pool needs no domain.
     Api,
+}
+
+impl TokenSource {
+    /// Returns where a token is requested to verify it: at the prefix domain, if there is one. A custom domain works
+    /// only once the owner of its DNS zone has added a record, so it proves nothing about a client.
+    #[must_use]
+    pub fn to_verify_at(&self) -> Self {
+        match self {
+            Self::CustomDomain { prefix: Some(prefix), .. } => Self::PrefixDomain(prefix.clone()),
+            source => source.clone(),
+        }
+    }
 }
 
 /// A rotation schedule.
@@ -122,6 +163,55 @@ impl fmt::Display for Tier {
 pub struct Domain {
     pub prefix: String,
     pub managed_login_version: u8,
+}
+
+/// A domain under a name of the user's own. CloudFront serves it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CustomDomain {
+    /// The host name.
+    pub name: String,
+    pub managed_login_version: u8,
+    pub certificate_arn: String,
+    /// What CloudFront accepts of its clients' TLS. A declared domain always has one; Cognito may not show one.
+    pub security_policy: Option<String>,
+}
+
+/// Either domain of a pool, as the domain operations take it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PoolDomain {
+    Prefix(Domain),
+    Custom(CustomDomain),
+}
+
+impl PoolDomain {
+    /// Returns what the API calls `Domain`: the prefix, or the host name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Prefix(domain) => &domain.prefix,
+            Self::Custom(domain) => &domain.name,
+        }
+    }
+
+    #[must_use]
+    pub fn managed_login_version(&self) -> u8 {
+        match self {
+            Self::Prefix(domain) => domain.managed_login_version,
+            Self::Custom(domain) => domain.managed_login_version,
+        }
+    }
+}
+
+impl From<Domain> for PoolDomain {
+    fn from(domain: Domain) -> Self {
+        Self::Prefix(domain)
+    }
+}
+
+impl From<CustomDomain> for PoolDomain {
+    fn from(domain: CustomDomain) -> Self {
+        Self::Custom(domain)
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -257,14 +347,24 @@ impl Desired {
         self.secret_tags.len() + notes < MAX_TAGS
     }
 
-    /// Returns where the clients get their tokens. In somebody else's pool, its domain decides.
+    /// Returns where the clients get their tokens. In somebody else's pool, its domains decide: of one domain only,
+    /// that one is used.
     #[must_use]
     pub fn token_source(&self, observed: Option<&ObservedPool>) -> TokenSource {
-        let domain = match &self.pool {
-            DesiredPool::Own(own) => Some(&own.domain),
-            DesiredPool::Shared(_) => observed.and_then(|pool| pool.domain.as_ref()),
+        let (prefix, custom) = match &self.pool {
+            DesiredPool::Own(own) => (Some(&own.domain), own.custom_domain.as_ref()),
+            DesiredPool::Shared(_) => {
+                let custom = observed.and_then(|pool| pool.custom_domain.as_ref()).map(|custom| &custom.domain);
+                (observed.and_then(|pool| pool.domain.as_ref()), custom)
+            }
         };
-        domain.cloned().map_or(TokenSource::Api, TokenSource::PrefixDomain)
+        match (prefix.cloned(), custom, self.token_endpoint_domain) {
+            (prefix, Some(custom), TokenEndpointDomain::Custom) | (prefix @ None, Some(custom), _) => {
+                TokenSource::CustomDomain { name: custom.name.clone(), prefix }
+            }
+            (Some(prefix), _, _) => TokenSource::PrefixDomain(prefix),
+            (None, None, _) => TokenSource::Api,
+        }
     }
 
     /// Returns what the client's secret should contain, once the pool is known.

@@ -81,11 +81,33 @@ impl Endpoints {
     #[must_use]
     pub fn token_endpoint(&self, tokens: &TokenSource) -> String {
         match (tokens, &self.custom) {
-            (TokenSource::PrefixDomain(_), Some(endpoint)) => format!("{endpoint}/oauth2/token"),
+            (TokenSource::PrefixDomain(_) | TokenSource::CustomDomain { .. }, Some(endpoint)) => {
+                format!("{endpoint}/oauth2/token")
+            }
             (TokenSource::PrefixDomain(domain), None) => format!("https://{}/oauth2/token", self.host(domain)),
+            (TokenSource::CustomDomain { name, .. }, None) => format!("https://{name}/oauth2/token"),
             (TokenSource::Api, Some(endpoint)) => format!("{endpoint}/"),
             (TokenSource::Api, None) => format!("https://cognito-idp.{}.{}/", self.region, self.suffix()),
         }
+    }
+
+    /// Returns the host of the domain that the clients use; `None` if they use none.
+    #[must_use]
+    pub fn token_host(&self, tokens: &TokenSource) -> Option<String> {
+        match tokens {
+            TokenSource::PrefixDomain(domain) => Some(self.host(domain)),
+            TokenSource::CustomDomain { name, .. } => Some(name.clone()),
+            TokenSource::Api => None,
+        }
+    }
+
+    /// Tells whether a token endpoint is under a custom domain: it is neither on a host of Cognito's own, nor under a
+    /// custom endpoint, which serves the tokens of every pool.
+    #[must_use]
+    pub fn is_of_custom_domain(&self, token_endpoint: &str) -> bool {
+        let is_cognitos = |host: &str| host.ends_with(".amazoncognito.com") || is_aws_host(host);
+        self.custom.is_none()
+            && url::Url::parse(token_endpoint).is_ok_and(|url| url.host_str().is_some_and(|host| !is_cognitos(host)))
     }
 
     /// Tells whether tokens come from the domain's own host, and not from a custom endpoint.
@@ -135,6 +157,33 @@ mod tests {
         Domain { prefix: "m2m-rubicon-dev".into(), managed_login_version: 2 }
     }
 
+    fn custom() -> TokenSource {
+        TokenSource::CustomDomain { name: "auth.example.com".into(), prefix: Some(domain()) }
+    }
+
+    #[test]
+    fn only_an_endpoint_outside_cognitos_own_hosts_is_a_custom_domains() {
+        let aws = Endpoints::new("us-east-1", None);
+        assert!(aws.is_of_custom_domain(&aws.token_endpoint(&custom())));
+        for source in [TokenSource::PrefixDomain(domain()), TokenSource::Api] {
+            assert!(!aws.is_of_custom_domain(&aws.token_endpoint(&source)), "{source:?}");
+        }
+        let govcloud = Endpoints::new("us-gov-west-1", None);
+        assert!(!govcloud.is_of_custom_domain(&govcloud.token_endpoint(&TokenSource::PrefixDomain(domain()))));
+        let local = Endpoints::new("us-east-1", Some("http://127.0.0.1:4566"));
+        assert!(!local.is_of_custom_domain(&local.token_endpoint(&custom())), "it serves every pool");
+        assert!(!aws.is_of_custom_domain(""), "no endpoint");
+    }
+
+    #[test]
+    fn tokens_are_verified_at_the_prefix_domain_if_there_is_one() {
+        assert_eq!(custom().to_verify_at(), TokenSource::PrefixDomain(domain()));
+        let alone = TokenSource::CustomDomain { name: "auth.example.com".into(), prefix: None };
+        for source in [alone, TokenSource::PrefixDomain(domain()), TokenSource::Api] {
+            assert_eq!(source.to_verify_at(), source);
+        }
+    }
+
     #[test]
     fn aws_names_follow_region_and_partition() {
         let pool = PoolId::from("us-east-1_Abc");
@@ -154,6 +203,9 @@ mod tests {
             "https://m2m-rubicon-dev.auth.us-east-1.amazoncognito.com/oauth2/token"
         );
         assert_eq!(commercial.token_endpoint(&TokenSource::Api), "https://cognito-idp.us-east-1.amazonaws.com/");
+        assert_eq!(commercial.token_endpoint(&custom()), "https://auth.example.com/oauth2/token");
+        assert_eq!(commercial.token_host(&custom()).as_deref(), Some("auth.example.com"));
+        assert_eq!(commercial.token_host(&TokenSource::Api), None);
         assert_eq!(
             Endpoints::new("us-gov-west-1", None).host(&domain()),
             "m2m-rubicon-dev.auth-fips.us-gov-west-1.amazoncognito.com"
@@ -171,6 +223,7 @@ mod tests {
         let local = Endpoints::new("us-east-1", Some("http://127.0.0.1:4566/"));
         assert_eq!(local.token_endpoint(&TokenSource::PrefixDomain(domain())), "http://127.0.0.1:4566/oauth2/token");
         assert_eq!(local.token_endpoint(&TokenSource::Api), "http://127.0.0.1:4566/");
+        assert_eq!(local.token_endpoint(&custom()), "http://127.0.0.1:4566/oauth2/token");
         assert_eq!(local.jwks_uri(&pool), "http://127.0.0.1:4566/us-east-1_Abc/.well-known/jwks.json");
         assert_eq!(local.discovery_url(&pool), "http://127.0.0.1:4566/us-east-1_Abc/.well-known/openid-configuration");
         assert_eq!(local.issuer(&pool), "https://cognito-idp.us-east-1.amazonaws.com/us-east-1_Abc");

@@ -15,8 +15,8 @@ pub mod violations;
 
 pub use applied::{APPLIED_TAG, Applied, Digest, EventStamp};
 pub use desired::{
-    AuthFlow, Client, Desired, DesiredPool, Domain, OwnPool, ProviderConfig, ResourceServer, Rotation, Scope, Tier,
-    TokenSource, UserPool, UserPoolClient,
+    AuthFlow, Client, CustomDomain, Desired, DesiredPool, Domain, OwnPool, PoolDomain, ProviderConfig, ResourceServer,
+    Rotation, Scope, Tier, TokenEndpointDomain, TokenSource, UserPool, UserPoolClient,
 };
 pub use endpoints::{Endpoints, is_aws_host};
 pub use ids::{ClientId, ClientName, PoolId, Principal, Region, SecretId};

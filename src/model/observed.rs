@@ -6,8 +6,8 @@ use std::{
 };
 
 use super::{
-    Applied, AuthFlow, Client, ClientId, ClientName, Domain, Mark, Ownership, PoolId, Region, ResourcePolicy,
-    ResourceServer, Rotation, SecretId, Tags, UserPool, UserPoolClient, adoption::NotAdoptable,
+    Applied, AuthFlow, Client, ClientId, ClientName, CustomDomain, Domain, Mark, Ownership, PoolId, Region,
+    ResourcePolicy, ResourceServer, Rotation, SecretId, Tags, UserPool, UserPoolClient, adoption::NotAdoptable,
     desired::SecretMetadata, sharing::ObservedReplica,
 };
 
@@ -20,6 +20,8 @@ pub struct Observed {
     pub surplus_pools: Vec<PoolId>,
     /// The pool that holds the desired prefix, if it is not ours.
     pub prefix_taken_by: Option<String>,
+    /// The pool that holds the desired custom domain, if it is not ours.
+    pub custom_domain_taken_by: Option<String>,
     /// The note of a resource that has nothing to keep it on; see [`ObservedPool::applied`].
     pub note: Option<Applied>,
     /// Whether the note was written by a run that was cut off before it had scheduled the note for deletion.
@@ -47,11 +49,22 @@ pub struct ObservedPool {
     pub created: Duration,
     /// The prefix domain, unless Cognito is deleting it.
     pub domain: Option<Domain>,
+    /// The custom domain, unless Cognito is deleting it.
+    pub custom_domain: Option<ObservedCustomDomain>,
     pub resource_servers: Vec<ResourceServer>,
     /// The resource's own clients, and the one that it is to adopt.
     pub clients: Vec<ObservedClient>,
     /// What others own in the pool.
     pub foreign: Foreign,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObservedCustomDomain {
+    pub domain: CustomDomain,
+    /// The name of the CloudFront distribution that serves it, for the DNS record.
+    pub target: Option<String>,
+    /// Such as `ACTIVE` or `CREATING`.
+    pub status: String,
 }
 
 /// What others own in a pool.
@@ -60,6 +73,14 @@ pub struct Foreign {
     pub resource_servers: Vec<ResourceServer>,
     /// Clients with another resource's mark. Not read for a resource that does not own the pool.
     pub clients: Vec<ListedClient>,
+}
+
+impl Foreign {
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        let Self { resource_servers, clients } = self;
+        resource_servers.is_empty() && clients.is_empty()
+    }
 }
 
 /// What an adopted client was before, for the time when it is given back.
@@ -196,6 +217,7 @@ pub struct DeleteObservation {
 pub struct RemainingPool {
     pub id: PoolId,
     pub domain: Option<String>,
+    pub custom_domain: Option<String>,
     pub deletion_protection: bool,
     /// What others have in it.
     pub foreign: Foreign,

@@ -4,11 +4,14 @@ use std::collections::BTreeSet;
 
 use super::{
     Changes, Deletion, Plan, Refusal, SecretUpdate, Step,
+    domains::{
+        DomainSteps, deletions, keeps_custom_domain, plan_domains, plan_try_of_custom_domain, refuse_others_domains,
+    },
     refusal::{CHANGING_THE_DOMAIN, DELETING_THE_POOL, Member},
     sharing::{SharingSteps, plan_sharing},
 };
 use crate::model::{
-    AuthFlow, Client, ClientId, ClientName, Desired, DesiredPool, Domain, Mark, Owner, Ownership, PolicyChange, PoolId,
+    AuthFlow, Client, ClientId, ClientName, Desired, DesiredPool, Mark, Owner, Ownership, PolicyChange, PoolId,
     ResourcePolicy, ResourceServer, RotationRecord, SecretId, Tags, TokenSource, UserPool, UserPoolClient,
     desired::{MAX_SCOPES_PER_SERVER, MAX_SERVERS, SecretMetadata},
     ids::short_key_id,
@@ -36,10 +39,11 @@ pub struct Occasion<'a> {
 /// # Errors
 /// The plan would touch what belongs to another owner, or break what others use.
 pub fn plan(desired: &Desired, observed: &Observed, occasion: &Occasion<'_>) -> Result<Plan, Refusal> {
-    refuse_others_things(desired, observed)?;
+    refuse_others_things(desired, observed, occasion)?;
     let servers = servers_to_plan(desired, observed, occasion)?;
     let sharing = plan_sharing(desired, observed)?;
-    let plan = plan_steps(desired, observed, &servers, sharing, occasion);
+    let trial = plan_try_of_custom_domain(desired, observed, occasion)?;
+    let plan = plan_steps(desired, observed, &servers, (trial, sharing), occasion);
     refuse_without_consent(desired, observed, occasion.is_create || plan.writes())?;
     refuse_unknown_scopes(desired, observed, &plan)?;
     Ok(plan)
@@ -49,31 +53,27 @@ fn plan_steps(
     desired: &Desired,
     observed: &Observed,
     servers: &[ResourceServer],
-    sharing: SharingSteps,
+    (trial, sharing): (Vec<Step>, SharingSteps),
     occasion: &Occasion<'_>,
 ) -> Plan {
     let now = observed.pool.as_ref();
-    let (domain, pool, protect) = match &desired.pool {
+    let (domains, pool, protect) = match &desired.pool {
         DesiredPool::Own(own) => {
             let (pool, protect) = plan_pool(&own.state, now);
-            (plan_domain(&own.domain, now), pool, protect)
+            let kept = keeps_custom_domain(desired, observed, occasion.is_rollback);
+            (plan_domains(desired, own, now, kept), pool, protect)
         }
         DesiredPool::Shared(_) => Default::default(),
     };
     let clients = plan_clients(desired, observed);
-    let verify = plan_verification(desired, &clients, &domain, occasion.also_verify);
+    let verify = plan_verification(desired, &clients, &domains, occasion.also_verify);
     let SecretSteps { rotate_renamed, secrets, rotate, schedule } = plan_secrets(desired, observed);
     let SharingSteps { readers, replicate, wait, remove } = sharing;
     let ResourceServerSteps { make_room, widen, narrow } = plan_resource_servers(servers, now);
     let Adoption { prove, record } = plan_adoption(desired, observed);
-
-    // Cognito refuses LITE while the domain has managed login, and managed login while the pool has
-    // LITE.
-    let downgrade = domain
-        .iter()
-        .any(|step| matches!(step, Step::UpdateUserPoolDomain { domain: to } | Step::ReplaceUserPoolDomain { to, .. } if to.managed_login_version == 1));
-    let (domain_before_pool, domain_after_pool) = if downgrade { (domain, Vec::new()) } else { (Vec::new(), domain) };
-    let domain_and_widen = domain_after_pool.into_iter().chain(widen).collect();
+    let DomainSteps { before_pool, prefix, custom, last } = domains;
+    let domain_and_widen = prefix.into_iter().chain(widen).collect();
+    let custom_domain_and_clients = custom.into_iter().chain(clients).collect();
     // An adopted client's secret is recorded before anything about the client changes.
     let (secrets_before_clients, secrets) =
         if record.is_empty() { (Vec::new(), secrets) } else { (secrets, Vec::new()) };
@@ -84,14 +84,16 @@ fn plan_steps(
     let secrets_and_verify = secrets.into_iter().chain(verify).collect();
 
     Plan::of([
-        domain_before_pool,
+        // Alone, so that nothing has changed if it fails.
+        trial,
+        before_pool,
         pool,
         make_room,
         domain_and_widen,
         prove,
         secrets_before_clients,
         record,
-        clients,
+        custom_domain_and_clients,
         // A secret with a new name gets the credentials and the record that the old one has then.
         rotate_renamed,
         secrets_and_verify,
@@ -103,7 +105,7 @@ fn plan_steps(
         readers,
         replicate,
         wait,
-        stale_secrets(desired, observed).into_iter().chain(remove).collect(),
+        last.into_iter().chain(stale_secrets(desired, observed)).chain(remove).collect(),
         stale_clients(desired, observed),
         // Only now does no client hold these scopes any more.
         narrow,
@@ -114,9 +116,12 @@ fn plan_steps(
 }
 
 /// Refuses names and clients that belong to another owner, and a change of the domain that others use.
-fn refuse_others_things(desired: &Desired, observed: &Observed) -> Result<(), Refusal> {
-    if let (Some(pool), Some(own)) = (&observed.prefix_taken_by, desired.own_pool()) {
-        return Err(Refusal::DomainTaken { prefix: own.domain.prefix.clone(), pool: pool.clone() });
+fn refuse_others_things(desired: &Desired, observed: &Observed, occasion: &Occasion<'_>) -> Result<(), Refusal> {
+    if let Some(own) = desired.own_pool() {
+        let kept = keeps_custom_domain(desired, observed, occasion.is_rollback);
+        refuse_others_domains(own, observed, kept, |pool| {
+            refuse_while_in_use(&pool.id, &pool.foreign, CHANGING_THE_DOMAIN)
+        })?;
     }
     for client in &desired.clients {
         if let Some(ObservedSecret { ownership: Ownership::NotOwned, scheduled, .. }) =
@@ -135,11 +140,6 @@ fn refuse_others_things(desired: &Desired, observed: &Observed) -> Result<(), Re
     };
     if let Some(server) = desired.resource_servers.iter().find(is_foreign) {
         return Err(Refusal::ServerTaken { identifier: server.identifier.clone(), pool: pool.id.clone() });
-    }
-    if let (Some(own), Some(domain)) = (desired.own_pool(), &pool.domain)
-        && domain.prefix != own.domain.prefix
-    {
-        refuse_while_in_use(&pool.id, &pool.foreign, CHANGING_THE_DOMAIN)?;
     }
     Ok(())
 }
@@ -179,19 +179,20 @@ fn refuse_without_consent(desired: &Desired, observed: &Observed, writes: bool) 
 /// Refuses to give a client scopes that its pool does not have. Parsing has checked those of the resource's own pool.
 fn refuse_unknown_scopes(desired: &Desired, observed: &Observed, plan: &Plan) -> Result<(), Refusal> {
     let (DesiredPool::Shared(_), Some(pool)) = (&desired.pool, &observed.pool) else { return Ok(()) };
-    let known: BTreeSet<String> = pool
-        .foreign
-        .resource_servers
-        .iter()
-        .chain(&pool.resource_servers)
-        .flat_map(ResourceServer::full_scopes)
-        .collect();
+    let known = known_scopes(observed);
     let written = plan.steps().filter_map(|step| match step {
         Step::CreateUserPoolClient { state, .. } | Step::UpdateUserPoolClient { state, .. } => Some(&state.scopes),
         _ => None,
     });
     let scopes: Vec<_> = written.flatten().filter(|scope| !known.contains(*scope)).cloned().collect();
     if scopes.is_empty() { Ok(()) } else { Err(Refusal::UnknownScopes { pool: pool.id.clone(), scopes }) }
+}
+
+/// Returns the scopes that the pool has, whoever declares them.
+fn known_scopes(observed: &Observed) -> BTreeSet<String> {
+    let servers =
+        observed.pool.iter().flat_map(|pool| pool.foreign.resource_servers.iter().chain(&pool.resource_servers));
+    servers.flat_map(ResourceServer::full_scopes).collect()
 }
 
 /// Returns the scopes that the resource's servers have and are to lose.
@@ -329,11 +330,7 @@ pub fn plan_delete(
             .collect(),
         pools
             .iter()
-            .filter_map(|pool| {
-                pool.domain
-                    .as_ref()
-                    .map(|prefix| Deletion::UserPoolDomain { pool: pool.id.clone(), prefix: prefix.clone() })
-            })
+            .flat_map(|pool| deletions(&pool.id, [pool.domain.as_ref(), pool.custom_domain.as_ref()]))
             .collect(),
         pools.iter().map(|pool| Deletion::UserPool { id: pool.id.clone() }).collect(),
     ]))
@@ -395,16 +392,6 @@ fn tag_changes(desired: &Tags, observed: &Tags) -> Option<String> {
 /// Returns the tags to remove. AWS's own tags stay.
 fn stale_tags<'t>(desired: &'t Tags, observed: &'t Tags) -> impl Iterator<Item = &'t String> {
     observed.keys().filter(|key| !desired.contains_key(*key) && !key.starts_with("aws:"))
-}
-
-fn plan_domain(desired: &Domain, observed: Option<&ObservedPool>) -> Vec<Step> {
-    let domain = desired.clone();
-    match observed.and_then(|pool| pool.domain.as_ref()) {
-        None => vec![Step::CreateUserPoolDomain { domain }],
-        Some(current) if current == desired => Vec::new(),
-        Some(current) if current.prefix == desired.prefix => vec![Step::UpdateUserPoolDomain { domain }],
-        Some(current) => vec![Step::ReplaceUserPoolDomain { from: current.clone(), to: domain }],
-    }
 }
 
 /// The steps of the resource servers. No client loses a scope that both the old and the new version
@@ -511,10 +498,12 @@ fn client_state(
     let mark = if adopted.is_some() { Some(Mark::of_adopted(owner)) } else { mark.clone() };
     let auth_flow = match tokens {
         // Its consumers may get their tokens by either way, and must not be cut off.
-        TokenSource::PrefixDomain(_) if adopted.is_some_and(|old| old.auth_flow == Some(AuthFlow::ClientToken)) => {
+        TokenSource::PrefixDomain(_) | TokenSource::CustomDomain { .. }
+            if adopted.is_some_and(|old| old.auth_flow == Some(AuthFlow::ClientToken)) =>
+        {
             AuthFlow::ClientToken
         }
-        TokenSource::PrefixDomain(_) => AuthFlow::RefreshToken,
+        TokenSource::PrefixDomain(_) | TokenSource::CustomDomain { .. } => AuthFlow::RefreshToken,
         TokenSource::Api => AuthFlow::ClientToken,
     };
     UserPoolClient {
@@ -563,7 +552,7 @@ fn plan_adoption(desired: &Desired, observed: &Observed) -> Adoption {
     };
     let Some((client, current)) = desired.clients.iter().find_map(adoptee) else { return Adoption::default() };
     let can_be_proved = match desired.token_source(observed.pool.as_ref()) {
-        TokenSource::PrefixDomain(_) => true,
+        TokenSource::PrefixDomain(_) | TokenSource::CustomDomain { .. } => true,
         TokenSource::Api => current.auth_flow == Some(AuthFlow::ClientToken),
     };
     let former = FormerClient {
@@ -571,9 +560,11 @@ fn plan_adoption(desired: &Desired, observed: &Observed) -> Adoption {
         scopes: current.scopes.clone(),
         access_token_validity_minutes: current.access_token_validity_minutes,
     };
-    let prove = Step::ProveSecret { client: client.name.clone(), scopes: current.scopes.clone() };
-    // A client without scopes gets no token.
-    let prove = (desired.verify_token && can_be_proved && !current.scopes.is_empty()).then_some(prove);
+    // Cognito leaves a scope that is gone out of the token, and gives no token to a client without scopes.
+    let known = known_scopes(observed);
+    let scopes: Vec<_> = current.scopes.iter().filter(|scope| known.contains(*scope)).cloned().collect();
+    let prove = (desired.verify_token && can_be_proved && !scopes.is_empty())
+        .then(|| Step::ProveSecret { client: client.name.clone(), scopes });
     Adoption {
         prove: prove.into_iter().collect(),
         record: vec![Step::RecordFormerClient { name: client.secret_name, client: client.name, former }],
@@ -723,7 +714,12 @@ pub(super) fn same_key(desired: Option<&str>, observed: Option<&str>) -> bool {
     short_key_id(desired) == short_key_id(observed)
 }
 
-fn plan_verification(desired: &Desired, clients: &[Step], domain: &[Step], also: &BTreeSet<ClientName>) -> Vec<Step> {
+fn plan_verification(
+    desired: &Desired,
+    clients: &[Step],
+    domains: &DomainSteps,
+    also: &BTreeSet<ClientName>,
+) -> Vec<Step> {
     if !desired.verify_token {
         return Vec::new();
     }
@@ -737,7 +733,9 @@ fn plan_verification(desired: &Desired, clients: &[Step], domain: &[Step], also:
     desired
         .clients
         .iter()
-        .filter(|client| !domain.is_empty() || changed.contains(&client.name) || also.contains(&client.name))
+        .filter(|client| {
+            domains.change_the_prefix_domain() || changed.contains(&client.name) || also.contains(&client.name)
+        })
         .map(|client| Step::VerifyToken { client: client.name.clone() })
         .collect()
 }

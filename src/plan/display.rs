@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fmt};
 
 use super::{Deletion, Plan, Step};
-use crate::model::Region;
+use crate::model::{CustomDomain, Domain, PoolDomain, Region};
 
 impl<S: fmt::Display> fmt::Display for Plan<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -24,28 +24,20 @@ impl fmt::Display for Step {
     #[expect(clippy::too_many_lines, reason = "one arm for each step")]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::TryCustomDomain { client, scopes: _, domain } => {
+                write!(f, "VerifyToken {client}: at {domain}, before anything changes")
+            }
             Self::CreateUserPool { pool } => write!(f, "CreateUserPool {}", pool.name),
             Self::UpdateUserPool { pool, changes } => write!(f, "UpdateUserPool {}: {}", pool.name, changes.join(", ")),
             Self::CreateUserPoolDomain { domain } => {
-                write!(
-                    f,
-                    "CreateUserPoolDomain {} (managed login version {})",
-                    domain.prefix, domain.managed_login_version
-                )
+                write!(f, "CreateUserPoolDomain {} ({})", domain.name(), settings(domain))
             }
-            Self::UpdateUserPoolDomain { domain } => {
-                write!(
-                    f,
-                    "UpdateUserPoolDomain {}: managed login version {}",
-                    domain.prefix, domain.managed_login_version
-                )
+            Self::UpdateUserPoolDomain { domain, changes } => {
+                write!(f, "UpdateUserPoolDomain {}: {}", domain.name(), changes.join(", "))
             }
             Self::ReplaceUserPoolDomain { from, to } => {
-                write!(
-                    f,
-                    "DeleteUserPoolDomain {}, then CreateUserPoolDomain {} (managed login version {})",
-                    from.prefix, to.prefix, to.managed_login_version
-                )
+                let (old, new) = (from.name(), to.name());
+                write!(f, "DeleteUserPoolDomain {old}, then CreateUserPoolDomain {new} ({})", settings(to))
             }
             Self::CreateResourceServer { server } => {
                 let scopes: Vec<_> = server.scopes.iter().map(|scope| scope.name.as_str()).collect();
@@ -115,8 +107,20 @@ impl fmt::Display for Deletion {
                 write!(f, "UpdateUserPoolClient {id}: back to the name {}", state.name)
             }
             Self::ResourceServer { pool: _, identifier } => write!(f, "DeleteResourceServer {identifier}"),
-            Self::UserPoolDomain { pool: _, prefix } => write!(f, "DeleteUserPoolDomain {prefix}"),
+            Self::UserPoolDomain { pool: _, domain } => write!(f, "DeleteUserPoolDomain {domain}"),
             Self::UserPool { id } => write!(f, "DeleteUserPool {id}"),
+        }
+    }
+}
+
+fn settings(domain: &PoolDomain) -> String {
+    match domain {
+        PoolDomain::Prefix(Domain { prefix: _, managed_login_version }) => {
+            format!("managed login version {managed_login_version}")
+        }
+        PoolDomain::Custom(CustomDomain { name: _, managed_login_version, certificate_arn, security_policy }) => {
+            let policy = security_policy.as_ref().map(|policy| format!(", {policy}")).unwrap_or_default();
+            format!("managed login version {managed_login_version}, {certificate_arn}{policy}")
         }
     }
 }

@@ -6,6 +6,7 @@
 //!
 //! - [`step`]: what a plan consists of.
 //! - [`diff`]: how a plan is made; [`plan`] decides the order of the phases.
+//! - `domains`: the steps of a pool's domains, and the check before clients are sent to another one.
 //! - `sharing`: the part of it about readers and replicas of secrets.
 //! - [`refusal`]: why there is no plan.
 //! - `note`: the note about the event, which a plan leaves.
@@ -13,6 +14,7 @@
 
 pub mod diff;
 mod display;
+mod domains;
 mod note;
 pub mod refusal;
 mod sharing;
@@ -21,6 +23,7 @@ pub mod step;
 mod tests;
 
 pub use diff::{NOTE_KEPT_FOR_DAYS, Occasion, held_scopes, plan, plan_delete, scopes_to_remove};
+pub use domains::{custom_domain_not_ready, keeps_custom_domain};
 pub use note::{add_note, note};
 pub use refusal::Refusal;
 pub use step::{Action, Changes, Deletion, Plan, SecretUpdate, Step};

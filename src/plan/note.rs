@@ -85,8 +85,10 @@ fn note_on_secret(plan: Plan, client: &Client, observed: &Observed, note: &Appli
 
 const CHANGE: &str = "note of this event";
 
+/// Adds a step to the first phase that may write.
 fn add_first(phases: &mut Vec<Vec<Step>>, step: Step) {
-    match phases.first_mut() {
+    let is_before_any_write = |phase: &Vec<Step>| phase.iter().all(|step| matches!(step, Step::TryCustomDomain { .. }));
+    match phases.iter_mut().find(|phase| !is_before_any_write(phase)) {
         Some(first) => first.insert(0, step),
         None => phases.push(vec![step]),
     }

@@ -15,6 +15,16 @@ pub enum Refusal {
     )]
     DomainTaken { prefix: String, pool: String },
     #[error(
+        "The custom domain {domain} already belongs to user pool {pool}, which this resource does not own. Nothing was \
+         changed. Remove it there first, or choose another DomainName"
+    )]
+    CustomDomainTaken { domain: String, pool: String },
+    #[error(
+        "Clients cannot use the custom domain {domain} yet: {reason}. Nothing was changed. First deploy CustomDomain with \
+         TokenEndpointDomain PREFIX, add the DNS record, and wait until the domain gives tokens. Then deploy CUSTOM"
+    )]
+    CustomDomainNotReady { domain: String, reason: String },
+    #[error(
         "The secret {name} already exists and belongs to another owner{}. Nothing was changed. \
          Choose another {property}, or delete the secret if nobody needs it", scheduled_note(*scheduled)
     )]

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::model::{
-    ClientId, ClientName, Domain, PoolId, Principal, Region, Replicas, ResourceServer, Rotation, SecretId, Tags,
+    ClientId, ClientName, PoolDomain, PoolId, Principal, Region, Replicas, ResourceServer, Rotation, SecretId, Tags,
     UserPool, UserPoolClient, observed::FormerClient,
 };
 
@@ -18,6 +18,15 @@ pub struct Plan<S = Step> {
 /// leaves out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
+    /// Requests a token at the custom domain, before anything changes, with what a client has now. Nobody must be sent to
+    /// a host that gives no tokens.
+    TryCustomDomain {
+        client: ClientName,
+        scopes: Vec<String>,
+        /// The host name.
+        domain: String,
+    },
+
     CreateUserPool {
         pool: UserPool,
     },
@@ -27,16 +36,17 @@ pub enum Step {
     },
 
     CreateUserPoolDomain {
-        domain: Domain,
+        domain: PoolDomain,
     },
     UpdateUserPoolDomain {
-        domain: Domain,
+        domain: PoolDomain,
+        changes: Changes,
     },
-    /// Deletes the old domain, then creates the new one: a pool has one prefix domain. Creates the old
-    /// one again if the new one fails.
+    /// Deletes the old domain, then creates the new one: a pool has one prefix domain and one custom domain. Creates
+    /// the old one again if the new one fails.
     ReplaceUserPoolDomain {
-        from: Domain,
-        to: Domain,
+        from: PoolDomain,
+        to: PoolDomain,
     },
 
     CreateResourceServer {
@@ -154,7 +164,8 @@ pub enum Deletion {
     },
     UserPoolDomain {
         pool: PoolId,
-        prefix: String,
+        /// The prefix, or the host name of a custom domain.
+        domain: String,
     },
     UserPool {
         id: PoolId,
@@ -211,7 +222,10 @@ impl Step {
             | Self::DeleteResourcePolicy { .. }
             | Self::ReplicateSecretToRegions { .. } => Action::Update,
             Self::RemoveRegionsFromReplication { .. } | Self::Delete(_) => Action::Delete,
-            Self::ProveSecret { .. } | Self::VerifyToken { .. } | Self::AwaitReplicas { .. } => Action::Verify,
+            Self::TryCustomDomain { .. }
+            | Self::ProveSecret { .. }
+            | Self::VerifyToken { .. }
+            | Self::AwaitReplicas { .. } => Action::Verify,
         }
     }
 }

@@ -10,8 +10,8 @@ use crate::model::{
     AuthFlow, Client, ClientId, ClientName, Desired, Digest, Endpoints, Owner, Ownership, PolicyChange, PoolId,
     ProviderConfig, Region, ResourcePolicy, ResourceType, RotationRecord,
     observed::{
-        DeleteObservation, Foreign, Observed, ObservedClient, ObservedDocument, ObservedPolicy, ObservedPool,
-        ObservedSecret, RemainingPool,
+        DeleteObservation, Foreign, Observed, ObservedClient, ObservedCustomDomain, ObservedDocument, ObservedPolicy,
+        ObservedPool, ObservedSecret, RemainingPool,
     },
     sharing::{ObservedReplica, ReplicaStatus},
 };
@@ -65,6 +65,11 @@ fn observed(desired: &Desired) -> Observed {
             m2m_only: true,
             created: std::time::Duration::ZERO,
             domain: Some(own.domain.clone()),
+            custom_domain: own.custom_domain.clone().map(|domain| ObservedCustomDomain {
+                domain,
+                target: Some("d1.cloudfront.net".into()),
+                status: "ACTIVE".into(),
+            }),
             resource_servers: desired.resource_servers.clone(),
             clients: desired.clients.iter().map(client).collect(),
             foreign: Foreign::default(),
@@ -189,6 +194,7 @@ fn a_delete_takes_secrets_domains_and_pools_in_this_order_or_nothing() {
     let pool = RemainingPool {
         id: "us-east-1_Pool".into(),
         domain: Some("prefix".into()),
+        custom_domain: Some("auth.example.com".into()),
         deletion_protection: false,
         foreign: Foreign::default(),
     };
@@ -203,11 +209,46 @@ fn a_delete_takes_secrets_domains_and_pools_in_this_order_or_nothing() {
     RemoveRegionsFromReplication a/c: eu-west-1, eu-west-2, then DeleteSecret a/c (at once)
     DeleteSecret note (recoverable for 7 days)
     DeleteUserPoolDomain prefix
+    DeleteUserPoolDomain auth.example.com
     DeleteUserPool us-east-1_Pool
     ");
     let protected =
         DeleteObservation { pools: vec![RemainingPool { deletion_protection: true, ..pool }], ..observation };
     assert_snapshot!(plan_delete(&protected, 0, false).unwrap_err(), @"Deletion protection is active on user pool us-east-1_Pool. Nothing was deleted. Turn it off on the pool's settings page in the Cognito console, then delete again. While the stack can still be updated, you can set DeletionProtection to INACTIVE and deploy instead");
+}
+
+#[test]
+fn clients_are_sent_to_a_custom_domain_after_a_token_there_and_leave_it_before_it_goes() {
+    let certificate = "arn:aws:acm:us-east-1:111122223333:certificate/1";
+    let custom = json!({ "DomainName": "auth.example.com", "CertificateArn": certificate });
+    let beside = desired(&json!({ "CustomDomain": custom }));
+    let used = desired(&json!({ "CustomDomain": custom, "TokenEndpointDomain": "CUSTOM" }));
+    let none = desired(&json!({}));
+    assert_snapshot!(shown(&beside, &observed(&none)), @"CreateUserPoolDomain auth.example.com (managed login version 2, arn:aws:acm:us-east-1:111122223333:certificate/1, TLS_V1_2_2021)");
+    assert_snapshot!(shown(&used, &observed(&beside)), @r"
+    VerifyToken machine-to-machine-dev-client: at auth.example.com, before anything changes
+    ---
+    UpdateSecret machine-to-machine-dev/machine-to-machine-dev-client: token_endpoint
+    ");
+    assert_snapshot!(shown(&none, &observed(&used)), @r"
+    UpdateSecret machine-to-machine-dev/machine-to-machine-dev-client: token_endpoint
+    ---
+    DeleteUserPoolDomain auth.example.com
+    ");
+    let moved = json!({ "DomainName": "id.example.com", "CertificateArn": certificate, "SecurityPolicy": "TLS_V1" });
+    let moved = desired(&json!({ "CustomDomain": moved, "TokenEndpointDomain": "CUSTOM" }));
+    assert_snapshot!(shown(&moved, &observed(&used)), @r"
+    DeleteUserPoolDomain auth.example.com, then CreateUserPoolDomain id.example.com (managed login version 2, arn:aws:acm:us-east-1:111122223333:certificate/1, TLS_V1)
+    ---
+    UpdateSecret machine-to-machine-dev/machine-to-machine-dev-client: token_endpoint
+    ");
+    assert_snapshot!(plan(&used, &observed(&none), &occasion(&BTreeSet::new())).unwrap_err(), @"Clients cannot use the custom domain auth.example.com yet: the pool does not have this domain. Nothing was changed. First deploy CustomDomain with TokenEndpointDomain PREFIX, add the DNS record, and wait until the domain gives tokens. Then deploy CUSTOM");
+    let taken = Observed { custom_domain_taken_by: Some("us-east-1_Theirs".into()), ..Observed::default() };
+    assert_snapshot!(plan(&used, &taken, &occasion(&BTreeSet::new())).unwrap_err(), @"The custom domain auth.example.com already belongs to user pool us-east-1_Theirs, which this resource does not own. Nothing was changed. Remove it there first, or choose another DomainName");
+    // A policy that Cognito does not show is not known to differ.
+    let mut silent = observed(&used);
+    silent.pool.as_mut().unwrap().custom_domain.as_mut().unwrap().domain.security_policy = None;
+    assert_snapshot!(shown(&used, &silent), @"");
 }
 
 #[test]

@@ -28,3 +28,4 @@ mod tags;
 
 pub use parse::{parse, secret_recovery_window_in_days, user_pool_id};
 pub use schema::{rules_outside_schema, schema};
+pub use table::MAX_SHARED_WITH;

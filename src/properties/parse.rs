@@ -1,8 +1,8 @@
 //! Builds [`Desired`] from a template's properties, and checks the rules that involve several of them.
 //!
 //! These rules are: the length of derived names, reserved words in the domain, `LITE` without managed login, defaults
-//! that are not valid, names that are declared twice, scopes that are not declared, and a rotation without its
-//! function.
+//! that are not valid, names that are declared twice, scopes that are not declared, a custom domain that clients use and
+//! that is not declared, its certificate's place, and a rotation without its function.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -11,21 +11,23 @@ use serde_json::{Value, json};
 use super::{
     parse_part,
     reader::{Fields, Reader, quoted},
-    rules::TextRule,
+    rules::{Choice, TextRule},
     sharing::{ReaderRules, read_secret_readers, read_secret_replicas},
     table::{
-        ACCESS_TOKEN_VALIDITY_MINUTES, ALLOWED_OAUTH_SCOPES, CLIENT_NAME, CLIENTS, COGNITO_M2M, DEFAULT_CLIENT_SUFFIX,
-        DEFAULT_RECOVERY_WINDOW_IN_DAYS, DELETION_PROTECTION, DOMAIN_PREFIX, ENVIRONMENT_NAME, LITE_LOGIN_VERSION,
-        MANAGED_LOGIN_VERSION, MAX_DOMAIN, MAX_POOL_NAME, MAX_SCOPES_PER_CLIENT, MAX_SHARED_WITH, NO_ROTATION,
-        PROJECT_TAG, PROTECTED, Property, RESERVED_DOMAIN_WORDS, RESOURCE_SERVERS, ROTATE_SECRETS, ROTATION_DAYS,
-        SCOPE_DESCRIPTION, SCOPE_NAME, SCOPES, SECRET_KMS_KEY_ID, SECRET_NAME, SECRET_NAME_PREFIX,
-        SECRET_RECOVERY_WINDOW_IN_DAYS, SERVER_IDENTIFIER, SERVER_NAME, SHARED_WITH_STACKS, TAGS, USER_POOL_ID,
-        USER_POOL_NAME_PREFIX, USER_POOL_TIER, VERIFY_TOKEN,
+        ACCESS_TOKEN_VALIDITY_MINUTES, ALLOWED_OAUTH_SCOPES, CERTIFICATE_ARN, CLIENT_NAME, CLIENTS, COGNITO_M2M,
+        CUSTOM_DOMAIN, DEFAULT_CLIENT_SUFFIX, DEFAULT_RECOVERY_WINDOW_IN_DAYS, DELETION_PROTECTION, DOMAIN_NAME,
+        DOMAIN_PREFIX, ENVIRONMENT_NAME, LITE_LOGIN_VERSION, MANAGED_LOGIN_VERSION, MAX_DOMAIN, MAX_POOL_NAME,
+        MAX_SCOPES_PER_CLIENT, MAX_SHARED_WITH, NO_ROTATION, PROJECT_TAG, PROTECTED, Property, RESERVED_DOMAIN_WORDS,
+        RESOURCE_SERVERS, ROTATE_SECRETS, ROTATION_DAYS, SCOPE_DESCRIPTION, SCOPE_NAME, SCOPES, SECRET_KMS_KEY_ID,
+        SECRET_NAME, SECRET_NAME_PREFIX, SECRET_RECOVERY_WINDOW_IN_DAYS, SECURITY_POLICY, SERVER_IDENTIFIER,
+        SERVER_NAME, SHARED_WITH_STACKS, TAGS, TOKEN_ENDPOINT_DOMAIN, USER_POOL_ID, USER_POOL_NAME_PREFIX,
+        USER_POOL_TIER, VERIFY_TOKEN,
     },
 };
 use crate::model::{
-    Client, ClientName, Desired, DesiredPool, Domain, Mark, OwnPool, Owner, PoolId, ProviderConfig, ResourceServer,
-    ResourceType, Rotation, Scope, SecretId, Tags, Tier, UserPool, Violations,
+    Client, ClientName, CustomDomain, Desired, DesiredPool, Domain, Endpoints, Mark, OwnPool, Owner, PoolId,
+    ProviderConfig, ResourceServer, ResourceType, Rotation, Scope, SecretId, Tags, Tier, TokenEndpointDomain, UserPool,
+    Violations,
     desired::declared_scopes,
     ownership::{MAX_TAGS, SHARED_WITH_TAG},
 };
@@ -79,6 +81,7 @@ fn read_pool_resource(
     let secret_tags = read_tags(reader, fields, &environment, &owner)?;
     let state = read_pool(reader, fields, &environment, &secret_tags)?;
     let domain = read_domain(reader, fields, &environment, state.tier)?;
+    let custom_domain = read_custom_domain(reader, fields, domain.managed_login_version, &config.endpoints);
     let resource_servers = read_resource_servers(reader, fields);
     let secret_prefix = read_secret_prefix(reader, fields, &state.name);
     let secret_kms_key_id = reader.read(fields, &SECRET_KMS_KEY_ID);
@@ -88,7 +91,7 @@ fn read_pool_resource(
     Some(Desired {
         owner,
         endpoints: config.endpoints.clone(),
-        pool: DesiredPool::Own(OwnPool { state, domain }),
+        pool: DesiredPool::Own(OwnPool { state, domain, custom_domain }),
         resource_servers,
         clients,
         secret_tags,
@@ -98,6 +101,7 @@ fn read_pool_resource(
         secret_replicas: read_secret_replicas(reader, fields, &config.endpoints),
         rotate_secrets: reader.read(fields, &ROTATE_SECRETS)?,
         verify_token: reader.read(fields, &VERIFY_TOKEN)?,
+        token_endpoint_domain: read_token_endpoint_domain(reader, fields, &TOKEN_ENDPOINT_DOMAIN)?,
     })
 }
 
@@ -167,6 +171,62 @@ fn read_domain(reader: &mut Reader, fields: &Fields, environment: &str, tier: Ti
         reader.refuse(path, format!("must be 1 if UserPoolTier is LITE, but is {version}{origin}"));
     }
     Some(Domain { prefix, managed_login_version: u8::try_from(version).ok()? })
+}
+
+fn read_custom_domain(
+    reader: &mut Reader,
+    fields: &Fields,
+    managed_login_version: u8,
+    endpoints: &Endpoints,
+) -> Option<CustomDomain> {
+    let word = reader.read(fields, &TOKEN_ENDPOINT_DOMAIN);
+    if word == Some(TokenEndpointDomain::Custom.as_str()) && !fields.has(&CUSTOM_DOMAIN) {
+        reader.refuse(
+            fields.path(&TOKEN_ENDPOINT_DOMAIN),
+            "must be PREFIX if there is no CustomDomain, but is \"CUSTOM\"",
+        );
+    }
+    let custom = &reader.read(fields, &CUSTOM_DOMAIN)?;
+    let name = reader.read(custom, &DOMAIN_NAME);
+    let security_policy = reader.read(custom, &SECURITY_POLICY);
+    let certificate_arn = reader.read(custom, &CERTIFICATE_ARN)?;
+    if let Some(place) = place_of_certificates(endpoints.partition())
+        && !certificate_arn.starts_with(&format!("{place}:"))
+    {
+        reader.refuse(
+            custom.path(&CERTIFICATE_ARN),
+            format!(
+                "must begin with {place}:, where CloudFront finds its certificates, but is {}",
+                quoted(&certificate_arn)
+            ),
+        );
+    }
+    Some(CustomDomain {
+        name: name?,
+        managed_login_version,
+        certificate_arn,
+        security_policy: security_policy.map(ToOwned::to_owned),
+    })
+}
+
+/// Returns the start of the ARN of a certificate that a custom domain can use; `None` in a partition whose rule is not
+/// known.
+/// <https://docs.aws.amazon.com/cognito/latest/developerguide/cognito-user-pools-add-custom-domain.html>
+fn place_of_certificates(partition: &str) -> Option<&'static str> {
+    match partition {
+        "aws" => Some("arn:aws:acm:us-east-1"),
+        "aws-us-gov" => Some("arn:aws-us-gov:acm:us-gov-west-1"),
+        _ => None,
+    }
+}
+
+pub(super) fn read_token_endpoint_domain(
+    reader: &mut Reader,
+    fields: &Fields,
+    property: &Property<Choice>,
+) -> Option<TokenEndpointDomain> {
+    let word = reader.read(fields, property)?;
+    TokenEndpointDomain::ALL.into_iter().find(|domain| domain.as_str() == word)
 }
 
 /// Reads a prefix and returns `<prefix>-<environment>`, the name of something that `(what, max)` describes.
@@ -399,7 +459,7 @@ pub(super) fn refuse_default(
 #[cfg(test)]
 mod tests {
     use super::{
-        super::table::{CLIENT, Object, REPLICA, RESOURCE_SERVER, SCOPE},
+        super::table::{CLIENT, CUSTOM_DOMAIN_OBJECT, Object, REPLICA, RESOURCE_SERVER, SCOPE},
         *,
     };
     use crate::model::Endpoints;
@@ -416,13 +476,18 @@ mod tests {
         let base = json!({
             "ResourceServers": [{ "Identifier": "api", "Scopes": [{ "ScopeName": "read" }] }],
             "Clients": [{ "ClientName": "one" }],
+            "CustomDomain": {
+                "DomainName": "auth.example.com",
+                "CertificateArn": "arn:aws:acm:us-east-1:111122223333:certificate/1",
+            },
             "SecretReplicas": [{ "Region": "eu-west-1" }],
         });
-        let places: [(&Object, &str, &str); 5] = [
+        let places: [(&Object, &str, &str); 6] = [
             (&COGNITO_M2M, "", ""),
             (&RESOURCE_SERVER, "/ResourceServers/0", "ResourceServers[0]."),
             (&SCOPE, "/ResourceServers/0/Scopes/0", "ResourceServers[0].Scopes[0]."),
             (&CLIENT, "/Clients/0", "Clients[0]."),
+            (&CUSTOM_DOMAIN_OBJECT, "/CustomDomain", "CustomDomain."),
             (&REPLICA, "/SecretReplicas/0", "SecretReplicas[0]."),
         ];
         for (table, pointer, path) in places {
@@ -434,6 +499,45 @@ mod tests {
                 assert_eq!(paths, [format!("{path}{}", entry.name())]);
             }
         }
+    }
+
+    #[test]
+    fn a_certificate_is_of_the_partition_and_in_the_region_where_cloudfront_looks() {
+        let parse_in = |region: &str, certificate: &str| {
+            let owner = Owner { stack_id: "arn:stack".into(), logical_id: "M2M".into() };
+            let config = ProviderConfig { endpoints: Endpoints::new(region, None), rotation_function: None };
+            let custom = json!({ "DomainName": "auth.example.com", "CertificateArn": certificate });
+            parse(ResourceType::CognitoM2M, &json!({ "CustomDomain": custom }), owner, &config).is_ok()
+        };
+        let [aws, elsewhere, govcloud, govcloud_elsewhere] = [
+            "arn:aws:acm:us-east-1:111122223333:certificate/1-a",
+            "arn:aws:acm:eu-west-1:111122223333:certificate/1-a",
+            "arn:aws-us-gov:acm:us-gov-west-1:111122223333:certificate/1-a",
+            "arn:aws-us-gov:acm:us-gov-east-1:111122223333:certificate/1-a",
+        ];
+        for region in ["us-east-1", "eu-west-1"] {
+            assert_eq!([aws, elsewhere, govcloud].map(|arn| parse_in(region, arn)), [true, false, false], "{region}");
+        }
+        for region in ["us-gov-west-1", "us-gov-east-1"] {
+            let accepted = [aws, govcloud, govcloud_elsewhere].map(|arn| parse_in(region, arn));
+            assert_eq!(accepted, [false, true, false], "{region}");
+        }
+        assert!(parse_in("cn-north-1", "arn:aws-cn:acm:cn-north-1:111122223333:certificate/1-a"), "AWS decides");
+    }
+
+    #[test]
+    fn a_custom_domain_has_the_login_version_of_the_prefix_domain_and_a_security_policy() {
+        let custom = json!({
+            "DomainName": "auth.example.com",
+            "CertificateArn": "arn:aws:acm:us-east-1:111122223333:certificate/1",
+        });
+        let desired = parsed(&json!({ "CustomDomain": custom, "ManagedLoginVersion": 1 })).unwrap();
+        let CustomDomain { name, managed_login_version, certificate_arn, security_policy } =
+            desired.own_pool().unwrap().custom_domain.clone().unwrap();
+        assert_eq!((name.as_str(), managed_login_version), ("auth.example.com", 1));
+        assert_eq!(certificate_arn, "arn:aws:acm:us-east-1:111122223333:certificate/1");
+        assert_eq!(security_policy.as_deref(), Some("TLS_V1_2_2021"));
+        assert_eq!(desired.token_endpoint_domain, TokenEndpointDomain::Prefix);
     }
 
     #[test]

@@ -3,18 +3,22 @@
 use serde_json::Value;
 
 use super::{
-    parse::{read_recovery_window, read_rotation, read_server as read_server_fields, refuse_default},
+    parse::{
+        read_recovery_window, read_rotation, read_server as read_server_fields, read_token_endpoint_domain,
+        refuse_default,
+    },
     reader::{Fields, Reader},
     sharing::{ReaderRules, read_secret_readers, read_secret_replicas},
     table::{
         ACCESS_TOKEN_VALIDITY_MINUTES, ADOPT_CLIENT_ID, COGNITO_M2M_CLIENT, COGNITO_M2M_RESOURCE_SERVER,
         DEFAULT_RECOVERY_WINDOW_IN_DAYS, PART_ALLOWED_OAUTH_SCOPES, PART_CLIENT_NAME, PART_IDENTIFIER,
-        PART_SECRET_NAME, PART_SERVER_NAME, PART_TAGS, ROTATE_SECRET, SECRET_KMS_KEY_ID, SECRET_NAME, USER_POOL_ID,
-        VERIFY_TOKEN,
+        PART_SECRET_NAME, PART_SERVER_NAME, PART_TAGS, PART_TOKEN_ENDPOINT_DOMAIN, ROTATE_SECRET, SECRET_KMS_KEY_ID,
+        SECRET_NAME, USER_POOL_ID, VERIFY_TOKEN,
     },
 };
 use crate::model::{
     Client, ClientId, ClientName, Desired, DesiredPool, Mark, Owner, PoolId, ProviderConfig, Replicas, SecretId, Tags,
+    TokenEndpointDomain,
 };
 
 pub(super) fn read_client(
@@ -40,6 +44,7 @@ pub(super) fn read_client(
     let rotation = read_rotation(reader, fields, config);
     let rotate_secrets = reader.read(fields, &ROTATE_SECRET);
     let verify_token = reader.read(fields, &VERIFY_TOKEN);
+    let token_endpoint_domain = read_token_endpoint_domain(reader, fields, &PART_TOKEN_ENDPOINT_DOMAIN);
     let client = Client {
         name: ClientName(name?),
         mark: Some(Mark::of(&owner)),
@@ -63,6 +68,7 @@ pub(super) fn read_client(
         secret_replicas,
         rotate_secrets: rotate_secrets?,
         verify_token: verify_token?,
+        token_endpoint_domain: token_endpoint_domain?,
         owner,
     })
 }
@@ -99,6 +105,7 @@ pub(super) fn read_server(
         secret_replicas: Replicas::new(),
         rotate_secrets: String::new(),
         verify_token: false,
+        token_endpoint_domain: TokenEndpointDomain::Prefix,
         owner,
     })
 }

@@ -5,8 +5,8 @@ use crate::model::ResourceType;
 use super::{
     schema::rules_outside_schema,
     table::{
-        CLIENT, COGNITO_M2M, COGNITO_M2M_CLIENT, COGNITO_M2M_RESOURCE_SERVER, Entry, Object, REPLICA, RESOURCE_SERVER,
-        SCOPE,
+        CLIENT, COGNITO_M2M, COGNITO_M2M_CLIENT, COGNITO_M2M_RESOURCE_SERVER, CUSTOM_DOMAIN_OBJECT, Entry, Object,
+        REPLICA, RESOURCE_SERVER, SCOPE,
     },
 };
 
@@ -21,6 +21,7 @@ fn row(entry: &Entry) -> String {
         Entry::Tags(_) => "map or list of strings",
         Entry::TextList(_) => "list of strings",
         Entry::ObjectList(_) => "list",
+        Entry::Object(_) => "map",
     };
     let default = entry.default_words().unwrap_or_else(|| "required".to_owned());
     let words = entry.words();
@@ -53,6 +54,7 @@ fn the_reference_lists_every_property_with_its_rule_and_default() {
         ("### Each of ResourceServers", &RESOURCE_SERVER),
         ("### Each of Scopes", &SCOPE),
         ("### Each of Clients", &CLIENT),
+        ("### CustomDomain", &CUSTOM_DOMAIN_OBJECT),
         ("### Each of SecretReplicas", &REPLICA),
         ("## Custom::CognitoM2MClient", &COGNITO_M2M_CLIENT),
         ("## Custom::CognitoM2MResourceServer", &COGNITO_M2M_RESOURCE_SERVER),

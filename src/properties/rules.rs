@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{
     reader::{Fields, Reader, quoted},
-    table::Object,
+    table::{Entry, Object},
 };
 
 /// What a property may be.
@@ -253,6 +253,22 @@ impl Rule for ObjectList {
 
     fn words(&self) -> String {
         format!("{} entries", counted(self.min, self.max))
+    }
+}
+
+/// One object.
+pub(super) struct OneObject(pub(super) &'static Object);
+
+impl Rule for OneObject {
+    type Value = Fields;
+
+    fn read(&self, reader: &mut Reader, path: &str, value: &Value) -> Option<Fields> {
+        reader.object(path, value, self.0)
+    }
+
+    fn words(&self) -> String {
+        let names: Vec<_> = self.0.entries.iter().map(Entry::name).collect();
+        format!("a map with {}", listed(&names, "and"))
     }
 }
 

@@ -8,17 +8,17 @@ use std::ops::RangeInclusive;
 use serde_json::{Map, Value, json};
 
 use super::{
-    rules::{Choice, Flag, NumberRule, ObjectList, TextList, TextRule, plain},
+    rules::{Choice, Flag, NumberRule, ObjectList, OneObject, TextList, TextRule, plain},
     table::{
-        Absent, CLIENT_NAME, CLIENTS, CLOUDFORMATIONS_OWN, COGNITO_M2M, COGNITO_M2M_RESOURCE_SERVER,
+        Absent, CLIENT_NAME, CLIENTS, CLOUDFORMATIONS_OWN, COGNITO_M2M, COGNITO_M2M_RESOURCE_SERVER, CUSTOM_DOMAIN,
         DEFAULT_CLIENT_SUFFIX, DOMAIN_PREFIX, ENVIRONMENT_NAME, Entry, LITE_LOGIN_VERSION, MANAGED_LOGIN_VERSION,
         MAX_DOMAIN, MAX_POOL_NAME, MAX_SCOPES_PER_CLIENT, MAX_SHARED_WITH, NO_ROTATION, Object, PART_SERVER_NAME,
         RESERVED_DOMAIN_WORDS, RESOURCE_SERVER, SECRET_NAME, SECRET_NAME_PREFIX, SERVER_IDENTIFIER, SERVER_NAME,
-        USER_POOL_NAME_PREFIX, USER_POOL_TIER, properties_of,
+        TOKEN_ENDPOINT_DOMAIN, USER_POOL_NAME_PREFIX, USER_POOL_TIER, properties_of,
     },
     tags::{AWS_TAG_PREFIX, TAG_KEY, TAG_VALUE, TagsRule},
 };
-use crate::model::{ResourceType, Tier, ownership::OUR_TAG_PREFIX};
+use crate::model::{ResourceType, Tier, TokenEndpointDomain, ownership::OUR_TAG_PREFIX};
 
 /// Returns the JSON Schema (draft-07) of the properties of a resource type.
 #[must_use]
@@ -111,6 +111,9 @@ fn rules_of_the_pool(number: String, rotation: String) -> Vec<String> {
             "`SharedWithStacks`, with a space between two entries, has at most {MAX_SHARED_WITH} characters, and leaves room \
              for one tag less in `Tags`"
         ),
+        "`CertificateArn` names a certificate of the stack's partition, in `us-east-1` or, in AWS GovCloud, in \
+         `us-gov-west-1`"
+            .to_owned(),
     ]
 }
 
@@ -144,6 +147,7 @@ fn property(entry: &Entry) -> Value {
         Entry::Tags(property) => tags(&property.rule),
         Entry::TextList(property) => text_list(&property.rule),
         Entry::ObjectList(property) => object_list(&property.rule),
+        Entry::Object(property) => one_object(&property.rule),
     };
     if let Absent::Default(default) = entry.absent() {
         schema["default"] = default();
@@ -161,6 +165,7 @@ fn rules_across(table: &Object) -> Vec<Value> {
         vec![
             lite_without_managed_login(),
             without_reserved_words(),
+            custom_domain_for_its_clients(),
             required_unless_it_fits(
                 USER_POOL_NAME_PREFIX.name,
                 &SECRET_NAME,
@@ -198,6 +203,15 @@ fn lite_without_managed_login() -> Value {
         "$comment": format!("The default {version} needs another tier than {}.", Tier::Lite),
         "if": { "required": [tier], "properties": { tier: { "const": Tier::Lite.as_str() } } },
         "then": { "required": [version], "properties": { version: number(&LITE_LOGIN_VERSION) } },
+    })
+}
+
+fn custom_domain_for_its_clients() -> Value {
+    let (choice, custom) = (TOKEN_ENDPOINT_DOMAIN.name, TokenEndpointDomain::Custom.as_str());
+    json!({
+        "$comment": "Clients can use only a domain that exists.",
+        "if": { "required": [choice], "properties": { choice: { "const": custom } } },
+        "then": { "required": [CUSTOM_DOMAIN.name] },
     })
 }
 
@@ -270,6 +284,10 @@ fn text_list(list: &TextList) -> Value {
     let schema =
         json!({ "type": "array", "minItems": list.min(), "maxItems": max, "uniqueItems": true, "items": text(item) });
     if *may_be_empty { json!({ "anyOf": [schema, unset_parameter()] }) } else { schema }
+}
+
+fn one_object(OneObject(table): &OneObject) -> Value {
+    object(table)
 }
 
 /// A list that a template parameter of the type `CommaDelimitedList` with an empty value fills.
@@ -383,7 +401,10 @@ mod tests {
     use jsonschema::Validator;
 
     use super::{
-        super::table::{ALLOWED_OAUTH_SCOPES, CLIENT, REPLICA, SCOPE, SCOPE_NAME, SECRET_KMS_KEY_ID},
+        super::table::{
+            ALLOWED_OAUTH_SCOPES, CERTIFICATE_ARN, CLIENT, CUSTOM_DOMAIN_OBJECT, DOMAIN_NAME, REPLICA, SCOPE,
+            SCOPE_NAME, SECRET_KMS_KEY_ID,
+        },
         *,
     };
 
@@ -392,7 +413,7 @@ mod tests {
     }
 
     /// Every object of the table.
-    const OBJECTS: [&Object; 5] = [&COGNITO_M2M, &RESOURCE_SERVER, &SCOPE, &CLIENT, &REPLICA];
+    const OBJECTS: [&Object; 6] = [&COGNITO_M2M, &RESOURCE_SERVER, &SCOPE, &CLIENT, &CUSTOM_DOMAIN_OBJECT, &REPLICA];
 
     /// Every rule for text, with a name.
     fn text_rules() -> Vec<(&'static str, &'static TextRule)> {
@@ -463,6 +484,36 @@ mod tests {
                     changed[other] = second;
                     let text = changed.concat();
                     let holds = SECRET_KMS_KEY_ID.rule.holds(&text);
+                    assert_eq!(validator.is_valid(&json!(text)), holds, "{text:?}");
+                    if holds { held += 1 } else { broken += 1 }
+                }
+            }
+        }
+        assert!(held > 1000 && broken > 1000, "{held} and {broken}");
+    }
+
+    #[test]
+    fn the_regular_expressions_of_a_host_name_and_a_certificate_say_what_their_rules_say() {
+        let (mut held, mut broken) = (0, 0);
+        let pieces =
+            ["", ".", "-", "a", "7", "A", "é", ":", "acm", "arn", "us-east-1", "111122223333", "certificate/", "\n"];
+        for (rule, whole) in [
+            (&DOMAIN_NAME.rule, vec!["a", ".", "b-c", ".", "d1", ".", "e"]),
+            (&DOMAIN_NAME.rule, vec!["7", ".", "example", ".", "com"]),
+            (
+                &CERTIFICATE_ARN.rule,
+                vec!["arn", ":", "aws", ":", "acm", ":", "us-east-1", ":", "111122223333", ":", "certificate/", "a-1"],
+            ),
+        ] {
+            let validator = validator(&text(rule));
+            for (one, other) in (0..whole.len()).flat_map(|one| (0..whole.len()).map(move |other| (one, other))) {
+                for (first, second) in pieces.iter().flat_map(|first| pieces.iter().map(move |second| (first, second)))
+                {
+                    let mut changed = whole.clone();
+                    changed[one] = first;
+                    changed[other] = second;
+                    let text = changed.concat();
+                    let holds = rule.holds(&text);
                     assert_eq!(validator.is_valid(&json!(text)), holds, "{text:?}");
                     if holds { held += 1 } else { broken += 1 }
                 }

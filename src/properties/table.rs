@@ -4,11 +4,11 @@
 use serde_json::{Value, json};
 
 use super::{
-    rules::{Choice, Flag, Form, NumberRule, ObjectList, Rule, TextList, TextRule},
+    rules::{Choice, Flag, Form, NumberRule, ObjectList, OneObject, Rule, TextList, TextRule},
     tags::{TAG_VALUE, TagsRule},
 };
 use crate::model::{
-    ClientId, PoolId, ResourceType, Tier,
+    ClientId, PoolId, ResourceType, Tier, TokenEndpointDomain,
     desired::{MAX_SCOPES_PER_SERVER, MAX_SERVERS},
     mark::MARK_SUFFIX_LEN,
     ownership::{MANAGED_BY, OUR_TAG_KEYS},
@@ -42,6 +42,7 @@ pub(super) enum Entry {
     Tags(&'static Property<TagsRule>),
     TextList(&'static Property<TextList>),
     ObjectList(&'static Property<ObjectList>),
+    Object(&'static Property<OneObject>),
 }
 
 /// Binds what the properties of all kinds have, whatever their rule is.
@@ -54,6 +55,7 @@ macro_rules! any_kind {
             | Entry::Tags($property)
             | Entry::TextList($property)
             | Entry::ObjectList($property)
+            | Entry::Object($property)
     };
 }
 
@@ -83,6 +85,7 @@ impl Entry {
             Self::Tags(property) => property.rule.words(),
             Self::TextList(property) => property.rule.words(),
             Self::ObjectList(property) => property.rule.words(),
+            Self::Object(property) => property.rule.words(),
         }
     }
 
@@ -104,7 +107,7 @@ impl Entry {
 
 /// A map of properties.
 pub(super) struct Object {
-    /// The resource type, or the property that lists such objects.
+    /// The resource type, or the property that is or lists such objects.
     pub(super) name: &'static str,
     pub(super) entries: &'static [Entry],
 }
@@ -133,6 +136,8 @@ pub(super) const COGNITO_M2M: Object = Object {
         Entry::Text(&ROTATE_SECRETS),
         Entry::Flag(&VERIFY_TOKEN),
         Entry::TextList(&SHARED_WITH_STACKS),
+        Entry::Object(&CUSTOM_DOMAIN),
+        Entry::Choice(&TOKEN_ENDPOINT_DOMAIN),
     ],
 };
 
@@ -154,6 +159,7 @@ pub(super) const COGNITO_M2M_CLIENT: Object = Object {
         Entry::Flag(&VERIFY_TOKEN),
         Entry::Tags(&PART_TAGS),
         Entry::Text(&ADOPT_CLIENT_ID),
+        Entry::Choice(&PART_TOKEN_ENDPOINT_DOMAIN),
     ],
 };
 
@@ -193,6 +199,11 @@ pub(super) const CLIENT: Object = Object {
         Entry::Number(&ACCESS_TOKEN_VALIDITY_MINUTES),
         Entry::TextList(&SECRET_READERS),
     ],
+};
+
+pub(super) const CUSTOM_DOMAIN_OBJECT: Object = Object {
+    name: "CustomDomain",
+    entries: &[Entry::Text(&DOMAIN_NAME), Entry::Text(&CERTIFICATE_ARN), Entry::Choice(&SECURITY_POLICY)],
 };
 
 pub(super) const REPLICA: Object =
@@ -414,6 +425,82 @@ pub(super) const VERIFY_TOKEN: Property<Flag> = Property {
                   A refusal fails the deployment. These tokens are billed.",
 };
 
+// The custom domain
+
+pub(super) const CUSTOM_DOMAIN: Property<OneObject> = Property {
+    name: "CustomDomain",
+    rule: OneObject(&CUSTOM_DOMAIN_OBJECT),
+    absent: Absent::Described("none"),
+    description: "A domain under a name of your own, beside the prefix domain, which stays. The attribute \
+                  `CustomDomainTarget` is the name that its DNS record must point to.",
+};
+
+pub(super) const DOMAIN_NAME: Property<TextRule> = Property {
+    name: "DomainName",
+    rule: TextRule {
+        min: 5,
+        max: MAX_DOMAIN,
+        form: Form::Prose {
+            words: "a lower-case host name with at least three parts and at most 63 characters, such as \
+                    `auth.example.com`",
+            regex: "(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\\.){2,}[a-z](?:[a-z0-9-]*[a-z0-9])?",
+        },
+        matches: is_host_name,
+    },
+    absent: Absent::Refused,
+    description: "The host name. Its parent, such as `example.com`, must have an A record in DNS. A change deletes the \
+                  old domain before it creates the new one.",
+};
+
+/// <https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_CustomDomainConfigType.html>
+pub(super) const CERTIFICATE_ARN: Property<TextRule> = Property {
+    name: "CertificateArn",
+    rule: TextRule {
+        min: 20,
+        max: 2048,
+        form: Form::Prose {
+            words: "the ARN of a certificate in AWS Certificate Manager",
+            regex: "arn:[a-z-]+:acm:[a-z0-9-]+:[0-9]{12}:certificate/[A-Za-z0-9-]+",
+        },
+        matches: is_certificate,
+    },
+    absent: Absent::Refused,
+    description: "The certificate for the host name, in `us-east-1` (in AWS GovCloud: `us-gov-west-1`), whatever the \
+                  stack's region is. A change is made in place.",
+};
+
+/// The one that AWS recommends. It is always sent, because an update resets what it leaves out.
+const DEFAULT_SECURITY_POLICY: &str = "TLS_V1_2_2021";
+
+/// <https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_CustomDomainConfigType.html>
+pub(super) const SECURITY_POLICY: Property<Choice> = Property {
+    name: "SecurityPolicy",
+    rule: Choice(&["TLS_V1", DEFAULT_SECURITY_POLICY, "TLS_V1_3_2025"]),
+    absent: Absent::Default(|| json!(DEFAULT_SECURITY_POLICY)),
+    description: "The oldest TLS version and the ciphers that the domain accepts. A change is made in place.",
+};
+
+pub(super) const TOKEN_ENDPOINT_DOMAIN: Property<Choice> = Property {
+    name: "TokenEndpointDomain",
+    rule: TOKEN_ENDPOINT_DOMAINS,
+    absent: Absent::Default(|| json!(TokenEndpointDomain::Prefix.as_str())),
+    description: "Which domain clients use: it is in `TokenEndpoint`, `Domain` and the secrets. `CUSTOM` needs a \
+                  `CustomDomain`. An update from `PREFIX` to `CUSTOM` first requests a token at the custom domain, \
+                  and changes nothing if it gets none.",
+};
+
+pub(super) const PART_TOKEN_ENDPOINT_DOMAIN: Property<Choice> = Property {
+    name: "TokenEndpointDomain",
+    rule: TOKEN_ENDPOINT_DOMAINS,
+    absent: Absent::Default(|| json!(TokenEndpointDomain::Prefix.as_str())),
+    description: "Which of the pool's domains the client uses: it is in `TokenEndpoint` and the secret. If the pool has \
+                  one domain only, the client uses that one. An update from `PREFIX` to `CUSTOM` first requests a \
+                  token at the custom domain, and changes nothing if it gets none.",
+};
+
+const TOKEN_ENDPOINT_DOMAINS: Choice =
+    Choice(&[TokenEndpointDomain::Prefix.as_str(), TokenEndpointDomain::Custom.as_str()]);
+
 // Each resource server
 
 /// <https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_CreateResourceServer.html>
@@ -583,7 +670,7 @@ const fn scopes_of_client(words: &'static str) -> TextList {
 // One pool, many stacks
 
 /// The most characters of a tag's value.
-pub(super) const MAX_SHARED_WITH: usize = 256;
+pub const MAX_SHARED_WITH: usize = 256;
 /// <https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CreateStack.html>
 const MAX_STACK_NAME: usize = 128;
 
@@ -729,6 +816,34 @@ fn is_name(text: &str) -> bool {
 
 fn is_domain_text(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+}
+
+/// A name of at least three labels: Cognito refuses one whose parent is a top-level domain.
+fn is_host_name(text: &str) -> bool {
+    let labels: Vec<&str> = text.split('.').collect();
+    let is_label =
+        |label: &&str| !label.is_empty() && is_domain_text(label) && !label.starts_with('-') && !label.ends_with('-');
+    labels.len() >= 3
+        && labels.iter().all(is_label)
+        // An address is no name.
+        && labels.last().is_some_and(|last| last.starts_with(|c: char| c.is_ascii_lowercase()))
+}
+
+/// Tells whether text has the form `arn:partition:acm:region:account:certificate/id`.
+fn is_certificate(text: &str) -> bool {
+    let all = |part: &str, allowed: fn(u8) -> bool| !part.is_empty() && part.bytes().all(allowed);
+    let [arn, partition, service, region, account, resource] = *text.split(':').collect::<Vec<_>>() else {
+        return false;
+    };
+    arn == "arn"
+        && service == "acm"
+        && all(partition, |byte| byte.is_ascii_lowercase() || byte == b'-')
+        && all(region, |byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+        && account.len() == 12
+        && all(account, |byte| byte.is_ascii_digit())
+        && resource
+            .strip_prefix("certificate/")
+            .is_some_and(|id| all(id, |byte| byte.is_ascii_alphanumeric() || byte == b'-'))
 }
 
 fn is_kms_key(text: &str) -> bool {

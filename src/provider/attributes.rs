@@ -20,7 +20,7 @@ pub(super) fn attributes(desired: &Desired, outcome: &Outcome) -> Data {
 }
 
 fn of_pool(desired: &Desired, own: &OwnPool, reconciled: &Reconciled) -> Data {
-    let Reconciled { pool, pool_arn, client_ids, secret_arns, verification, tokens } = reconciled;
+    let Reconciled { pool, pool_arn, client_ids, secret_arns, verification, tokens, custom_domain_target } = reconciled;
     let Desired { endpoints, clients, .. } = desired;
     let id = |client: &Client| client_ids.get(&client.name).map(ToString::to_string).unwrap_or_default();
     let arn = |client: &Client| secret_arns.get(&client.name).cloned().unwrap_or_default();
@@ -32,7 +32,6 @@ fn of_pool(desired: &Desired, own: &OwnPool, reconciled: &Reconciled) -> Data {
         ("Issuer", endpoints.issuer(pool)),
         ("JwksUri", endpoints.jwks_uri(pool)),
         ("DiscoveryUrl", endpoints.discovery_url(pool)),
-        ("Domain", endpoints.host(&own.domain)),
         ("TokenEndpoint", endpoints.token_endpoint(tokens)),
         ("ClientId", first.map(id).unwrap_or_default()),
         ("ClientSecretArn", first.map(arn).unwrap_or_default()),
@@ -40,6 +39,12 @@ fn of_pool(desired: &Desired, own: &OwnPool, reconciled: &Reconciled) -> Data {
         ("Scopes", desired.scopes().collect::<Vec<_>>().join(" ")),
         ("TokenVerification", verification.as_str().to_owned()),
     ];
+    let domain = endpoints.token_host(tokens).map(|host| ("Domain".to_owned(), host));
+    // A name that AWS does not show is empty: an attribute that is missing would fail the stack.
+    let target = || custom_domain_target.clone().unwrap_or_default();
+    let custom_domain = own.custom_domain.iter().flat_map(|custom| {
+        [("CustomDomain".to_owned(), custom.name.clone()), ("CustomDomainTarget".to_owned(), target())]
+    });
     let of_clients: Vec<_> = clients
         .iter()
         .flat_map(|client| {
@@ -51,6 +56,8 @@ fn of_pool(desired: &Desired, own: &OwnPool, reconciled: &Reconciled) -> Data {
         .collect();
     let names: Vec<_> = of_clients.iter().map(|(name, _)| name.clone()).collect();
     data(fixed)
+        .and(domain)
+        .and(custom_domain)
         .and(of_clients)
         .may_leave_out(names)
         // Only huge stacks get here. A response without these attributes is better than none.
@@ -59,7 +66,8 @@ fn of_pool(desired: &Desired, own: &OwnPool, reconciled: &Reconciled) -> Data {
 }
 
 fn of_client(desired: &Desired, reconciled: &Reconciled) -> Data {
-    let Reconciled { pool, pool_arn: _, client_ids, secret_arns, verification, tokens } = reconciled;
+    let Reconciled { pool, pool_arn: _, client_ids, secret_arns, verification, tokens, custom_domain_target: _ } =
+        reconciled;
     let Desired { endpoints, clients, .. } = desired;
     let scopes: Vec<&str> = clients.iter().flat_map(|client| &client.scopes).map(String::as_str).collect();
     data([

@@ -2,9 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    ops::ControlFlow,
     sync::{Mutex, MutexGuard, OnceLock, PoisonError},
-    time::Duration,
 };
 
 use tokio::time::Instant;
@@ -18,24 +16,19 @@ use super::{
     secret_versions::{copy_token, renamed_secrets, version_token},
 };
 use crate::{
-    clock::{now, poll_until},
     model::{
-        Client, ClientId, ClientName, Desired, Domain, PoolId, SecretId, TokenSource, desired::SecretMetadata,
+        Client, ClientId, ClientName, Desired, PoolId, SecretId, TokenSource, desired::SecretMetadata,
         observed::Observed,
     },
     plan::{Deletion, Plan, SecretUpdate, Step},
     ports::{
-        ADOPTED, AwsError, ErrorKind, NewSecret, SecretChange, SecretDocument, SecretVersions, Secrets, Services,
-        UNFINISHED, UserPools,
+        ADOPTED, ErrorKind, NewSecret, SecretChange, SecretDocument, SecretVersions, Secrets, Services, UNFINISHED,
+        UserPools,
     },
     redact::Secret,
     retry::RetryingServices,
     rotation::versions::move_label,
 };
-
-/// A deleted domain may count as the pool's for this long.
-const DOMAIN_GONE_WITHIN: Duration = Duration::from_mins(1);
-const ASK_AGAIN_AFTER: Duration = Duration::from_secs(2);
 
 /// Every plan starts from a pool, or creates one before anything else.
 const NO_POOL: Error = Error::Internal("a step ran before there was a user pool");
@@ -69,6 +62,8 @@ pub(super) struct State {
     secret_arns: BTreeMap<ClientName, String>,
     pub(super) credentials: HashMap<ClientId, Secret<String>>,
     pub(super) verified: Vec<Verification>,
+    /// The CloudFront name of the custom domain.
+    pub(super) custom_domain_target: Option<String>,
 }
 
 /// One round: a plan and what it was made from.
@@ -113,7 +108,8 @@ pub(super) async fn apply<S: Services>(
     let worst = [Verification::Failed, Verification::Unreachable, Verification::Verified];
     let verification = worst.into_iter().find(|worst| state.verified.contains(worst)).unwrap_or(Verification::Skipped);
     let (client_ids, secret_arns) = (state.clients, state.secret_arns);
-    Ok(Reconciled { pool, pool_arn, client_ids, secret_arns, verification, tokens: applying.tokens })
+    let (tokens, custom_domain_target) = (applying.tokens, state.custom_domain_target);
+    Ok(Reconciled { pool, pool_arn, client_ids, secret_arns, verification, tokens, custom_domain_target })
 }
 
 impl State {
@@ -121,6 +117,8 @@ impl State {
     fn new(desired: &Desired, observed: &Observed, credentials: &Credentials) -> Self {
         let mut state =
             Self { pool: observed.pool.as_ref().map(|pool| (pool.id.clone(), pool.arn.clone())), ..Self::default() };
+        let custom_domain = observed.pool.as_ref().and_then(|pool| pool.custom_domain.as_ref());
+        state.custom_domain_target = custom_domain.and_then(|custom| custom.target.clone());
         for client in &desired.clients {
             if let Some(current) = observed.client(client) {
                 if let Some(secret) = credentials.of(&current.id) {
@@ -141,6 +139,8 @@ impl<S: Services> Applying<'_, S> {
     async fn perform(&self, step: &Step) -> Result<(), StepError> {
         let RetryingServices { pools, secrets, .. } = &self.aws.services;
         match step {
+            Step::TryCustomDomain { client, scopes, domain } => self.try_custom_domain(client, scopes, domain).await?,
+
             Step::CreateUserPool { pool } => {
                 let (id, arn) = pools.create_user_pool(pool).await.inspect_err(|error| {
                     if error.kind == ErrorKind::Lost {
@@ -152,12 +152,10 @@ impl<S: Services> Applying<'_, S> {
             }
             Step::UpdateUserPool { pool, changes: _ } => pools.update_user_pool(&self.pool()?, pool).await?,
 
-            Step::CreateUserPoolDomain { domain } => {
-                let created = pools.create_user_pool_domain(&self.pool()?, domain).await;
-                self.domain_was_created();
-                created?;
+            Step::CreateUserPoolDomain { domain } => self.create_domain(&self.pool()?, domain).await?,
+            Step::UpdateUserPoolDomain { domain, changes: _ } => {
+                pools.update_user_pool_domain(&self.pool()?, domain).await?;
             }
-            Step::UpdateUserPoolDomain { domain } => pools.update_user_pool_domain(&self.pool()?, domain).await?,
             Step::ReplaceUserPoolDomain { from, to } => self.replace_domain(from, to).await?,
 
             Step::CreateResourceServer { server } => pools.create_resource_server(&self.pool()?, server).await?,
@@ -234,12 +232,6 @@ impl<S: Services> Applying<'_, S> {
         Ok(())
     }
 
-    fn domain_was_created(&self) {
-        if self.desired.endpoints.are_under_the_domain() {
-            self.aws.first_look_up.domain_was_created();
-        }
-    }
-
     /// Waits until the host name of a new domain may be looked up.
     pub(super) async fn wait_for_domain(&self) -> Result<(), StepError> {
         if self.aws.first_look_up.wait(self.aws.services.deadline.for_work()).await {
@@ -247,47 +239,6 @@ impl<S: Services> Applying<'_, S> {
         } else {
             Err(StepError::Other(Error::OutOfTime { steps: Vec::new() }))
         }
-    }
-
-    /// Deletes the old prefix and creates the new one. If that fails, creates the old one again.
-    async fn replace_domain(&self, from: &Domain, to: &Domain) -> Result<(), StepError> {
-        let pools = &self.aws.services.pools;
-        let pool = self.pool()?;
-        pools.delete_user_pool_domain(&pool, &from.prefix).await?;
-        let Err(error) = self.create_domain_once_free(&pool, to).await else { return Ok(()) };
-        tracing::warn!(%error, prefix = from.prefix, "putting the old domain back");
-        if let Err(lost) = self.create_domain_once_free(&pool, from).await {
-            let message =
-                format!("{}; and the old domain {} could not be put back: {lost}", error.message, from.prefix);
-            return Err(AwsError { message, ..error }.into());
-        }
-        // The old domain is back, so a new observation would only try the same again: the prefix was
-        // free when it was observed, and it cannot be had.
-        let kind = if error.kind == ErrorKind::Changed { ErrorKind::Refused } else { error.kind };
-        let message = format!("{}; the old domain {} is back", error.message, from.prefix);
-        Err(AwsError { kind, message, ..error }.into())
-    }
-
-    /// Creates a domain on a pool whose former domain Cognito may still be deleting.
-    async fn create_domain_once_free(&self, pool: &PoolId, domain: &Domain) -> Result<(), AwsError> {
-        let pools = &self.aws.services.pools;
-        let end = (now() + DOMAIN_GONE_WITHIN).min(self.aws.services.deadline.for_work() - ASK_AGAIN_AFTER);
-        let created = poll_until(end, ASK_AGAIN_AFTER, async || {
-            let error = match pools.create_user_pool_domain(pool, domain).await {
-                Err(error) if error.kind == ErrorKind::Changed => error,
-                result => return ControlFlow::Break(result),
-            };
-            match pools.describe_user_pool_domain(&domain.prefix).await {
-                // A lost answer: the domain exists.
-                Ok(Some(found)) if found.pool == *pool && !found.deleting => ControlFlow::Break(Ok(())),
-                Ok(Some(found)) if found.pool != *pool => ControlFlow::Break(Err(error)),
-                Ok(_) => ControlFlow::Continue(error),
-                Err(error) => ControlFlow::Break(Err(error)),
-            }
-        })
-        .await;
-        self.domain_was_created();
-        created
     }
 
     async fn update_secret(

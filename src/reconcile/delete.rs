@@ -186,7 +186,7 @@ pub(super) async fn perform_deletion<S: Services>(aws: &Aws<'_, S>, deletion: &D
         Deletion::UserPoolClient { pool, id, name: _ } => pools.delete_user_pool_client(pool, id).await,
         Deletion::ReleaseUserPoolClient { pool, id, state } => pools.update_user_pool_client(pool, id, state).await,
         Deletion::ResourceServer { pool, identifier } => pools.delete_resource_server(pool, identifier).await,
-        Deletion::UserPoolDomain { pool, prefix } => pools.delete_user_pool_domain(pool, prefix).await,
+        Deletion::UserPoolDomain { pool, domain } => pools.delete_user_pool_domain(pool, domain).await,
         Deletion::UserPool { id } => {
             pools.delete_user_pool(id).await?;
             aws.progress.pool_is_gone(id);
@@ -220,6 +220,7 @@ async fn observe_deletion<S: Services>(
         observation.pools.push(RemainingPool {
             id: pool.id.clone(),
             domain: pool.domain.clone(),
+            custom_domain: pool.custom_domain.clone(),
             deletion_protection: pool.state.deletion_protection && !target.lift_protection,
             foreign,
         });

@@ -27,6 +27,13 @@ pub enum Error {
     )]
     Token { client: ClientName, reason: String },
     #[error(
+        "The custom domain {domain} gives no token yet: {reason}. Nothing was changed. Its DNS record must be an alias of, or \
+         a CNAME for, {}, and its certificate must be valid for the name. A resolver may say for up to 15 minutes after a \
+         record was added that there is none. Deploy again when the domain gives tokens, or set VerifyToken to false",
+        target.as_deref().unwrap_or("the CloudFront name in the attribute CustomDomainTarget")
+    )]
+    CustomDomain { domain: String, reason: String, target: Option<String> },
+    #[error(
         "User pool {0} does not exist, or it no longer has this resource's ownership tags. Nothing was changed. \
          Restore the tags, or remove the resource from the template and add it again under another logical id"
     )]

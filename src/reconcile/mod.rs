@@ -3,8 +3,8 @@
 //! - [`reconcile`] serves a Create and an Update, [`delete`] a Delete; [`observe`] only reads.
 //! - `observe`: reads what AWS holds.
 //! - `apply`: carries out a plan; `phases` runs its steps; `verify` checks tokens; `secret_versions`
-//!   writes the versions of a secret; `rotations` starts and ends rotations; `sharing` sets the readers and
-//!   replicas of secrets; `new_domain` keeps the first look-up of a new domain waiting.
+//!   writes the versions of a secret; `domains` replaces a domain; `rotations` starts and ends rotations; `sharing` sets
+//!   the readers and replicas of secrets; `new_domain` keeps the first look-up of a new domain waiting.
 //! - `shared_pool`: reads a client or a resource server in somebody else's pool.
 //! - `delete`: removes everything; `delete_part`: finds what is to be removed from somebody else's pool.
 //! - `notes`: what a resource remembers that has nothing in AWS to note it on.
@@ -13,6 +13,7 @@
 mod apply;
 mod delete;
 mod delete_part;
+mod domains;
 mod error;
 mod new_domain;
 mod notes;
@@ -36,13 +37,14 @@ pub use error::Error;
 pub use notes::{deleted_while_creating, note_delete, note_deleted, was_deleted_before};
 pub use observe::{pools_of_name, secrets_of};
 pub use progress::Progress;
+pub use shared_pool::adoption_rule;
 
 use self::{new_domain::FirstLookUp, rounds::Rounds};
 use crate::{
     clock::{Deadline, millis, now},
     model::{
         Applied, Client, ClientId, ClientName, Desired, DesiredPool, Digest, EventStamp, Mark, OwnPool, Owner,
-        Ownership, PoolId, ResourceId, SecretId, TokenSource,
+        Ownership, PoolId, ResourceId, SecretId, TokenEndpointDomain, TokenSource,
         observed::{Observed, ObservedPool},
     },
     plan::{self, Occasion, Plan, Refusal, Step, add_note, plan},
@@ -114,6 +116,8 @@ pub struct Reconciled {
     pub verification: Verification,
     /// Where the clients get their tokens.
     pub tokens: TokenSource,
+    /// The name of the CloudFront distribution that serves the custom domain.
+    pub custom_domain_target: Option<String>,
 }
 
 impl Reconciled {
@@ -230,6 +234,7 @@ async fn reconcile_once<S: Services>(
     if !kept.is_empty() {
         tracing::warn!(scopes = ?kept, "kept in this rollback, because somebody else's client has them");
     }
+    log_rollback(desired, &observed, is_rollback);
     let is_due = is_due(deployment, applied, &note, &plan);
     if desired.keeps_no_note() && !occasion.is_create && (is_due || observed.note_is_unfinished) {
         notes::note_update(aws, &desired.owner, &note).await;
@@ -243,6 +248,16 @@ async fn reconcile_once<S: Services>(
     }));
     let round = apply::Round { desired, observed: &observed, plan: &plan, tolerates_refusal: is_rollback };
     apply::apply(aws, &round, credentials).await.map(Outcome::Done)
+}
+
+/// Logs what a rollback leaves as it is, or does although another update would be refused.
+fn log_rollback(desired: &Desired, observed: &Observed, is_rollback: bool) {
+    if plan::keeps_custom_domain(desired, observed, is_rollback) {
+        tracing::warn!("the custom domain is kept in this rollback, because others that use the pool may use it");
+    }
+    if is_rollback && let Some(refusal) = plan::custom_domain_not_ready(desired, observed) {
+        tracing::warn!(%refusal, "a rollback goes on all the same");
+    }
 }
 
 /// Returns the note that this event leaves.
@@ -268,7 +283,7 @@ fn is_due(deployment: &Deployment<'_>, applied: Option<&Applied>, note: &Applied
 }
 
 /// Names the stacks whose clients a refusal is about. The tags of a client's secret name its stack.
-pub(super) async fn name_stacks<S: Services>(aws: &Aws<'_, S>, mut refusal: Refusal) -> Refusal {
+pub async fn name_stacks<S: Services>(aws: &Aws<'_, S>, mut refusal: Refusal) -> Refusal {
     let members = refusal.members_mut();
     if members.iter().all(|member| member.mark.is_none()) {
         return refusal;
@@ -302,6 +317,7 @@ fn late(desired: &Desired, observed: &Observed, pool: &ObservedPool) -> Outcome 
         secret_arns: BTreeMap::new(),
         verification: Verification::Skipped,
         tokens: desired.token_source(Some(pool)),
+        custom_domain_target: pool.custom_domain.as_ref().and_then(|custom| custom.target.clone()),
     };
     let mut clients = Vec::new();
     for client in &pool.clients {
@@ -326,11 +342,21 @@ fn late(desired: &Desired, observed: &Observed, pool: &ObservedPool) -> Outcome 
         DesiredPool::Own(own) => DesiredPool::Own(OwnPool {
             state: pool.state.clone(),
             domain: pool.domain.clone().unwrap_or_else(|| own.domain.clone()),
+            custom_domain: pool.custom_domain.as_ref().map(|custom| custom.domain.clone()),
         }),
         DesiredPool::Shared(id) => DesiredPool::Shared(id.clone()),
     };
-    let present =
+    let mut present =
         Desired { pool: present_pool, resource_servers: pool.resource_servers.clone(), clients, ..desired.clone() };
+    let mut documents = observed.secrets.values().filter_map(|secret| secret.document.as_ref());
+    let custom = Desired { token_endpoint_domain: TokenEndpointDomain::Custom, ..present.clone() };
+    let endpoint = custom.endpoints.token_endpoint(&custom.token_source(Some(pool)));
+    present.token_endpoint_domain = if documents.any(|document| document.metadata.token_endpoint == endpoint) {
+        TokenEndpointDomain::Custom
+    } else {
+        TokenEndpointDomain::Prefix
+    };
+    reconciled.tokens = present.token_source(Some(pool));
     Outcome::Late { present: Box::new(present), reconciled }
 }
 

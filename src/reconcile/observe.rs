@@ -12,11 +12,12 @@ use super::{Aws, Error, Target, notes::Note, phases::MAX_CONCURRENT, shared_pool
 use crate::{
     clock::{now, poll_until},
     model::{
-        Applied, ClientId, ClientName, Desired, DesiredPool, Domain, Mark, OwnPool, Owner, Ownership, PoolId,
-        ResourceId, ResourceServer, SecretId, Tags,
+        Applied, ClientId, ClientName, CustomDomain, Desired, DesiredPool, Domain, Mark, OwnPool, Owner, Ownership,
+        PoolId, ResourceId, ResourceServer, SecretId, Tags,
         adoption::NotAdoptable,
         observed::{
-            Foreign, ListedClient, Observed, ObservedClient, ObservedPolicy, ObservedPool, ObservedSecret, ScopeHolder,
+            Foreign, ListedClient, Observed, ObservedClient, ObservedCustomDomain, ObservedPolicy, ObservedPool,
+            ObservedSecret, ScopeHolder,
         },
         sharing::may_have_readers,
     },
@@ -74,6 +75,8 @@ pub(super) struct Found {
     pub(super) surplus_pools: Vec<PoolId>,
     /// The holder of the desired prefix.
     pub(super) prefix: Option<DomainDescription>,
+    /// The holder of the desired custom domain.
+    pub(super) custom_domain: Option<DomainDescription>,
     pub(super) secrets: FoundSecrets,
     pub(super) not_adoptable: Option<NotAdoptable>,
     pub(super) note: Note,
@@ -124,9 +127,9 @@ async fn find_for_create<S: Services>(
     own: &OwnPool,
     former_secrets: &BTreeSet<SecretId>,
 ) -> Result<Found, AwsError> {
-    let (pools, prefix, secrets) = future::try_join3(
+    let (pools, (prefix, custom_domain), secrets) = future::try_join3(
         pools_of_create(aws, &desired.owner, &own.state.name),
-        aws.services.pools.describe_user_pool_domain(&own.domain.prefix),
+        holders_of_domains(aws, own),
         observe_secrets(aws, desired, &Target::Create, former_secrets),
     )
     .await?;
@@ -140,7 +143,21 @@ async fn find_for_create<S: Services>(
         }
         None => None,
     };
-    Ok(Found { pool, surplus_pools, prefix, secrets, ..Found::default() })
+    Ok(Found { pool, surplus_pools, prefix, custom_domain, secrets, ..Found::default() })
+}
+
+/// Finds who holds the desired prefix, and who the desired custom domain.
+async fn holders_of_domains<S: Services>(
+    aws: &Aws<'_, S>,
+    own: &OwnPool,
+) -> Result<(Option<DomainDescription>, Option<DomainDescription>), AwsError> {
+    let custom = async {
+        match &own.custom_domain {
+            Some(custom) => aws.services.pools.describe_user_pool_domain(&custom.name).await,
+            None => Ok(None),
+        }
+    };
+    future::try_join(aws.services.pools.describe_user_pool_domain(&own.domain.prefix), custom).await
 }
 
 async fn find_for_update<S: Services>(
@@ -150,17 +167,17 @@ async fn find_for_update<S: Services>(
     id: &PoolId,
     former_secrets: &BTreeSet<SecretId>,
 ) -> Result<Found, AwsError> {
-    let (pool, resource_servers, clients, prefix, secrets) = future::try_join5(
+    let (pool, resource_servers, clients, (prefix, custom_domain), secrets) = future::try_join5(
         aws.services.pools.describe_user_pool(id),
         resource_servers(aws, id),
         own_clients(aws, id),
-        aws.services.pools.describe_user_pool_domain(&own.domain.prefix),
+        holders_of_domains(aws, own),
         observe_secrets(aws, desired, &Target::Update(ResourceId::Pool(id.clone())), former_secrets),
     )
     .await?;
     let pool = pool.filter(|pool| desired.owner.owns(&pool.state.tags));
     let pool = pool.map(|pool| PoolContents { pool, resource_servers, clients });
-    Ok(Found { pool, prefix, secrets, ..Found::default() })
+    Ok(Found { pool, prefix, custom_domain, secrets, ..Found::default() })
 }
 
 /// Separates the secret values from what may be printed, and what is ours from what is not. Reads what only the
@@ -170,28 +187,23 @@ async fn put_together<S: Services>(
     desired: &Desired,
     found: Found,
 ) -> Result<(Observed, Credentials), AwsError> {
-    let Found { pool, surplus_pools, prefix, mut secrets, not_adoptable, note } = found;
+    let Found { pool, surplus_pools, prefix, custom_domain, mut secrets, not_adoptable, note } = found;
     let Note { applied: note, is_unfinished: note_is_unfinished } = note;
     let mut credentials =
         Credentials { versions: secrets.versions, recorded: secrets.recorded, ..Credentials::default() };
-    let prefix_taken_by = prefix
-        .as_ref()
-        .filter(|prefix| !prefix.deleting && pool.as_ref().is_none_or(|found| found.pool.id != prefix.pool))
-        .map(|prefix| match &prefix.account {
-            Some(account) => format!("{} of account {account}", prefix.pool),
-            None => prefix.pool.to_string(),
-        });
+    let [prefix_taken_by, custom_domain_taken_by] =
+        [&prefix, &custom_domain].map(|domain| other_holder(domain.as_ref(), pool.as_ref()));
     let pool = match pool {
         None => None,
         Some(PoolContents { pool, resource_servers, clients: described }) => {
-            let domain = pool_domain(aws, &pool, desired.own_pool().map(|own| &*own.domain.prefix), prefix).await?;
+            let (domain, custom_domain) = domains(aws, &pool, desired.own_pool(), [prefix, custom_domain]).await?;
             let mut clients = Vec::new();
             for (client, secret) in described.ours {
                 credentials.described.extend(secret.map(|secret| (client.id.clone(), secret)));
                 clients.push(client);
             }
             recognize_orphans(aws, &desired.owner, &pool.id, &clients, &mut secrets.found).await?;
-            let UserPoolDescription { id, arn, mut state, m2m_only, domain: _, created } = pool;
+            let UserPoolDescription { id, arn, mut state, m2m_only, domain: _, custom_domain: _, created } = pool;
             let applied = Applied::take(&mut state.tags);
             let mark = desired.own_pool().is_none().then(|| Mark::of(&desired.owner));
             let (resource_servers, foreign_servers) =
@@ -205,6 +217,7 @@ async fn put_together<S: Services>(
                 m2m_only,
                 created,
                 domain,
+                custom_domain,
                 resource_servers,
                 clients,
                 foreign,
@@ -217,6 +230,7 @@ async fn put_together<S: Services>(
         pool,
         surplus_pools,
         prefix_taken_by,
+        custom_domain_taken_by,
         note,
         note_is_unfinished,
         not_adoptable,
@@ -224,6 +238,15 @@ async fn put_together<S: Services>(
         secrets,
     };
     Ok((observed, credentials))
+}
+
+/// Names the pool that has a domain, if it is not the one that was found.
+fn other_holder(domain: Option<&DomainDescription>, found: Option<&PoolContents>) -> Option<String> {
+    let held = domain.filter(|held| !held.deleting && found.is_none_or(|found| found.pool.id != held.pool))?;
+    Some(match &held.account {
+        Some(account) => format!("{} of account {account}", held.pool),
+        None => held.pool.to_string(),
+    })
 }
 
 /// Makes the live secrets reclaimable that a former owner's run has left half-way.
@@ -393,25 +416,54 @@ fn choose_pool(
     (pools.next(), pools.map(|pool| pool.id).collect())
 }
 
-async fn pool_domain<S: Services>(
+/// Returns the domains of a pool. `described` are the holders of the desired prefix and the desired custom domain.
+async fn domains<S: Services>(
     aws: &Aws<'_, S>,
     pool: &UserPoolDescription,
-    desired_prefix: Option<&str>,
+    own: Option<&OwnPool>,
+    described: [Option<DomainDescription>; 2],
+) -> Result<(Option<Domain>, Option<ObservedCustomDomain>), AwsError> {
+    let [prefix, custom] = described;
+    let desired_prefix = own.map(|own| own.domain.prefix.as_str());
+    let desired_custom = own.and_then(|own| own.custom_domain.as_ref()).map(|custom| custom.name.as_str());
+    let (prefix, custom) = future::try_join(
+        domain_of_pool(aws, &pool.id, pool.domain.as_deref(), desired_prefix, prefix),
+        domain_of_pool(aws, &pool.id, pool.custom_domain.as_deref(), desired_custom, custom),
+    )
+    .await?;
+    let prefix = prefix.map(|(prefix, found)| Domain { prefix, managed_login_version: found.managed_login_version });
+    let custom = custom.map(|(name, found)| ObservedCustomDomain {
+        domain: CustomDomain {
+            name,
+            managed_login_version: found.managed_login_version,
+            certificate_arn: found.certificate_arn.unwrap_or_default(),
+            security_policy: found.security_policy,
+        },
+        target: found.target,
+        status: found.status,
+    });
+    Ok((prefix, custom))
+}
+
+/// Returns the pool's domain of one kind, unless Cognito is deleting it. `shown` is the one in the pool's description,
+/// and `described` is the holder of the desired one.
+async fn domain_of_pool<S: Services>(
+    aws: &Aws<'_, S>,
+    pool: &PoolId,
+    shown: Option<&str>,
+    desired: Option<&str>,
     described: Option<DomainDescription>,
-) -> Result<Option<Domain>, AwsError> {
-    let (prefix, description) = match (desired_prefix, described) {
+) -> Result<Option<(String, DomainDescription)>, AwsError> {
+    let (name, description) = match (desired, described) {
         // The pool's own description may not show a new domain yet.
-        (Some(desired), Some(description)) if description.pool == pool.id => (desired, Some(description)),
-        _ => match pool.domain.as_deref() {
-            Some(prefix) if Some(prefix) != desired_prefix => {
-                (prefix, aws.services.pools.describe_user_pool_domain(prefix).await?)
-            }
+        (Some(desired), Some(description)) if description.pool == *pool => (desired, Some(description)),
+        _ => match shown {
+            Some(name) if Some(name) != desired => (name, aws.services.pools.describe_user_pool_domain(name).await?),
             _ => return Ok(None),
         },
     };
-    Ok(description.filter(|description| !description.deleting && description.pool == pool.id).map(|description| {
-        Domain { prefix: prefix.to_owned(), managed_login_version: description.managed_login_version }
-    }))
+    let is_there = |description: &DomainDescription| !description.deleting && description.pool == *pool;
+    Ok(description.filter(is_there).map(|description| (name.to_owned(), description)))
 }
 
 pub(super) async fn resource_servers<S: Services>(

@@ -208,8 +208,11 @@ impl<S: Services> Applying<'_, S> {
         read_listed(&self.aws.services.secrets, name, version, self.aws.services.deadline).await
     }
 
-    fn rotation<'r>(&'r self, secret: &'r SecretId, token: &'r str, metadata: &'r SecretMetadata) -> Rotate<'r, S> {
-        Rotate { services: &self.aws.services, secret, token, metadata: Some(metadata) }
+    fn rotation<'r>(&'r self, secret: &'r SecretId, token: &'r str, metadata: &SecretMetadata) -> Rotate<'r, S> {
+        let endpoints = &self.desired.endpoints;
+        let token_endpoint = endpoints.token_endpoint(&self.tokens.to_verify_at());
+        let to_verify = SecretMetadata { token_endpoint, ..metadata.clone() };
+        Rotate { services: &self.aws.services, endpoints, secret, token, metadata: Some(to_verify) }
     }
 }
 

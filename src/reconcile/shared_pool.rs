@@ -166,27 +166,45 @@ async fn adoptee<S: Services>(
     if *target != Target::Create || !ours.is_empty() {
         return Ok(Err(NotAdoptable::NotACreate));
     }
-    let Some(ClientDescription { observed, secret, settings }) =
-        aws.services.pools.describe_user_pool_client(&pool.id, id).await?
-    else {
+    let Some(described) = aws.services.pools.describe_user_pool_client(&pool.id, id).await? else {
         return Ok(Err(NotAdoptable::Missing));
     };
-    let secrets =
-        all_pages(async |next| aws.services.pools.list_user_pool_client_secrets(&pool.id, id, next.as_deref()).await);
-    let rule = match &observed.mark {
+    let rule = match &described.observed.mark {
         // Another delivery of the event has adopted it a moment ago.
         Some(mark) if *mark == Mark::of_adopted(owner) => Ok(()),
-        Some(mark) => Err(NotAdoptable::Marked(mark.clone())),
-        None => match settings.check() {
-            Ok(()) if let Some(stack) = declaring_stack(aws, pool, &observed).await? => {
-                Err(NotAdoptable::Declared(stack))
-            }
-            Ok(()) if secrets.await?.len() > 1 => Err(NotAdoptable::TwoSecrets),
-            Ok(()) if secret.is_none() => Err(NotAdoptable::NoSecret),
-            checked => checked,
-        },
+        _ => adoption_rule(aws, pool, &described).await?,
     };
+    let ClientDescription { observed, secret, settings: _ } = described;
     Ok(rule.map(|()| Some((observed, secret))))
+}
+
+/// Checks whether a client of a pool may be adopted.
+///
+/// # Errors
+/// A call failed.
+pub async fn adoption_rule<S: Services>(
+    aws: &Aws<'_, S>,
+    pool: &UserPoolDescription,
+    client: &ClientDescription,
+) -> Result<Result<(), NotAdoptable>, AwsError> {
+    let ClientDescription { observed, secret, settings } = client;
+    if let Some(mark) = &observed.mark {
+        return Ok(Err(NotAdoptable::Marked(mark.clone())));
+    }
+    if let Err(rule) = settings.check() {
+        return Ok(Err(rule));
+    }
+    if let Some(stack) = declaring_stack(aws, pool, observed).await? {
+        return Ok(Err(NotAdoptable::Declared(stack)));
+    }
+    let list = async |next: Option<String>| {
+        aws.services.pools.list_user_pool_client_secrets(&pool.id, &observed.id, next.as_deref()).await
+    };
+    Ok(match all_pages(list).await?.len() {
+        0 | 1 if secret.is_some() => Ok(()),
+        0 | 1 => Err(NotAdoptable::NoSecret),
+        _ => Err(NotAdoptable::TwoSecrets),
+    })
 }
 
 /// Returns the stack whose `Custom::CognitoM2M` declares a client without a mark. It keeps the client's secret, whose

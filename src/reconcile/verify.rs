@@ -7,7 +7,7 @@ use tokio::time::{Instant, timeout};
 use super::{Error, Verification, apply::Applying, phases::StepError};
 use crate::{
     clock::{now, wait},
-    model::{Client, ClientId, ClientName},
+    model::{Client, ClientId, ClientName, TokenSource, desired::SecretMetadata},
     ports::{AwsError, ErrorKind, ExpectedToken, Services, TokenEndpoint, TokenError, UserPools},
     redact::Secret,
 };
@@ -25,13 +25,54 @@ const BEFORE_THE_DEADLINE: Duration = Duration::from_secs(2);
 /// The last attempt gets at least this long.
 const MIN_TOKEN_TIME: Duration = Duration::from_secs(1);
 
+/// How long the token at a custom domain is asked for before clients are sent there. The domain should work already, so
+/// this is only for a request that gets lost: one that hangs, and another one. A longer time would not help: a resolver that has heard that there is no such
+/// name repeats that for up to 15 minutes. It shares no time with the checks of the prefix domain, which would otherwise
+/// have less.
+const CUSTOM_DOMAIN_WORKS_WITHIN: Duration = Duration::from_secs(15);
+
 impl<S: Services> Applying<'_, S> {
+    /// Requests a token at the custom domain with what a client has now.
+    pub(super) async fn try_custom_domain(
+        &self,
+        name: &ClientName,
+        scopes: &[String],
+        domain: &str,
+    ) -> Result<(), StepError> {
+        let client = Client { scopes: scopes.to_vec(), ..self.declared(name)?.clone() };
+        let (client_id, secret) = self.credentials_to_verify(&client)?;
+        let metadata = self.metadata_at(&client, &self.tokens)?;
+        let expected = ExpectedToken { client_id, metadata };
+        let until = now() + CUSTOM_DOMAIN_WORKS_WITHIN.min(self.aws.time_left() / 2);
+        let reason = loop {
+            let (TokenError::Refused(reason) | TokenError::Unreachable(reason)) =
+                match self.request_token_once(&expected, &secret, until).await {
+                    Ok(()) => return Ok(()),
+                    Err(error) => error,
+                };
+            if now() + ASK_AGAIN_AFTER > until {
+                break reason;
+            }
+            wait(ASK_AGAIN_AFTER).await;
+        };
+        if self.tolerates_refusal {
+            tracing::warn!(client = %name, domain, reason, "no token at the custom domain; a rollback goes on all the same");
+            return Ok(());
+        }
+        let target = self.state().custom_domain_target.clone();
+        Err(StepError::Other(Error::CustomDomain { domain: domain.to_owned(), reason, target }))
+    }
+
+    /// Returns what a client's secret would contain if its tokens came from there.
+    fn metadata_at(&self, client: &Client, tokens: &TokenSource) -> Result<SecretMetadata, StepError> {
+        Ok(self.desired.secret_metadata(client, &self.pool()?, tokens))
+    }
+
     /// Requests a token until the endpoint grants one, or until its silence or refusal is believed.
     pub(super) async fn verify(&self, name: &ClientName) -> Result<(), StepError> {
         let client = self.declared(name)?;
-        let pool = self.pool()?;
         let (client_id, secret) = self.credentials_to_verify(client)?;
-        let expected = ExpectedToken { client_id, metadata: self.desired.secret_metadata(client, &pool, &self.tokens) };
+        let expected = ExpectedToken { client_id, metadata: self.metadata_at(client, &self.tokens.to_verify_at())? };
         let verification = match self.request_token(&expected, &secret).await {
             Ok(verification) => verification,
             Err(TokenError::Refused(reason)) if self.tolerates_refusal => {
@@ -55,8 +96,7 @@ impl<S: Services> Applying<'_, S> {
         let client = Client { scopes: scopes.to_vec(), ..self.declared(name)?.clone() };
         let pool = self.pool()?;
         let (client_id, secret) = self.credentials_to_verify(&client)?;
-        let metadata = self.desired.secret_metadata(&client, &pool, &self.tokens);
-        let expected = ExpectedToken { client_id, metadata };
+        let expected = ExpectedToken { client_id, metadata: self.metadata_at(&client, &self.tokens.to_verify_at())? };
         match self.request_token(&expected, &secret).await {
             Ok(_) => Ok(()),
             Err(TokenError::Refused(reason)) => {

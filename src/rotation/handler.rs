@@ -5,7 +5,7 @@ use serde::Deserialize;
 use super::steps::{Rotate, RotateError};
 use crate::{
     clock::{Deadline, millis, now},
-    model::{Owner, SecretId},
+    model::{Endpoints, Owner, SecretId},
     ports::{AWSCURRENT, AWSPENDING, AwsError, SecretVersions, Services, Version, report},
     retry::RetryingServices,
 };
@@ -86,6 +86,7 @@ pub async fn handle<S: Services>(
     event: &serde_json::Value,
     deadline: Deadline,
     services: &S,
+    endpoints: &Endpoints,
 ) -> Result<(), RotationError> {
     let RotationEvent { step, secret_id, client_request_token } =
         RotationEvent::deserialize(event).map_err(RotationError::Event)?;
@@ -94,7 +95,8 @@ pub async fn handle<S: Services>(
     let started = now();
 
     let services = RetryingServices::new(services, deadline);
-    let rotate = Rotate { services: &services, secret: &secret, token: &client_request_token, metadata: None };
+    let rotate =
+        Rotate { services: &services, endpoints, secret: &secret, token: &client_request_token, metadata: None };
     let result = match tokio::time::timeout_at(deadline.for_answer(), run(&step, &rotate)).await {
         Ok(result) => result,
         Err(_) => Err(RotationError::OutOfTime { step: step.clone(), secret: secret.clone() }),
@@ -108,7 +110,8 @@ pub async fn handle<S: Services>(
 }
 
 async fn run<S: Services>(step_name: &str, rotate: &Rotate<'_, S>) -> Result<(), RotationError> {
-    let Rotate { services, secret, token, .. } = *rotate;
+    let Rotate { services, secret, token, .. } = rotate;
+    let (secret, token) = (*secret, *token);
     let step = Step::parse(step_name).ok_or_else(|| RotationError::UnknownStep(step_name.to_owned()))?;
     let described = services.secrets.describe_secret(secret).await;
     let described = described.map_err(|source| RotationError::Aws { secret: secret.clone(), source })?;

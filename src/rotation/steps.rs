@@ -14,11 +14,11 @@ use uuid::Uuid;
 use super::versions::{move_label, read_listed, read_written, same_credentials};
 use crate::{
     clock::{now, poll_until, wait, wall_clock},
-    model::{ClientId, ClientName, PoolId, SecretId, desired::SecretMetadata},
+    model::{ClientId, ClientName, Domain, Endpoints, PoolId, SecretId, TokenSource, desired::SecretMetadata},
     ports::{
         AWSCURRENT, AWSPENDING, AWSPREVIOUS, AwsError, ClientSecretDescription, ClientSecrets, DOMAIN_UNKNOWN_FOR,
         ErrorKind, ExpectedToken, FORMER, NEXT, SecretDocument, SecretVersion, SecretVersions, Services, TokenEndpoint,
-        TokenError, UNFINISHED, Version, all_pages,
+        TokenError, UNFINISHED, UserPools, Version, all_pages,
     },
     redact::Secret,
     retry::RetryingServices,
@@ -27,11 +27,13 @@ use crate::{
 /// One secret being rotated, and the version that this rotation makes.
 pub struct Rotate<'a, S: Services> {
     pub services: &'a RetryingServices<'a, S>,
+    pub endpoints: &'a Endpoints,
     pub secret: &'a SecretId,
     /// The ClientRequestToken, which is the new version's id.
     pub token: &'a str,
-    /// The present metadata, if AWSCURRENT does not hold it yet: during an Update.
-    pub metadata: Option<&'a SecretMetadata>,
+    /// The present metadata, if AWSCURRENT does not hold it yet: during an Update. Its token endpoint is the one that
+    /// tokens are verified at.
+    pub metadata: Option<SecretMetadata>,
 }
 
 /// The versions that a rotation is about, with their documents.
@@ -147,6 +149,7 @@ impl<S: Services> Rotate<'_, S> {
             return Ok(());
         }
         self.wait_for_new_domain(&current_version).await?;
+        let current = self.at_prefix_domain(current).await?;
         let (pool, client) = (&current.metadata.user_pool_id, &current.client_id);
         let versions = Versions { current: (current_version, current.clone()), pending: (pending_version, pending) };
         for attempt in 1..=TRIES {
@@ -203,6 +206,7 @@ impl<S: Services> Rotate<'_, S> {
         // without a value tests AWSCURRENT itself.
         let (current_version, current) = self.current().await?;
         self.wait_for_new_domain(&current_version).await?;
+        let current = self.at_prefix_domain(current).await?;
         let tried = self.value().await?;
         let document = tried.unwrap_or_else(|| current.clone());
         let expected = self.expected(&document, &current);
@@ -340,7 +344,7 @@ impl<S: Services> Rotate<'_, S> {
         Ok(all_pages(list).await?)
     }
 
-    /// Cognito, as far as a rotation may use it: the rotation function's role allows no more.
+    /// Cognito, as far as a rotation may use it: beyond it, the rotation function's role allows only DescribeUserPool.
     fn clients(&self) -> &impl ClientSecrets {
         &self.services.pools
     }
@@ -397,10 +401,26 @@ impl<S: Services> Rotate<'_, S> {
         Ok(())
     }
 
+    /// Returns a document whose tokens are requested at the pool's prefix domain. The document may name the custom domain,
+    /// which depends on a DNS record that is nobody's business here. It is only for requests, and never written.
+    async fn at_prefix_domain(&self, document: SecretDocument) -> Result<SecretDocument, RotateError> {
+        let SecretMetadata { token_endpoint, user_pool_id, .. } = &document.metadata;
+        if self.metadata.is_some() || !self.endpoints.is_of_custom_domain(token_endpoint) {
+            return Ok(document);
+        }
+        let pool = self.services.pools.describe_user_pool(user_pool_id).await?;
+        // A pool with a custom domain only is verified there.
+        let Some(prefix) = pool.and_then(|pool| pool.domain) else { return Ok(document) };
+        // The version of the sign-in pages has no part in the address.
+        let prefix = Domain { prefix, managed_login_version: 1 };
+        let token_endpoint = self.endpoints.token_endpoint(&TokenSource::PrefixDomain(prefix));
+        Ok(SecretDocument { metadata: SecretMetadata { token_endpoint, ..document.metadata }, ..document })
+    }
+
     /// Returns what a token of the document's client must contain. AWSCURRENT's metadata is the present one,
     /// unless the caller knows a newer one; an older version's may be out of date.
     fn expected(&self, document: &SecretDocument, current: &SecretDocument) -> ExpectedToken {
-        let metadata = self.metadata.unwrap_or(&current.metadata);
+        let metadata = self.metadata.as_ref().unwrap_or(&current.metadata);
         ExpectedToken { client_id: document.client_id.clone(), metadata: metadata.clone() }
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use cognito_m2m::{
-    model::{AuthFlow, Domain, Tags, Tier, UserPool},
+    model::{AuthFlow, CustomDomain, Domain, Tags, Tier, UserPool},
     ports::{ClientSecrets, DomainDescription, ErrorKind, UserPools},
     redact::Secret,
 };
@@ -122,13 +122,73 @@ async fn domains_are_sent_with_their_pool_and_managed_login_version() {
             "UserPoolId": "us-east-1_AbCdEfGhI", "Domain": "m2m-rubicon-dev", "ManagedLoginVersion": version,
         })
     };
-    aws.pools.create_user_pool_domain(&pool_id(), &domain()).await.unwrap();
+    aws.pools.create_user_pool_domain(&pool_id(), &domain().into()).await.unwrap();
     aws.sent_cognito("CreateUserPoolDomain", body(2)).await;
 
     aws.answers(200, &json!({})).await;
     let first_version = Domain { managed_login_version: 1, ..domain() };
-    aws.pools.update_user_pool_domain(&pool_id(), &first_version).await.unwrap();
+    aws.pools.update_user_pool_domain(&pool_id(), &first_version.into()).await.unwrap();
     aws.sent_cognito("UpdateUserPoolDomain", body(1)).await;
+}
+
+/// A custom domain with everything that can be said about it.
+fn custom_domain() -> CustomDomain {
+    CustomDomain {
+        name: "auth.example.com".into(),
+        managed_login_version: 2,
+        certificate_arn: "arn:aws:acm:us-east-1:123456789012:certificate/1".into(),
+        security_policy: Some("TLS_V1_3_2025".into()),
+    }
+}
+
+#[tokio::test]
+async fn a_custom_domain_is_sent_whole_in_every_update_because_cognito_resets_the_rest() {
+    let aws = Aws::answering(json!({ "CloudFrontDomain": "d1.cloudfront.net" })).await;
+    let body = json!({
+        "UserPoolId": "us-east-1_AbCdEfGhI", "Domain": "auth.example.com", "ManagedLoginVersion": 2,
+        "CustomDomainConfig": {
+            "CertificateArn": "arn:aws:acm:us-east-1:123456789012:certificate/1", "SecurityPolicy": "TLS_V1_3_2025",
+        },
+    });
+    let domain = custom_domain().into();
+    let target = aws.pools.create_user_pool_domain(&pool_id(), &domain).await.unwrap();
+    assert_eq!(target.as_deref(), Some("d1.cloudfront.net"));
+    aws.sent_cognito("CreateUserPoolDomain", body.clone()).await;
+
+    aws.answers(200, &json!({})).await;
+    aws.pools.update_user_pool_domain(&pool_id(), &domain).await.unwrap();
+    aws.sent_cognito("UpdateUserPoolDomain", body.clone()).await;
+
+    // A cloud that does not show a policy, and no target.
+    for answer in [json!({}), json!({ "CloudFrontDomain": "" })] {
+        aws.answers(200, &answer).await;
+        let without = CustomDomain { security_policy: None, ..custom_domain() }.into();
+        assert_eq!(aws.pools.create_user_pool_domain(&pool_id(), &without).await.unwrap(), None);
+        let config = json!({ "CertificateArn": "arn:aws:acm:us-east-1:123456789012:certificate/1" });
+        aws.sent_cognito("CreateUserPoolDomain", with(body.clone(), &json!({ "CustomDomainConfig": config }))).await;
+    }
+}
+
+#[tokio::test]
+async fn a_custom_domain_is_read_with_its_certificate_policy_target_and_status() {
+    let aws = Aws::answering(json!({ "DomainDescription": {
+        "UserPoolId": "us-east-1_AbCdEfGhI", "AWSAccountId": "123456789012", "Domain": "auth.example.com",
+        "Status": "UPDATING", "ManagedLoginVersion": 1, "CloudFrontDistribution": "d1.cloudfront.net",
+        "CustomDomainConfig": { "CertificateArn": "arn:cert", "SecurityPolicy": "TLS_V1_2_2021" },
+    } }))
+    .await;
+    let found = aws.pools.describe_user_pool_domain("auth.example.com").await.unwrap();
+    let expected = DomainDescription {
+        pool: pool_id(),
+        account: Some("123456789012".into()),
+        managed_login_version: 1,
+        deleting: false,
+        status: "UPDATING".into(),
+        certificate_arn: Some("arn:cert".into()),
+        security_policy: Some("TLS_V1_2_2021".into()),
+        target: Some("d1.cloudfront.net".into()),
+    };
+    assert_eq!(found, Some(expected));
 }
 
 #[tokio::test]
@@ -200,21 +260,23 @@ fn described_pool() -> Value {
 
 #[tokio::test]
 async fn describe_user_pool_reads_the_whole_state() {
-    let aws = Aws::answering(json!({ "UserPool": described_pool() })).await;
+    let described = with(described_pool(), &json!({ "CustomDomain": "auth.example.com" }));
+    let aws = Aws::answering(json!({ "UserPool": described })).await;
     let pool = aws.pools.describe_user_pool(&pool_id()).await.unwrap().unwrap();
     assert_eq!(pool.id, pool_id());
     assert_eq!(pool.arn, "arn:aws:cognito-idp:us-east-1:123456789012:userpool/us-east-1_AbCdEfGhI");
     assert_eq!(pool.state, user_pool());
     assert!(pool.m2m_only);
     assert_eq!(pool.domain.as_deref(), Some("m2m-rubicon-dev"));
+    assert_eq!(pool.custom_domain.as_deref(), Some("auth.example.com"));
     assert_eq!(pool.created, Duration::from_millis(1_767_323_045_250));
 }
 
 #[tokio::test]
 async fn describe_user_pool_reads_an_answer_that_says_almost_nothing() {
-    let aws = Aws::answering(json!({ "UserPool": { "Domain": "" } })).await;
+    let aws = Aws::answering(json!({ "UserPool": { "Domain": "", "CustomDomain": "" } })).await;
     let pool = aws.pools.describe_user_pool(&pool_id()).await.unwrap().unwrap();
-    assert_eq!((pool.id, pool.arn.as_str(), pool.domain), (pool_id(), "", None));
+    assert_eq!((pool.id, pool.arn.as_str(), pool.domain, pool.custom_domain), (pool_id(), "", None, None));
     let state = UserPool { name: String::new(), tier: Tier::Essentials, deletion_protection: false, tags: Tags::new() };
     assert_eq!(pool.state, state);
     assert_eq!(pool.created, Duration::ZERO);
@@ -295,11 +357,17 @@ async fn a_domain_is_read_with_its_pool_account_and_state() {
         account: Some("123456789012".into()),
         managed_login_version: 2,
         deleting: false,
+        status: "ACTIVE".into(),
+        certificate_arn: None,
+        security_policy: None,
+        target: None,
     };
+    let in_status = |status: &str| DomainDescription { status: status.into(), ..expected.clone() };
     for (change, expected) in [
         (json!({}), expected.clone()),
-        (json!({ "Status": "CREATING" }), expected.clone()),
-        (json!({ "Status": "DELETING" }), DomainDescription { deleting: true, ..expected.clone() }),
+        (json!({ "Status": "CREATING" }), in_status("CREATING")),
+        (json!({ "Status": null }), in_status("")),
+        (json!({ "Status": "DELETING" }), DomainDescription { deleting: true, ..in_status("DELETING") }),
         (json!({ "ManagedLoginVersion": null }), DomainDescription { managed_login_version: 1, ..expected.clone() }),
         (json!({ "AWSAccountId": null }), DomainDescription { account: None, ..expected.clone() }),
     ] {

@@ -2,6 +2,9 @@
 
 import json
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from cloud import ROOT
@@ -115,3 +118,40 @@ def test_without_credentials_it_says_how_to_get_some(m2mctl):
     code, out, _ = m2mctl("doctor", AWS_ACCESS_KEY_ID=None, AWS_SECRET_ACCESS_KEY=None, HOME=os.devnull)
     assert code == 1
     assert "No credentials were found" in out
+
+
+def test_the_template_that_adopt_prints_passes_cfn_lint(m2mctl, cloud, tmp_path):
+    cognito = cloud.client("cognito-idp")
+    pool = cognito.create_user_pool(PoolName="from Terraform")["UserPool"]["Id"]
+    try:
+        scopes = [{"ScopeName": "read", "ScopeDescription": "See"}]
+        cognito.create_resource_server(UserPoolId=pool, Identifier="https://api.example.com", Name="Api", Scopes=scopes)
+        machine = {
+            "UserPoolId": pool,
+            "GenerateSecret": True,
+            "AllowedOAuthFlows": ["client_credentials"],
+            "AllowedOAuthFlowsUserPoolClient": True,
+            "AllowedOAuthScopes": ["https://api.example.com/read"],
+        }
+        for name in ("nightly report", "yes", "web-shop"):
+            cognito.create_user_pool_client(ClientName=name, **machine)
+        web = machine | {"AllowedOAuthFlows": ["code"], "CallbackURLs": ["https://portal.example.com"]}
+        cognito.create_user_pool_client(ClientName="portal", **web)
+
+        code, out, err = m2mctl("adopt", "--user-pool-id", pool, "--stack-prefix", "orders-")
+        assert (code, err) == (0, "")
+        assert "# - portal (" in out
+        template = tmp_path / "clients.yaml"
+        template.write_text(out)
+        lint = Path(sys.executable).with_name("cfn-lint")
+        linted = subprocess.run([lint, template], capture_output=True, text=True, check=False)
+        assert linted.returncode == 0, linted.stdout + out
+        for name in ("NightlyReport", '"Yes"', "WebShop"):
+            assert f"  {name}:\n" in out
+
+        code, out, err = m2mctl("access", "--user-pool-id", pool, "--format", "csv")
+        assert (code, err) == (0, "")
+        assert out.splitlines()[0].endswith(",https://api.example.com/read")
+        assert len(out.splitlines()) == 5
+    finally:
+        cognito.delete_user_pool(UserPoolId=pool)

@@ -40,6 +40,17 @@ fn client(name: &str, value: Value) -> Value {
     json!({ "Clients": [client] })
 }
 
+fn certificate(service: &str, region: &str) -> String {
+    format!("arn:aws:{service}:{region}:111122223333:certificate/1")
+}
+
+/// A custom domain with one thing changed.
+fn custom(name: &str, value: Value) -> Value {
+    let mut custom = json!({ "DomainName": "auth.example.com", "CertificateArn": certificate("acm", "us-east-1") });
+    custom[name] = value;
+    json!({ "CustomDomain": custom })
+}
+
 /// Returns the ARN of a principal in the stack's account.
 pub fn own(principal: &str) -> String {
     format!("arn:aws:iam::111122223333:{principal}")
@@ -148,6 +159,45 @@ pub fn properties() -> Vec<(Value, &'static str, &'static str)> {
             "Tags",
             "45",
         ),
+        (json!({ "CustomDomain": "auth.example.com" }), "CustomDomain", "map"),
+        (json!({ "CustomDomain": [] }), "CustomDomain", "map"),
+        (
+            json!({ "CustomDomain": { "CertificateArn": certificate("acm", "us-east-1") } }),
+            "CustomDomain.DomainName",
+            "required",
+        ),
+        (json!({ "CustomDomain": { "DomainName": "auth.example.com" } }), "CustomDomain.CertificateArn", "required"),
+        (custom("Nonsense", json!("1")), "CustomDomain.Nonsense", "known"),
+        (custom("DomainName", json!("")), "CustomDomain.DomainName", "empty"),
+        (custom("DomainName", json!("Auth.example.com")), "CustomDomain.DomainName", "lower-case"),
+        (custom("DomainName", json!("example.com")), "CustomDomain.DomainName", "three parts"),
+        (custom("DomainName", json!("localhost")), "CustomDomain.DomainName", "three parts"),
+        (custom("DomainName", json!("-a.example.com")), "CustomDomain.DomainName", "host name"),
+        (custom("DomainName", json!("a-.example.com")), "CustomDomain.DomainName", "host name"),
+        (custom("DomainName", json!("a..example.com")), "CustomDomain.DomainName", "host name"),
+        (custom("DomainName", json!("auth.example.com.")), "CustomDomain.DomainName", "host name"),
+        (custom("DomainName", json!("192.0.2.1")), "CustomDomain.DomainName", "host name"),
+        (custom("DomainName", json!("https://auth.example.com")), "CustomDomain.DomainName", "host name"),
+        (custom("DomainName", json!("auth.example.com/x")), "CustomDomain.DomainName", "host name"),
+        (custom("DomainName", json!("*.example.com")), "CustomDomain.DomainName", "host name"),
+        (custom("DomainName", json!("ä.example.com")), "CustomDomain.DomainName", "host name"),
+        (custom("DomainName", json!(format!("{}.example.com", x(52)))), "CustomDomain.DomainName", "63"),
+        (custom("DomainName", json!(["auth.example.com"])), "CustomDomain.DomainName", "string"),
+        (custom("CertificateArn", json!("")), "CustomDomain.CertificateArn", "empty"),
+        (custom("CertificateArn", json!("certificate/1")), "CustomDomain.CertificateArn", "ARN"),
+        (custom("CertificateArn", json!(certificate("iam", "us-east-1"))), "CustomDomain.CertificateArn", "ARN"),
+        (custom("CertificateArn", json!(certificate("acm", ""))), "CustomDomain.CertificateArn", "ARN"),
+        (custom("CertificateArn", json!(certificate("acm", "eu-west-1"))), "CustomDomain.CertificateArn", "us-east-1"),
+        (
+            custom("CertificateArn", json!("arn:aws-us-gov:acm:us-gov-west-1:111122223333:certificate/1")),
+            "CustomDomain.CertificateArn",
+            "us-east-1",
+        ),
+        (custom("SecurityPolicy", json!("TLS_V1_1")), "CustomDomain.SecurityPolicy", "TLS_V1_2_2021"),
+        (custom("SecurityPolicy", json!(null)), "CustomDomain.SecurityPolicy", "string"),
+        (json!({ "TokenEndpointDomain": "CUSTOM" }), "TokenEndpointDomain", "CustomDomain"),
+        (json!({ "TokenEndpointDomain": "custom" }), "TokenEndpointDomain", "PREFIX"),
+        (json!({ "TokenEndpointDomain": "BOTH" }), "TokenEndpointDomain", "PREFIX, CUSTOM"),
         (json!({ "ResourceServers": {} }), "ResourceServers", "list"),
         (json!({ "ResourceServers": "api" }), "ResourceServers", "list"),
         (json!({ "ResourceServers": [] }), "ResourceServers", "1 to 25"),

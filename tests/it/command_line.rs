@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     CANARY, Session, Stack, TokenEndpointState,
-    fixtures::{large, large_changed, with},
+    fixtures::{custom_domain, large, large_changed, with},
     new_stack,
 };
 
@@ -50,10 +50,13 @@ impl Tokens for Session {
 
 /// An account whose stacks are given.
 #[derive(Default)]
-struct FakeAccount {
-    stacks: BTreeMap<String, (StackDescription, Vec<StackResource>, Value)>,
-    no_credentials: bool,
-    denied: Vec<String>,
+pub struct FakeAccount {
+    pub stacks: BTreeMap<String, (StackDescription, Vec<StackResource>, Value)>,
+    pub no_credentials: bool,
+    pub denied: Vec<String>,
+    pub exports: Vec<(String, String)>,
+    /// The host names that have an address.
+    pub resolved: Vec<String>,
 }
 
 impl Account for FakeAccount {
@@ -67,6 +70,12 @@ impl Account for FakeAccount {
         let resources = &self.stacks[name].1;
         let items = resources.get(index).cloned().into_iter().collect();
         Ok(Page { items, next: (index + 1 < resources.len()).then(|| (index + 1).to_string()) })
+    }
+
+    async fn list_exports(&self, next: Option<&str>) -> Result<Page<(String, String)>, AwsError> {
+        let index = next.map_or(0, |next| next.parse().unwrap());
+        let items = self.exports.get(index).cloned().into_iter().collect();
+        Ok(Page { items, next: (index + 1 < self.exports.len()).then(|| (index + 1).to_string()) })
     }
 
     async fn get_template(&self, name: &str) -> Result<String, AwsError> {
@@ -96,6 +105,10 @@ impl Account for FakeAccount {
     async fn simulate_principal_policy(&self, principal: &str, _: &[&str]) -> Result<Vec<String>, AwsError> {
         assert_eq!(principal, "arn:aws:iam::111122223333:role/teams/deployer");
         Ok(self.denied.clone())
+    }
+
+    async fn resolves(&self, host: &str) -> bool {
+        self.resolved.iter().any(|resolved| resolved == host)
     }
 }
 
@@ -127,7 +140,7 @@ fn account(stack: &Stack, pool: &str, properties: &Value) -> FakeAccount {
 }
 
 /// A file with some JSON, which is YAML too.
-fn file(content: &Value) -> PathBuf {
+pub fn file(content: &Value) -> PathBuf {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     let name = format!("m2mctl-{}.yaml", NEXT.fetch_add(1, Ordering::Relaxed));
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
@@ -136,7 +149,7 @@ fn file(content: &Value) -> PathBuf {
 }
 
 /// Runs a command line; nothing may be written, and no client secret printed.
-async fn m2mctl(stack: &Stack, account: FakeAccount, line: &str, files: &[&PathBuf]) -> Result<Outcome, Error> {
+pub async fn m2mctl(stack: &Stack, account: FakeAccount, line: &str, files: &[&PathBuf]) -> Result<Outcome, Error> {
     let mut files = files.iter();
     let arguments = line.split(' ').map(|word| match word {
         "FILE" => files.next().unwrap().display().to_string(),
@@ -162,12 +175,12 @@ async fn m2mctl(stack: &Stack, account: FakeAccount, line: &str, files: &[&PathB
 }
 
 /// Returns the text without its colors.
-fn plain(outcome: &Outcome) -> String {
+pub fn plain(outcome: &Outcome) -> String {
     anstream::adapter::strip_str(&outcome.text).to_string()
 }
 
 /// The time in memory begins at the epoch, so every secret is as old as the day is late.
-fn ageless(text: &str) -> String {
+pub fn ageless(text: &str) -> String {
     let line = |line: &str| match line.split_once(" days old") {
         Some((before, after)) => format!("{} N days old{after}", before.trim_end_matches(char::is_numeric).trim_end()),
         None => line.to_owned(),
@@ -441,6 +454,42 @@ async fn a_doctor_finds_nothing_wrong_with_a_sound_stack() {
     let line = "doctor --stack one --skip-tokens";
     m2mctl(&stack, account(&stack, &pool, &json!({})), line, &[]).await.unwrap();
     assert_eq!(stack.world().tokens_granted, tokens + 1, "tokens are billed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_doctor_looks_at_the_custom_domain_and_its_name() {
+    let stack = new_stack();
+    stack.world().allow_custom_domains();
+    let properties = json!({ "CustomDomain": custom_domain("auth.example.com") });
+    let pool = stack.create(&properties).await.physical_id().to_owned();
+    let line = async |resolved: &[&str]| {
+        let resolved = resolved.iter().map(ToString::to_string).collect();
+        let account = FakeAccount { resolved, ..account(&stack, &pool, &properties) };
+        let outcome = m2mctl(&stack, account, "doctor --stack one --skip-tokens", &[]).await.unwrap();
+        let text = plain(&outcome);
+        let start = text.find("custom domain").unwrap();
+        let lines: Vec<_> = text[start - 8..].lines().take(2).collect();
+        lines.into_iter().filter(|line| !line.contains("secret")).collect::<Vec<_>>().join("\n")
+    };
+    let status = |status: &'static str| {
+        let mut world = stack.world();
+        world.pools.values_mut().next().unwrap().custom_domain.as_mut().unwrap().status = status;
+    };
+    let target = stack.world().pools.values().next().unwrap().custom_domain.clone().unwrap().target;
+    let all = [line(&["auth.example.com"]).await, line(&[]).await];
+    status("CREATING");
+    let creating = line(&[]).await;
+    status("FAILED");
+    let all = [&all[..], &[creating, line(&[]).await]].concat().join("\n").replace(&target, "TARGET");
+    assert_snapshot!(all, @r"
+    ok      custom domain auth.example.com: is ACTIVE, and its name resolves
+    error   custom domain auth.example.com: is ACTIVE, but its name does not resolve
+            Add a DNS record: an alias of, or a CNAME for, TARGET. A resolver may remember for up to 15 minutes that there was none.
+    info    custom domain auth.example.com: is CREATING
+            Wait: this takes up to an hour. Its DNS record must point to TARGET.
+    error   custom domain auth.example.com: is FAILED
+            Remove CustomDomain from the template and deploy. Then declare it again.
+    ");
 }
 
 #[tokio::test(start_paused = true)]

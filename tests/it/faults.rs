@@ -18,8 +18,8 @@ use crate::{
         CfnResponse, FakeAws, Fault, Session, Stack, assert_is, assert_no_complaints, assert_nothing_left,
         cloudformation::assert_pool_is,
         fixtures::{
-            ADOPTEE, INVENTED_ID, add_adoptee, add_foreign_things, foreign_things, large, large_changed, member_client,
-            member_server, platform, with,
+            ADOPTEE, INVENTED_ID, add_adoptee, add_foreign_things, custom_domain, foreign_things, large, large_changed,
+            member_client, member_server, platform, with,
         },
         new_stack,
     },
@@ -160,6 +160,57 @@ fn scenarios() -> Vec<Scenario> {
     ]
 }
 
+/// Scenarios with a custom domain.
+fn custom_domain_scenarios() -> Vec<Scenario> {
+    vec![
+        Scenario::new(
+            "a Create with a custom domain that its clients use",
+            || Box::pin(async { (custom_account(), None) }),
+            Request::Create,
+            with_custom_domain("auth.example.com", "CUSTOM"),
+        ),
+        Scenario::new(
+            "an Update that adds a custom domain",
+            || custom_stack(large()),
+            Request::Update,
+            with_custom_domain("auth.example.com", "PREFIX"),
+        ),
+        Scenario {
+            old: with_custom_domain("auth.example.com", "PREFIX"),
+            ..Scenario::new(
+                "an Update that sends the clients to the custom domain",
+                || custom_stack(with_custom_domain("auth.example.com", "PREFIX")),
+                Request::Update,
+                with_custom_domain("auth.example.com", "CUSTOM"),
+            )
+        },
+        Scenario {
+            old: with_custom_domain("auth.example.com", "CUSTOM"),
+            ..Scenario::new(
+                "an Update that replaces the custom domain of its clients",
+                || custom_stack(with_custom_domain("auth.example.com", "CUSTOM")),
+                Request::Update,
+                with_custom_domain("id.example.com", "CUSTOM"),
+            )
+        },
+        Scenario {
+            old: with_custom_domain("auth.example.com", "CUSTOM"),
+            ..Scenario::new(
+                "an Update that removes the custom domain of its clients",
+                || custom_stack(with_custom_domain("auth.example.com", "CUSTOM")),
+                Request::Update,
+                large(),
+            )
+        },
+        Scenario::new(
+            "a Delete with a custom domain",
+            || custom_stack(with_custom_domain("auth.example.com", "CUSTOM")),
+            Request::Delete,
+            with_custom_domain("auth.example.com", "CUSTOM"),
+        ),
+    ]
+}
+
 /// Scenarios with readers and replicas of secrets.
 fn sharing_scenarios() -> Vec<Scenario> {
     vec![
@@ -281,6 +332,28 @@ fn make_late(stack: &Stack) {
     for operation in ["CreateSecret", "RotateSecret"] {
         behavior.denied_for.insert(operation, Duration::from_secs(1));
     }
+}
+
+/// An account that can have custom domains.
+fn custom_account() -> Stack {
+    let stack = account();
+    stack.world().allow_custom_domains();
+    stack
+}
+
+fn with_custom_domain(name: &str, domain_of_clients: &str) -> Value {
+    with(with(large(), "CustomDomain", custom_domain(name)), "TokenEndpointDomain", domain_of_clients)
+}
+
+/// A whole stack in an account that can have custom domains, with the DNS record of its custom domain if it has one.
+fn custom_stack(properties: Value) -> SetUp {
+    Box::pin(async move {
+        let stack = custom_account();
+        let created = stack.create(&properties).await.good();
+        tokio::time::advance(Duration::from_mins(10)).await;
+        stack.world().add_alias_records();
+        (stack, Some(created.physical_id().to_owned()))
+    })
 }
 
 /// A whole stack, whose consumers need scopes that [`large_changed`] keeps.
@@ -518,6 +591,11 @@ async fn every_call_survives_every_fault() {
 #[tokio::test(start_paused = true)]
 async fn every_call_about_readers_and_replicas_survives_every_fault() {
     strike_all(sharing_scenarios(), 500).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_call_about_a_custom_domain_survives_every_fault() {
+    strike_all(custom_domain_scenarios(), 1000).await;
 }
 
 async fn strike_all(scenarios: Vec<Scenario>, at_least: usize) {

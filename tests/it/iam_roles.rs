@@ -82,12 +82,14 @@ fn the_providers_role_holds_exactly_the_operations_that_the_adapter_calls() {
 
 #[test]
 fn the_rotations_role_holds_exactly_the_operations_that_a_rotation_calls() {
-    for (file, header, prefix, calls) in [
-        ("src/aws/cognito.rs", "impl ClientSecrets for Cognito {", "cognito-idp:", 3),
-        ("src/aws/secrets_manager.rs", "impl SecretVersions for SecretsManager {", "secretsmanager:", 4),
+    for (file, header, prefix, calls, also) in [
+        // It finds the prefix domain of a pool whose secrets name the custom domain.
+        ("src/aws/cognito.rs", "impl ClientSecrets for Cognito {", "cognito-idp:", 3, Some("DescribeUserPool")),
+        ("src/aws/secrets_manager.rs", "impl SecretVersions for SecretsManager {", "secretsmanager:", 4, None),
     ] {
-        let called = operations(&block(&read(file), header));
+        let mut called = operations(&block(&read(file), header));
         assert_eq!(called.len(), calls, "{file} calls {called:?}");
+        called.extend(also.map(ToOwned::to_owned));
         assert_eq!(actions(&role("RotationRole"), prefix), called, "{prefix} in template.yaml and {file}");
     }
 }
@@ -97,6 +99,7 @@ fn the_rotations_role_can_neither_make_nor_remove_a_pool_a_client_or_a_secret() 
     let known = [
         "cognito-idp:AddUserPoolClientSecret",
         "cognito-idp:DeleteUserPoolClientSecret",
+        "cognito-idp:DescribeUserPool",
         "cognito-idp:ListUserPoolClientSecrets",
         "secretsmanager:DescribeSecret",
         "secretsmanager:GetSecretValue",
@@ -113,14 +116,15 @@ fn the_rotations_role_can_neither_make_nor_remove_a_pool_a_client_or_a_secret() 
     for other in ["ManagedPolicyArns", "NotAction", "NotResource"] {
         assert!(!role.contains(other), "{other}");
     }
-    // It may change tagged things only. The local cloud, the keys and the logs know no such condition.
+    // It may change tagged things only, and look at any pool. The local cloud, the keys and the logs know no such condition.
     let statements = statements(&role);
-    assert_eq!(statements.len(), 6, "{role}");
+    assert_eq!(statements.len(), 7, "{role}");
     for statement in statements {
         let name = statement.lines().next().unwrap();
         let tagged = statement.contains("StringEquals: {\"aws:ResourceTag/ManagedBy\": cognito-m2m}")
             || statement.contains(&format!("\"Null\": {{\"aws:ResourceTag/{SHARED_WITH_TAG}\": \"false\"}}"));
-        let by_name = ["ChangeSecretsOfClientsInLocalCloud", "EncryptSecrets", "WriteLogs"].contains(&name);
+        let by_name =
+            ["LookAtUserPools", "ChangeSecretsOfClientsInLocalCloud", "EncryptSecrets", "WriteLogs"].contains(&name);
         assert!(tagged != by_name, "{statement}");
     }
 }

@@ -32,7 +32,9 @@ async fn changes_nothing(stack: &Stack, event: &Value, id: &str) -> String {
     assert_eq!(stack.world().tokens_granted, tokens);
     assert_eq!(answer.physical_id(), id);
     assert_eq!(answer.attribute("TokenVerification"), "skipped");
-    answer.attribute("Domain").to_owned()
+    let domain = answer.attribute("Domain").to_owned();
+    assert_eq!(answer.attribute("TokenEndpoint"), format!("https://{domain}/oauth2/token"));
+    domain
 }
 
 #[tokio::test(start_paused = true)]

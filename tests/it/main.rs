@@ -18,6 +18,7 @@ mod command_line;
 mod concurrency;
 mod convergence;
 mod corpus;
+mod custom_domain;
 mod faults;
 mod iam_roles;
 mod late;
@@ -34,5 +35,7 @@ mod replicas;
 mod rotation;
 mod schema;
 mod shared_pool;
+#[cfg(feature = "cli")]
+mod shared_pool_commands;
 mod support;
 mod verification;

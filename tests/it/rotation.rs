@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     FakeClientSecret, FakeVersion, Fault, Session, Stack, assert_is, assert_no_complaints, assert_nothing_left,
-    cloudformation::ROTATION_FUNCTION,
+    cloudformation::{ROTATION_FUNCTION, config},
     fixtures::{LARGE_CLIENTS, large, large_changed, with},
     in_another_process, new_stack,
 };
@@ -59,7 +59,7 @@ pub async fn step(
     token: &str,
 ) -> Option<Result<(), RotationError>> {
     let event = step_event(stack, client, step, token);
-    session.run(handle(&event, Deadline::after(Duration::from_mins(2)), session)).await
+    session.run(handle(&event, Deadline::after(Duration::from_mins(2)), session, &config().endpoints)).await
 }
 
 /// Runs steps of the rotation of `web` with the token `token`. All of them must succeed.
@@ -386,7 +386,7 @@ async fn what_is_not_to_be_rotated_is_refused_and_left_alone() {
     stack.world().secrets.get_mut(&name("web")).unwrap().scheduled = true;
     refused("web", "createSecret", "token", "scheduled").await;
     for event in [json!({}), json!("x"), json!({ "Step": "createSecret" }), Value::Null] {
-        let result = handle(&event, Deadline::after(Duration::from_mins(1)), &session).await;
+        let result = handle(&event, Deadline::after(Duration::from_mins(1)), &session, &config().endpoints).await;
         assert!(matches!(result, Err(RotationError::Event(_))), "{event}");
     }
     assert_eq!(stack.world().writes().len(), writes);

@@ -34,7 +34,7 @@ struct Beyond {
 }
 
 /// In the order of [`rules_outside_schema`].
-const BEYOND: [Beyond; 15] = [
+const BEYOND: [Beyond; 16] = [
     Beyond {
         is: |properties, violation| {
             violation.path == "UserPoolNamePrefix" && too_long_with_environment(properties, &violation.path, 128)
@@ -199,6 +199,18 @@ const BEYOND: [Beyond; 15] = [
                 json!({ "SharedWithStacks": [x(120), format!("{}b", x(119)), format!("{}c", x(119))] }),
                 json!({ "SharedWithStacks": ["a"], "Tags": tags }),
             ]
+        },
+    },
+    Beyond {
+        is: |_, Violation { path, rule }| {
+            path == "CustomDomain.CertificateArn" && rule.starts_with("must begin with arn:aws:acm:us-east-1:")
+        },
+        examples: || {
+            let custom = |partition: &str, region: &str| {
+                let arn = format!("arn:{partition}:acm:{region}:111122223333:certificate/1");
+                json!({ "CustomDomain": { "DomainName": "auth.example.com", "CertificateArn": arn } })
+            };
+            vec![custom("aws", "eu-west-1"), custom("aws-us-gov", "us-gov-west-1")]
         },
     },
 ];
@@ -395,7 +407,10 @@ fn the_defaults_are_those_of_no_properties() {
         }
     }
     // These follow from other properties, belong to CloudFormation, or mean the AWS managed key.
-    assert_eq!(without, ["Clients", "SecretKmsKeyId", "SecretNamePrefix", "ServiceTimeout", "ServiceToken"]);
+    assert_eq!(
+        without,
+        ["Clients", "CustomDomain", "SecretKmsKeyId", "SecretNamePrefix", "ServiceTimeout", "ServiceToken"]
+    );
     let defaults = Value::Object(defaults);
     assert_eq!(desired(&defaults, &config()).as_ref(), Ok(&nothing));
     assert_eq!(judge(&defaults), Verdict::Accepted);
@@ -408,7 +423,7 @@ fn the_defaults_are_those_of_no_properties() {
 }
 
 /// The places in [`bases`] that can be set.
-const PLACES: [&str; 46] = [
+const PLACES: [&str; 51] = [
     "/EnvironmentName",
     "/UserPoolNamePrefix",
     "/DomainPrefix",
@@ -455,6 +470,11 @@ const PLACES: [&str; 46] = [
     "/RotationDays",
     "/RotateSecrets",
     "/VerifyToken",
+    "/CustomDomain",
+    "/CustomDomain/DomainName",
+    "/CustomDomain/CertificateArn",
+    "/CustomDomain/SecurityPolicy",
+    "/TokenEndpointDomain",
 ];
 /// Places where no property is.
 const NOWHERE: [&str; 4] = ["/Nonsense", "/ServiceToken", "/Clients/0/ServiceTimeout", "/ResourceServers/0/Nonsense"];
@@ -477,6 +497,13 @@ fn bases() -> Vec<Value> {
         }),
         json!({ "Tags": ["a=b", "c="], "DomainPrefix": "lawson" }),
         json!({
+            "CustomDomain": {
+                "DomainName": "auth.example.com",
+                "CertificateArn": "arn:aws:acm:us-east-1:111122223333:certificate/1",
+            },
+            "TokenEndpointDomain": "CUSTOM",
+        }),
+        json!({
             "Clients": [{ "ClientName": "x", "SecretReaders": [own("root")] }, { "ClientName": "y" }],
             "SecretReplicas": [{ "Region": "eu-west-1" }],
         }),
@@ -487,7 +514,7 @@ fn bases() -> Vec<Value> {
 const NUMBERS: [u32; 25] =
     [0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 29, 30, 31, 59, 60, 99, 100, 999, 1000, 1001, 1439, 1440, 1441, 10_000, u32::MAX];
 const LENGTHS: [usize; 9] = [1, 32, 61, 63, 126, 128, 256, 510, 2048];
-const WORDS: [&str; 54] = [
+const WORDS: [&str; 60] = [
     "",
     "a",
     "b",
@@ -532,6 +559,12 @@ const WORDS: [&str; 54] = [
     "arn:aws:kms:us-east-1:111122223333:key/a",
     "arn:aws:kms:us-east-1:111122223333:alias/a/b",
     "arn:aws:s3:::a",
+    "arn:aws:acm:us-east-1:111122223333:certificate/a",
+    "arn:aws:acm:eu-west-1:111122223333:certificate/a",
+    "a.example.com",
+    "example.com",
+    "CUSTOM",
+    "TLS_V1",
     "*",
     "arn:aws:iam::111122223333:root",
     "arn:aws:iam::111122223333:role/a/b",

@@ -8,14 +8,18 @@ mod signing;
 #[expect(dead_code, reason = "the other programs use the rest")]
 mod world;
 
-use std::process::{Command, Output};
+use std::{
+    process::{Command, Output},
+    time::Duration,
+};
 
-use cognito_m2m::model::Owner;
+use cognito_m2m::model::{Mark, Owner};
 use serde_json::{Value, json};
 use signing::SigningKey;
 use world::{
     TOKEN, World,
     cloudformation::{Stack, StackResource},
+    cognito::Client,
     protocol::Refusal,
     seed::Seed,
 };
@@ -113,7 +117,7 @@ fn run(mut command: Command) -> Printed {
     let text = |bytes| String::from_utf8(bytes).unwrap();
     let printed = Printed { stdout: text(stdout), stderr: text(stderr), code: status.code().unwrap() };
     for said in [&printed.stdout, &printed.stderr] {
-        assert!(!said.contains(CLIENT_SECRET), "the client secret is printed");
+        assert!(!said.to_lowercase().contains(CLIENT_SECRET), "the client secret is printed");
         assert!(!said.contains('\u{1b}'), "colors without a terminal");
     }
     printed
@@ -127,6 +131,11 @@ fn help_is_no_error_and_a_wrong_line_is_1_and_not_2() {
         ("--version", 0, env!("CARGO_PKG_VERSION")),
         ("schema", 0, "json-schema.org"),
         ("completions bash", 0, "complete -F"),
+        ("schema --type CognitoM2MClient", 0, "AdoptClientId"),
+        ("schema --type Custom::CognitoM2MResourceServer", 0, "Identifier"),
+        ("schema --type Nothing", 1, "CognitoM2MResourceServer"),
+        ("adopt", 1, "--user-pool-id"),
+        ("access --user-pool-id nothing", 1, "us-east-1_AbCdEfGhI"),
         ("plan", 1, "--properties"),
         ("plan --properties /nowhere/at-all.yaml", 1, "/nowhere/at-all.yaml"),
         ("nonsense", 1, "nonsense"),
@@ -285,4 +294,95 @@ fn a_refused_token_says_what_the_endpoint_says() {
     let printed = aws.run(&format!("token --secret {SECRET_ARN}"));
     assert_eq!((printed.code, printed.stdout.as_str()), (1, ""));
     assert!(printed.stderr.contains("HTTP 400 invalid_client"), "{}", printed.stderr);
+}
+
+/// A pool with two clients that Terraform made. One of them has two secrets. A third one belongs to a stack.
+fn pool_from_terraform() -> Aws {
+    let aws = Aws::start();
+    aws.consumer();
+    {
+        let mut aws = aws.0.aws();
+        let pool = aws.pools.get_mut(POOL).unwrap();
+        pool.description["UserPoolTags"] = json!({ "Team": "platform" });
+        let mut add = |id: &str, name: &str| {
+            let mut description = pool.clients["id"].description.clone();
+            description["ClientId"] = json!(id);
+            description["ClientName"] = json!(name);
+            let mut client = Client { description, secrets: Vec::new() };
+            client.add_secret(CLIENT_SECRET, Duration::ZERO);
+            pool.clients.insert(id.to_owned(), client);
+        };
+        add("2nd", "nightly report");
+        let owner = Owner { stack_id: STACK_ID.to_owned(), logical_id: "Auth".to_owned() };
+        add("3rd", &format!("stock @{}", Mark::of(&owner)));
+        pool.clients.get_mut("2nd").unwrap().add_secret(&CLIENT_SECRET.to_uppercase(), Duration::ZERO);
+        // The next page is asked for.
+        aws.page_size = 1;
+    }
+    aws
+}
+
+#[test]
+fn a_template_is_printed_that_adopts_what_the_pool_has() {
+    let aws = pool_from_terraform();
+    let printed = aws.run(&format!("adopt --user-pool-id {POOL} --stack-prefix team-"));
+    assert_eq!((printed.code, printed.stderr.as_str()), (0, ""), "{}", printed.stdout);
+    for line in [
+        "#      aws cognito-idp tag-resource --region eu-west-1 --resource-arn 'arn:aws:cognito-idp:eu-west-1:123456789012:userpool/eu-west-1_AbC' --tags '{\"cognito-m2m:shared-with\":\"team-\"}'",
+        "# - nightly report (2nd): it has two secrets, and nobody can tell which one its consumers use.",
+        "  WebShop:",
+        "      AdoptClientId: id",
+        "      ClientName: web-shop",
+        "        - orders/write",
+    ] {
+        assert!(printed.stdout.lines().any(|printed| printed == line), "{line}\n{}", printed.stdout);
+    }
+    assert!(printed.stdout.contains("(3rd): resource Auth of stack orders owns it."), "{}", printed.stdout);
+    assert_eq!(aws.sent("DescribeUserPoolClient").len(), 3);
+    assert!(aws.0.aws().calls.iter().all(|call| !call.is_write()), "it only reads");
+    // The SDK sends what `--output json` needs, too.
+    let printed = aws.run(&format!("adopt --user-pool-id {POOL} --output json"));
+    let report: Value = serde_json::from_str(&printed.stdout).unwrap();
+    assert_eq!(report["clients"][0]["client_id"], "id");
+    assert_eq!(report["template"]["Resources"]["WebShop"]["Type"], "Custom::CognitoM2MClient");
+}
+
+#[test]
+fn a_pool_that_a_template_imports_is_found_by_the_exports() {
+    let aws = pool_from_terraform();
+    let export = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    aws.0.aws().exports = vec![export("other", "x"), export("platform-UserPoolId", POOL)];
+    let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("imports.json");
+    let template = json!({ "Resources": { "Web": { "Type": "Custom::CognitoM2MClient", "Properties": {
+        "UserPoolId": { "Fn::ImportValue": "platform-UserPoolId" },
+        "ClientName": "web", "AllowedOAuthScopes": ["orders/read"] } } } });
+    std::fs::write(&file, template.to_string()).unwrap();
+    let printed = aws.run(&format!("plan --template {} --stack team-a", file.display()));
+    assert_eq!(printed.code, 1);
+    assert!(
+        printed.stderr.contains(&format!("User pool {POOL} is not shared with stack team-a")),
+        "{}",
+        printed.stderr
+    );
+    assert_eq!(aws.sent("ListExports").len(), 2, "page by page");
+}
+
+#[test]
+fn the_matrix_names_the_stacks_or_says_why_it_cannot() {
+    let aws = pool_from_terraform();
+    let printed = aws.run(&format!("access --user-pool-id {POOL}"));
+    assert_eq!((printed.code, printed.stderr.as_str()), (0, ""));
+    assert!(printed.stdout.contains("orders (Auth)"), "{}", printed.stdout);
+    aws.refuse("ListSecrets", usize::MAX, 403, "AccessDeniedException", "not authorized");
+    let printed = aws.run(&format!("access --user-pool-id {POOL} --format mermaid"));
+    assert!(printed.stdout.starts_with("flowchart LR\n"), "{}", printed.stdout);
+    let printed = aws.run(&format!("access --user-pool-id {POOL}"));
+    assert_eq!(printed.code, 0);
+    assert!(printed.stdout.contains("Allow ListSecrets for these credentials"), "{}", printed.stdout);
+    assert!(aws.0.aws().calls.iter().all(|call| !call.is_write()), "it only reads");
+
+    aws.refuse("ListUserPoolClients", usize::MAX, 403, "AccessDeniedException", "not authorized");
+    let printed = aws.run(&format!("access --user-pool-id {POOL}"));
+    assert_eq!(printed.code, 1);
+    assert!(printed.stderr.contains("Allow ListUserPoolClients for these credentials"), "{}", printed.stderr);
 }

@@ -6,12 +6,14 @@
 //! | `finding` | a finding and its severity |
 //! | `account` | credentials and permissions |
 //! | `pool` | the domain, and the difference between what is declared and what is live |
+//! | `part` | a client or a resource server in somebody else's pool |
 //! | `stack` | a stack, its resources and their secrets |
 //! | `secret`, `client_secrets` | a client's secret in Secrets Manager and in Cognito |
 
 mod account;
 mod client_secrets;
 mod finding;
+mod part;
 mod pool;
 mod secret;
 mod stack;

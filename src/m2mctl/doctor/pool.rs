@@ -2,11 +2,12 @@
 
 use serde_json::json;
 
-use super::{Finding, Severity};
+use super::{Finding, Severity, part};
 use crate::{
     m2mctl::{
         context::Context,
         declared::Declared,
+        error::Error,
         plan::{self, PlanReport},
     },
     model::{Desired, DesiredPool, OwnPool, Owner, ProviderConfig, ResourceType},
@@ -30,6 +31,7 @@ pub(super) async fn examine_declared<S: Services, A: Account>(
                 findings.push(difference(&report));
                 findings
             }
+            Err(error @ Error::NeedsStack(_)) => vec![part::before_deploy(&error)],
             Err(error) => vec![Finding::not_compared("properties", &error)],
         };
     }
@@ -56,6 +58,45 @@ async fn domain<S: Services, A: Account>(context: &Context<S, A>, own: &OwnPool,
     let pool = pools.describe_user_pool(&holder.pool).await.ok().flatten();
     let holding_owner = pool.and_then(|pool| Owner::of(&pool.state.tags));
     taken_domain(subject, &holder, holding_owner.as_ref(), owner)
+}
+
+/// Checks the declared custom domain: its status, and whether DNS knows its name. A name that cannot work yet is not
+/// looked up: the resolver would remember that there is none.
+pub(super) async fn custom_domain<S: Services, A: Account>(
+    context: &Context<S, A>,
+    report: &PlanReport,
+) -> Option<Finding> {
+    let custom = report.desired.own_pool()?.custom_domain.as_ref()?;
+    let progress = Progress::default();
+    let subject = format!("custom domain {}", custom.name);
+    let found = match context.aws(&progress).services.pools.describe_user_pool_domain(&custom.name).await {
+        Ok(Some(found)) => found,
+        Ok(None) => {
+            let finding = Finding::new(Severity::Error, subject, "does not exist");
+            return Some(finding.advice("Change any property of the resource, such as a tag, and deploy."));
+        }
+        Err(error) => return Some(Finding::of_failure(subject, &error)),
+    };
+    let DomainDescription { status, target, .. } = found;
+    let target = target.unwrap_or_else(|| "the CloudFront name in the attribute CustomDomainTarget".to_owned());
+    Some(match status.as_str() {
+        "ACTIVE" | "UPDATING" if context.account.resolves(&custom.name).await => {
+            Finding::new(Severity::Ok, subject, format!("is {status}, and its name resolves"))
+        }
+        "ACTIVE" | "UPDATING" => Finding::new(
+            Severity::Error,
+            subject,
+            format!("is {status}, but its name does not resolve"),
+        )
+        .advice(format!(
+            "Add a DNS record: an alias of, or a CNAME for, {target}. A resolver may remember for up to 15 minutes that \
+             there was none."
+        )),
+        "FAILED" => Finding::new(Severity::Error, subject, "is FAILED")
+            .advice("Remove CustomDomain from the template and deploy. Then declare it again."),
+        status => Finding::new(Severity::Info, subject, format!("is {status}"))
+            .advice(format!("Wait: this takes up to an hour. Its DNS record must point to {target}.")),
+    })
 }
 
 fn taken_domain(
@@ -87,18 +128,12 @@ fn taken_domain(
     }
 }
 
-fn pool_name(desired: &Desired) -> String {
-    match &desired.pool {
-        DesiredPool::Own(own) => format!("user pool {}", own.state.name),
-        DesiredPool::Shared(id) => format!("user pool {id}"),
-    }
-}
-
 pub(super) fn difference(report: &PlanReport) -> Finding {
-    let PlanReport { owner, pool, missing_stack: _, desired, plan } = report;
-    let subject = match pool {
-        Some(pool) => format!("user pool {pool}"),
-        None => pool_name(desired),
+    let PlanReport { owner, pool, missing_stack: _, resource_type: _, desired, plan } = report;
+    let subject = match (&desired.pool, pool) {
+        (DesiredPool::Shared(pool), _) => part::subject(desired, pool),
+        (DesiredPool::Own(_), Some(pool)) => format!("user pool {pool}"),
+        (DesiredPool::Own(own), None) => format!("user pool {}", own.state.name),
     };
     match (owner, plan.is_empty()) {
         (_, true) => Finding::new(Severity::Ok, subject, "is what the properties declare"),

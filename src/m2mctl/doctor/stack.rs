@@ -2,18 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{DoctorOptions, Finding, Severity, pool, secret};
+use super::{DoctorOptions, Finding, Severity, part, pool, secret};
 use crate::{
     m2mctl::{
-        context::{Context, RESOURCE_TYPE, Stack},
+        context::{Context, Stack, known_types},
         declared::{Declared, Source},
         error::Error,
         plan,
         template::{Template, parse},
     },
-    model::SecretId,
+    model::{Owner, PoolId, ResourceId, ResourceType, SecretId},
     ports::{Account, Services},
-    reconcile::{Progress, secrets_of},
+    reconcile::{Aws, Progress, secrets_of},
 };
 
 /// Checks a stack and the resources in it.
@@ -36,19 +36,22 @@ pub(super) async fn examine<S: Services, A: Account>(
     };
     let mut findings = vec![status(subject.clone(), &stack.description.status, &stack.description.status_reason)];
 
-    let named = options.declared.and_then(|declared| declared.logical_id.clone());
-    let logical_ids: Vec<String> = match named {
-        Some(named) => vec![named],
-        None => stack.ours().map(ToOwned::to_owned).collect(),
+    let chosen = match options.declared {
+        // The properties are those of one resource.
+        Some(declared) if declared.is_one() => declared.choose(Some(&stack)).map(|chosen| vec![chosen]),
+        _ => Ok(stack.ours().map(|(logical_id, found)| (logical_id.to_owned(), found)).collect()),
     };
-    if logical_ids.is_empty() {
-        findings.push(
-            Finding::new(Severity::Info, subject, format!("has no {RESOURCE_TYPE}, so there is no user pool to check"))
-                .advice("Name the stack that has one."),
-        );
-    }
-    for logical_id in logical_ids {
-        findings.extend(examine_resource(context, options, &stack, &logical_id).await);
+    match chosen {
+        Err(error) => findings.push(Finding::not_compared(subject, &error)),
+        Ok(resources) if resources.is_empty() => {
+            let found = format!("has no {}, so there is no user pool to check", known_types(" or "));
+            findings.push(Finding::new(Severity::Info, subject, found).advice("Name the stack that has one."));
+        }
+        Ok(resources) => {
+            for (logical_id, resource_type) in resources {
+                findings.extend(examine_resource(context, options, &stack, (&logical_id, resource_type)).await);
+            }
+        }
     }
     findings
 }
@@ -58,45 +61,72 @@ async fn examine_resource<S: Services, A: Account>(
     context: &Context<S, A>,
     options: &DoctorOptions<'_>,
     stack: &Stack,
-    logical_id: &str,
+    (logical_id, resource_type): (&str, ResourceType),
 ) -> Vec<Finding> {
     let subject = format!("resource {logical_id}");
-    let deployed;
     let declared = match options.declared {
-        Some(declared) => declared,
+        Some(declared) => Declared { logical_id: Some(logical_id.to_owned()), ..declared.clone() },
         None => match deployed_template(&context.account, stack, logical_id).await {
-            Ok(declared) => {
-                deployed = declared;
-                &deployed
-            }
+            Ok(declared) => declared,
             Err(error) => return vec![Finding::not_compared(subject, &error)],
         },
     };
-    let mut findings = Vec::new();
     let mut secrets: BTreeSet<SecretId> = BTreeSet::new();
-    match plan::compute(context, declared, Some(&stack.description.name)).await {
-        Ok(report) => {
-            // Properties that the user passes may not be deployed yet. Then their secrets need not exist.
-            if options.declared.is_none() {
-                secrets.extend(report.desired.clients.iter().map(|client| client.secret_name.clone()));
-            }
-            findings.push(pool::difference(&report));
-        }
-        Err(error) => findings.push(Finding::not_compared(subject, &error)),
+    let compared = plan::compute(context, &declared, Some(&stack.description.name)).await;
+    // Properties that the user passes may not be deployed yet. Then their secrets need not exist.
+    if let (Ok(report), None) = (&compared, options.declared) {
+        secrets.extend(report.desired.clients.iter().map(|client| client.secret_name.clone()));
     }
-
     let progress = Progress::default();
     let aws = context.aws(&progress);
     let owner = stack.owner(logical_id);
     // Both sources are needed: Secrets Manager lists a new secret after some minutes.
-    match secrets_of(&aws, &owner).await {
-        Ok(listed) => secrets.extend(listed),
-        Err(error) => findings.push(Finding::of_failure("secrets", &error)),
+    let listed = secrets_of(&aws, &owner).await;
+    secrets.extend(listed.iter().flatten().cloned());
+
+    let part = match stack.resource_id(logical_id, resource_type) {
+        None | Some(ResourceId::Pool(_)) => Vec::new(),
+        Some(id) => {
+            let known = compared.as_ref().ok().and_then(|report| report.pool.clone());
+            examine_part(&aws, &owner, &id, known, &secrets).await
+        }
+    };
+    let is_broken = part.iter().any(|finding| finding.severity == Severity::Error);
+    let mut findings = Vec::new();
+    match compared {
+        Ok(report) => {
+            findings.push(pool::difference(&report));
+            findings.extend(pool::custom_domain(context, &report).await);
+        }
+        // The part's own finding says more.
+        Err(Error::Reconcile(_)) if is_broken => {}
+        Err(error) => findings.push(Finding::not_compared(subject, &error)),
     }
+    findings.extend(part);
+    findings.extend(listed.err().map(|error| Finding::of_failure("secrets", &error)));
     for name in secrets {
         findings.extend(secret::examine(&aws, &owner, &name, options.tokens).await);
     }
     findings
+}
+
+/// Checks a client or a resource server. Its pool is in its id, in its properties or in its secret.
+async fn examine_part<S: Services>(
+    aws: &Aws<'_, S>,
+    owner: &Owner,
+    id: &ResourceId,
+    known: Option<PoolId>,
+    secrets: &BTreeSet<SecretId>,
+) -> Vec<Finding> {
+    let pool = match (id, known) {
+        (ResourceId::ResourceServer { pool, .. }, _) => Some(pool.clone()),
+        (_, Some(known)) => Some(known),
+        _ => part::pool_of_secrets(aws, secrets).await,
+    };
+    match pool {
+        Some(pool) => part::examine(aws, owner, id, &pool).await,
+        None => Vec::new(),
+    }
 }
 
 async fn deployed_template(account: &impl Account, stack: &Stack, logical_id: &str) -> Result<Declared, Error> {
@@ -104,6 +134,7 @@ async fn deployed_template(account: &impl Account, stack: &Stack, logical_id: &s
     Ok(Declared {
         source: Source::Template(Template::new(parse(&text)?)),
         logical_id: Some(logical_id.to_owned()),
+        resource_type: None,
         // The stack has all values.
         parameters: BTreeMap::new(),
     })

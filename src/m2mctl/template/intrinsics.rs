@@ -32,10 +32,13 @@ impl Resolver<'_> {
                 let parts: Vec<_> = parts.iter().filter_map(Value::as_str).collect();
                 self.refuse_unknown(path, &format!("Fn::GetAtt {}", parts.join(".")))
             }
-            ("Fn::GetAZs" | "Fn::ImportValue" | "Fn::Transform", _) => self.refuse_unknown(path, name),
-            ("Ref" | "Fn::Sub" | "Fn::Join" | "Fn::Select" | "Fn::Split" | "Fn::FindInMap" | "Fn::If", _) => {
-                self.refuse(path, format!("{name} has the wrong arguments"))
-            }
+            ("Fn::ImportValue", [name]) => self.import(path, name),
+            ("Fn::GetAZs" | "Fn::Transform", _) => self.refuse_unknown(path, name),
+            (
+                "Ref" | "Fn::Sub" | "Fn::Join" | "Fn::Select" | "Fn::Split" | "Fn::FindInMap" | "Fn::If"
+                | "Fn::ImportValue",
+                _,
+            ) => self.refuse(path, format!("{name} has the wrong arguments")),
             _ => self.refuse(path, format!("{name} is not supported; {WAY_OUT}")),
         }
     }
@@ -117,6 +120,16 @@ impl Resolver<'_> {
             (Some(Some(found)), _) => Ok(Some(found)),
             (None, Some(default)) => self.value(path, default),
             _ => self.refuse(path, format!("Fn::FindInMap finds no text or list of texts at {map}.{top}.{second}")),
+        }
+    }
+
+    /// See <https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/intrinsic-function-reference-importvalue.html>
+    fn import(&mut self, path: &str, name: &Value) -> Resolved {
+        let Some(exports) = &self.pseudo.exports else { return self.refuse_unknown(path, "Fn::ImportValue") };
+        let name = self.text(path, "the name in Fn::ImportValue", name)?;
+        match exports.get(&name) {
+            Some(value) => Ok(Some(value.clone().into())),
+            None => self.refuse(path, format!("no stack in this account and region exports {name}")),
         }
     }
 

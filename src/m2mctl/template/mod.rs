@@ -1,8 +1,8 @@
 //! Reads a template: what a resource's properties would be, before a deploy.
 //!
 //! [`parse`] reads YAML and JSON as CloudFormation does. [`Template::properties`] resolves the functions whose values
-//! follow from the template, its parameters and the stack. A value that only a deploy can tell (an attribute of
-//! another resource, an export, a value in Parameter Store) is a [`Problem`]. All problems are reported together.
+//! follow from the template, its parameters, the stack and other stacks' exports. A value that only a deploy can tell (an
+//! attribute of another resource, a value in Parameter Store) is a [`Problem`]. All problems are reported together.
 //!
 //! CloudFormation itself checks the rest, so this module does not: the rules of a parameter (AllowedValues,
 //! AllowedPattern and others), values of parameters that the resource does not use, and whether a function is allowed
@@ -91,6 +91,11 @@ pub fn parse(text: &str) -> Result<Value, Error> {
     if value.is_object() { Ok(value) } else { Err(Error::Syntax("its top level is not a map".to_owned())) }
 }
 
+/// Tells whether a property only says how the provider is called.
+fn is_about_the_call(property: &str) -> bool {
+    matches!(property, "ServiceToken" | "ServiceTimeout")
+}
+
 /// Adds an entry to a map, unless CloudFormation would refuse it.
 fn insert(map: &mut Map<String, Value>, key: String, value: Value) -> Result<(), String> {
     if key == "<<" {
@@ -155,7 +160,7 @@ impl Template {
         }
         let mut properties = resource.get("Properties").cloned().unwrap_or_else(|| Map::new().into());
         if let Some(map) = properties.as_object_mut() {
-            map.retain(|name, _| !matches!(name.as_str(), "ServiceToken" | "ServiceTimeout"));
+            map.retain(|name, _| !is_about_the_call(name));
         }
         let found = resolver.value("", &properties);
         // A text may hold the same missing name twice.
@@ -164,6 +169,21 @@ impl Template {
             Ok(found) if resolver.problems.is_empty() => Ok(found.unwrap_or_else(|| Map::new().into())),
             Ok(_) | Err(ErrorReported) => Err(Error::Unresolved(resolver.problems)),
         }
+    }
+
+    /// Tells whether a resource's properties need what another stack exports.
+    #[must_use]
+    pub fn imports(&self, logical_id: &str) -> bool {
+        fn has_import(value: &Value) -> bool {
+            match value {
+                Value::Object(map) => map.iter().any(|(key, value)| key == "Fn::ImportValue" || has_import(value)),
+                Value::Array(list) => list.iter().any(has_import),
+                _ => false,
+            }
+        }
+        let properties =
+            self.entry("Resources", logical_id).and_then(|resource| resource.get("Properties")?.as_object());
+        properties.into_iter().flatten().any(|(name, value)| !is_about_the_call(name) && has_import(value))
     }
 
     fn root(&self) -> &Value {

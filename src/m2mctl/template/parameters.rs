@@ -1,5 +1,7 @@
 //! Parameters and pseudo parameters: what `Ref` stands for.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use super::{
@@ -9,7 +11,7 @@ use super::{
 
 /// The values of the
 /// [pseudo parameters](https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/pseudo-parameter-reference.html),
-/// as far as they are known.
+/// as far as they are known, and what else comes from outside the template.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pseudo {
     pub account_id: Option<String>,
@@ -18,6 +20,8 @@ pub struct Pseudo {
     pub stack_id: Option<String>,
     pub stack_name: Option<String>,
     pub url_suffix: Option<String>,
+    /// What the stacks of the account export, for `Fn::ImportValue`.
+    pub exports: Option<BTreeMap<String, String>>,
 }
 
 impl Resolver<'_> {
@@ -36,7 +40,7 @@ impl Resolver<'_> {
 
     /// See <https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/intrinsic-function-reference-ref.html>
     pub(super) fn reference(&mut self, path: &str, name: &str) -> Resolved {
-        let Pseudo { account_id, partition, region, stack_id, stack_name, url_suffix } = self.pseudo;
+        let Pseudo { account_id, partition, region, stack_id, stack_name, url_suffix, exports: _ } = self.pseudo;
         let known = match name {
             "AWS::NoValue" => return Ok(None),
             "AWS::AccountId" => account_id,

@@ -14,7 +14,7 @@ use cognito_m2m::{
     model::{
         Applied, Client, ClientId, Desired, DesiredPool, Endpoints, Mark, Owner, PolicyChange, PoolId, ProviderConfig,
         Replicas, ResourcePolicy, ResourceServer, ResourceType, RotationRecord,
-        observed::{Foreign, ObservedPool},
+        observed::{Foreign, ObservedCustomDomain, ObservedPool},
         ownership::MAX_TAGS,
     },
     provider::{Provider, handle},
@@ -304,7 +304,13 @@ fn assert_part_is(world: &World, id: &PoolId, desired: &Desired) {
     let (servers, clients) = parts(pool, &desired.owner);
     assert_eq!(servers, desired.resource_servers.iter().collect::<Vec<_>>());
     assert_eq!(clients.len(), desired.clients.len(), "one client: {clients:?}");
-    let observed = ObservedPool { domain: pool.domain.as_ref().map(|held| held.domain.clone()), ..empty_pool(id) };
+    let custom_domain = pool.custom_domain.as_ref().map(|held| ObservedCustomDomain {
+        domain: held.domain.clone(),
+        target: None,
+        status: String::new(),
+    });
+    let domain = pool.domain.as_ref().map(|held| held.domain.clone());
+    let observed = ObservedPool { domain, custom_domain, ..empty_pool(id) };
     for (client, (client_id, found)) in desired.clients.iter().zip(clients) {
         assert_eq!(Mark::split(found.client.name.as_str()).0, client.name.as_str());
         assert!(found.m2m_only);
@@ -330,6 +336,7 @@ fn empty_pool(id: &PoolId) -> ObservedPool {
         m2m_only: false,
         created: Duration::ZERO,
         domain: None,
+        custom_domain: None,
         resource_servers: Vec::new(),
         clients: Vec::new(),
         foreign: Foreign::default(),
@@ -355,6 +362,7 @@ pub fn assert_pool_is(pool: &FakePool, desired: &Desired) {
     assert_eq!(state, own.state);
     assert!(pool.m2m_only, "machine-to-machine and nothing else");
     assert_eq!(pool.domain.as_ref().map(|held| &held.domain), Some(&own.domain));
+    assert_eq!(pool.custom_domain.as_ref().map(|held| &held.domain), own.custom_domain.as_ref());
     let servers: Vec<_> = pool.servers.values().cloned().collect();
     let mut wanted = desired.resource_servers.clone();
     wanted.sort_by(|a, b| a.identifier.cmp(&b.identifier));

@@ -8,8 +8,8 @@ use std::{
 use cognito_m2m::{
     clock::wall_clock,
     model::{
-        AuthFlow, ClientId, ClientName, Domain, Mark, Owner, PoolId, ResourceServer, Tags, Tier, UserPool,
-        UserPoolClient, adoption::ClientSettings, observed::ObservedClient, ownership::SHARED_WITH_TAG,
+        AuthFlow, ClientId, ClientName, CustomDomain, Domain, Mark, Owner, PoolDomain, PoolId, ResourceServer, Tags,
+        Tier, UserPool, UserPoolClient, adoption::ClientSettings, observed::ObservedClient, ownership::SHARED_WITH_TAG,
     },
     ports::{
         ClientDescription, ClientSecretDescription, ClientSecrets, DomainDescription, ErrorKind, Page, Result,
@@ -27,6 +27,7 @@ use super::fake_aws::{
 const MAX_RESOURCE_SERVERS: usize = 25;
 const MAX_SCOPES_OF_SERVER: usize = 100;
 const MAX_SCOPES_OF_CLIENT: usize = 50;
+const MAX_CUSTOM_DOMAINS: usize = 4;
 /// <https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_AddUserPoolClientSecret.html>
 const MAX_CLIENT_SECRETS: usize = 2;
 
@@ -35,6 +36,7 @@ pub struct FakePool {
     pub state: UserPool,
     pub m2m_only: bool,
     pub domain: Option<FakeDomain>,
+    pub custom_domain: Option<FakeCustomDomain>,
     pub servers: BTreeMap<String, ResourceServer>,
     pub clients: BTreeMap<ClientId, FakeClient>,
     pub created: Duration,
@@ -47,6 +49,23 @@ pub struct FakeDomain {
     pub created_at: Instant,
     /// When a deleted domain is gone.
     pub gone_at: Option<Instant>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct FakeCustomDomain {
+    pub domain: CustomDomain,
+    /// The CloudFront distribution that serves it.
+    pub target: String,
+    /// `ACTIVE`, unless a test says otherwise.
+    pub status: &'static str,
+    /// When a deleted domain is gone.
+    pub gone_at: Option<Instant>,
+}
+
+impl FakeCustomDomain {
+    fn is_deleting(&self) -> bool {
+        self.gone_at.is_some()
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -82,6 +101,7 @@ impl FakePool {
             state,
             m2m_only: true,
             domain: None,
+            custom_domain: None,
             servers: BTreeMap::new(),
             clients: BTreeMap::new(),
             created,
@@ -118,8 +138,8 @@ impl FakePool {
     }
 
     /// Checks that the tier has managed login if the domain uses it.
-    fn check_managed_login(&self, domain: &Domain) -> Result<(), Refusal> {
-        if self.state.tier == Tier::Lite && domain.managed_login_version == 2 {
+    fn check_managed_login(&self, domain: &PoolDomain) -> Result<(), Refusal> {
+        if self.state.tier == Tier::Lite && domain.managed_login_version() == 2 {
             return Err(refused("FeatureUnavailableInTierException", "Managed login is not available in LITE"));
         }
         Ok(())
@@ -172,19 +192,70 @@ impl World {
         Ok(pool)
     }
 
-    /// The pool that has the domain, in whatever account of the region.
-    fn domain_owner(&self, prefix: &str) -> Option<(&PoolId, &FakeDomain)> {
-        self.pools
-            .iter()
-            .find_map(|(id, pool)| Some((id, pool.domain.as_ref().filter(|held| held.domain.prefix == prefix)?)))
+    /// The domain, with its pool in whatever account.
+    fn describe_domain(&self, name: &str) -> Option<DomainDescription> {
+        self.pools.iter().find_map(|(id, pool)| {
+            let prefix = pool.domain.as_ref().filter(|held| held.domain.prefix == name);
+            let custom = pool.custom_domain.as_ref().filter(|held| held.domain.name == name);
+            let deleting =
+                prefix.is_some_and(|held| held.gone_at.is_some()) || custom.is_some_and(FakeCustomDomain::is_deleting);
+            let version = prefix.map(|held| held.domain.managed_login_version);
+            Some(DomainDescription {
+                pool: id.clone(),
+                account: Some(ACCOUNT.to_owned()),
+                managed_login_version: version.or(custom.map(|held| held.domain.managed_login_version))?,
+                deleting,
+                status: if deleting { "DELETING" } else { custom.map_or("ACTIVE", |held| held.status) }.to_owned(),
+                certificate_arn: custom.map(|held| held.domain.certificate_arn.clone()),
+                security_policy: custom.and_then(|held| held.domain.security_policy.clone()),
+                target: custom.map(|held| held.target.clone()),
+            })
+        })
+    }
+
+    /// Checks what Cognito demands of a custom domain.
+    fn check_custom_domain(&self, domain: &CustomDomain) -> Result<(), Refusal> {
+        let CustomDomain { name, certificate_arn, .. } = domain;
+        let parent = name.split_once('.').map_or("", |(_, parent)| parent);
+        if !self.dns.contains_key(parent) {
+            let message = "Custom domain is not a valid subdomain: Was not able to resolve a DNS A record for the parent \
+                           domain or domain parent is a top-level domain.";
+            return Err(refused("InvalidParameterException", message));
+        }
+        if !certificate_arn.starts_with("arn:aws:acm:us-east-1:") || !self.certificates.contains(certificate_arn) {
+            let message = "The specified SSL certificate doesn't exist, isn't in us-east-1 region, isn't valid, or \
+                           doesn't include a valid certificate chain.";
+            return Err(refused("InvalidParameterException", message));
+        }
+        Ok(())
+    }
+
+    fn create_custom_domain(&mut self, pool: &PoolId, domain: &CustomDomain) -> Result<Option<String>, Refusal> {
+        self.check_custom_domain(domain)?;
+        if self.pools.values().filter(|pool| pool.custom_domain.is_some()).count() == MAX_CUSTOM_DOMAINS {
+            return Err(over_quota("at most four custom domains"));
+        }
+        let target = format!("d{}.cloudfront.net", self.next_number());
+        let status = self.behavior.new_custom_domain.unwrap_or("ACTIVE");
+        let domain = after_write(domain);
+        let held = FakeCustomDomain { domain, target: target.clone(), status, gone_at: None };
+        self.pool(pool)?.custom_domain = Some(held);
+        Ok(Some(target))
     }
 
     fn drop_gone_domains(&mut self) {
         let now = Instant::now();
         for pool in self.pools.values_mut() {
             pool.domain.take_if(|domain| domain.gone_at.is_some_and(|gone_at| gone_at <= now));
+            pool.custom_domain.take_if(|domain| domain.gone_at.is_some_and(|gone_at| gone_at <= now));
         }
     }
+}
+
+/// A custom domain as Cognito keeps it. What a request leaves out is reset.
+fn after_write(domain: &CustomDomain) -> CustomDomain {
+    let policy = domain.security_policy.clone().unwrap_or_else(|| "TLS_V1".to_owned());
+    CustomDomain { security_policy: Some(policy), ..domain.clone() }
 }
 
 /// The settings that every create and update of ours sends.
@@ -232,6 +303,7 @@ impl UserPools for FakeAws {
                 state: shown(pool),
                 m2m_only: pool.m2m_only,
                 domain: pool.domain.as_ref().map(|held| held.domain.prefix.clone()),
+                custom_domain: pool.custom_domain.as_ref().map(|held| held.domain.name.clone()),
                 created: if dated { pool.creation_date() } else { pool.created },
             }))
         })
@@ -250,7 +322,9 @@ impl UserPools for FakeAws {
     async fn update_user_pool(&self, id: &PoolId, pool: &UserPool) -> Result<()> {
         self.answer("UpdateUserPool", |world| {
             let current = world.pool(id)?;
-            let managed_login = current.domain.as_ref().is_some_and(|held| held.domain.managed_login_version == 2);
+            let prefix = current.domain.as_ref().map(|held| held.domain.managed_login_version);
+            let custom = current.custom_domain.as_ref().map(|held| held.domain.managed_login_version);
+            let managed_login = [prefix, custom].contains(&Some(2));
             if pool.tier == Tier::Lite && managed_login {
                 return Err(refused("TierChangeNotAllowedException", "Managed login needs to be disabled for LITE"));
             }
@@ -267,7 +341,7 @@ impl UserPools for FakeAws {
             if pool.state.deletion_protection {
                 return Err(refused("InvalidParameterException", "deletion protection is activated"));
             }
-            if pool.domain.is_some() {
+            if pool.domain.is_some() || pool.custom_domain.is_some() {
                 let message = "It has a domain configured that should be deleted first.";
                 return Err(changed("InvalidParameterException", message));
             }
@@ -276,54 +350,71 @@ impl UserPools for FakeAws {
         })
     }
 
-    async fn describe_user_pool_domain(&self, prefix: &str) -> Result<Option<DomainDescription>> {
+    async fn describe_user_pool_domain(&self, domain: &str) -> Result<Option<DomainDescription>> {
         self.answer("DescribeUserPoolDomain", |world| {
             world.drop_gone_domains();
-            Ok(world.domain_owner(prefix).map(|(pool, held)| DomainDescription {
-                pool: pool.clone(),
-                account: Some(ACCOUNT.to_owned()),
-                managed_login_version: held.domain.managed_login_version,
-                deleting: held.gone_at.is_some(),
-            }))
+            Ok(world.describe_domain(domain))
         })
     }
 
-    async fn create_user_pool_domain(&self, pool: &PoolId, domain: &Domain) -> Result<()> {
+    async fn create_user_pool_domain(&self, pool: &PoolId, domain: &PoolDomain) -> Result<Option<String>> {
         self.answer("CreateUserPoolDomain", |world| {
             world.drop_gone_domains();
-            if world.domain_owner(&domain.prefix).is_some_and(|(owner, _)| owner != pool) {
+            if world.describe_domain(domain.name()).is_some_and(|held| held.pool != *pool) {
                 return Err(changed("InvalidParameterException", "Domain already associated with another user pool."));
             }
-            let pool = world.pool(pool)?;
-            if pool.domain.is_some() {
+            let held = world.pool(pool)?;
+            let is_taken = match domain {
+                PoolDomain::Prefix(_) => held.domain.is_some(),
+                PoolDomain::Custom(_) => held.custom_domain.is_some(),
+            };
+            if is_taken {
                 return Err(changed("InvalidParameterException", "User pool already has a domain configured"));
             }
-            pool.check_managed_login(domain)?;
-            pool.domain = Some(FakeDomain::new(domain.clone()));
-            Ok(())
+            held.check_managed_login(domain)?;
+            match domain {
+                PoolDomain::Prefix(domain) => {
+                    held.domain = Some(FakeDomain::new(domain.clone()));
+                    Ok(None)
+                }
+                PoolDomain::Custom(domain) => world.create_custom_domain(pool, domain),
+            }
         })
     }
 
-    async fn update_user_pool_domain(&self, pool: &PoolId, domain: &Domain) -> Result<()> {
+    async fn update_user_pool_domain(&self, pool: &PoolId, domain: &PoolDomain) -> Result<()> {
         self.answer("UpdateUserPoolDomain", |world| {
+            if let PoolDomain::Custom(domain) = domain {
+                world.check_custom_domain(domain)?;
+            }
             let pool = world.pool(pool)?;
             pool.check_managed_login(domain)?;
-            let held = pool.domain.as_mut().filter(|held| held.domain.prefix == domain.prefix);
-            held.ok_or_else(not_found)?.domain = domain.clone();
+            match domain {
+                PoolDomain::Prefix(domain) => {
+                    let held = pool.domain.as_mut().filter(|held| held.domain.prefix == domain.prefix);
+                    held.ok_or_else(not_found)?.domain = domain.clone();
+                }
+                PoolDomain::Custom(domain) => {
+                    let held = pool.custom_domain.as_mut().filter(|held| held.domain.name == domain.name);
+                    held.ok_or_else(not_found)?.domain = after_write(domain);
+                }
+            }
             Ok(())
         })
     }
 
-    async fn delete_user_pool_domain(&self, pool: &PoolId, prefix: &str) -> Result<()> {
+    async fn delete_user_pool_domain(&self, pool: &PoolId, domain: &str) -> Result<()> {
         self.answer("DeleteUserPoolDomain", |world| {
             let lingers = world.behavior.domain_lingers;
+            let gone_at = Instant::now() + lingers;
             let Some(pool) = world.pools.get_mut(pool) else { return Ok(()) };
-            let Some(held) = pool.domain.as_mut().filter(|held| held.domain.prefix == prefix) else { return Ok(()) };
-            if lingers.is_zero() {
-                pool.domain = None;
-            } else {
-                held.gone_at.get_or_insert(Instant::now() + lingers);
+            if let Some(held) = pool.domain.as_mut().filter(|held| held.domain.prefix == domain) {
+                held.gone_at.get_or_insert(gone_at);
             }
+            if let Some(held) = pool.custom_domain.as_mut().filter(|held| held.domain.name == domain) {
+                held.gone_at.get_or_insert(gone_at);
+            }
+            world.drop_gone_domains();
             Ok(())
         })
     }
@@ -507,7 +598,7 @@ impl ClientSecrets for FakeAws {
 
 mod tests {
     use super::*;
-    use crate::support::fixtures::{domain, one_client, user_pool};
+    use crate::support::fixtures::{CERTIFICATE, domain, one_client, user_pool};
 
     #[tokio::test]
     async fn a_pool_with_protection_or_a_domain_is_not_deleted() {
@@ -516,7 +607,7 @@ mod tests {
         let (pool, _) = aws.create_user_pool(&protected).await.unwrap();
         assert!(aws.delete_user_pool(&pool).await.unwrap_err().message.contains("protection"));
         aws.update_user_pool(&pool, &user_pool("a")).await.unwrap();
-        aws.create_user_pool_domain(&pool, &domain("one")).await.unwrap();
+        aws.create_user_pool_domain(&pool, &domain("one").into()).await.unwrap();
         assert!(aws.delete_user_pool(&pool).await.unwrap_err().message.contains("domain"));
         aws.delete_user_pool_domain(&pool, "one").await.unwrap();
         aws.delete_user_pool(&pool).await.unwrap();
@@ -530,14 +621,14 @@ mod tests {
         let (one, _) = aws.create_user_pool(&user_pool("same")).await.unwrap();
         let (two, _) = aws.create_user_pool(&user_pool("same")).await.unwrap();
         assert_ne!(one, two, "names are not unique");
-        aws.create_user_pool_domain(&one, &domain("one")).await.unwrap();
-        assert!(aws.create_user_pool_domain(&two, &domain("one")).await.is_err());
+        aws.create_user_pool_domain(&one, &domain("one").into()).await.unwrap();
+        assert!(aws.create_user_pool_domain(&two, &domain("one").into()).await.is_err());
         aws.delete_user_pool_domain(&one, "one").await.unwrap();
         assert!(aws.describe_user_pool_domain("one").await.unwrap().unwrap().deleting);
-        assert!(aws.create_user_pool_domain(&two, &domain("one")).await.is_err());
+        assert!(aws.create_user_pool_domain(&two, &domain("one").into()).await.is_err());
         tokio::time::advance(Duration::from_secs(20)).await;
         assert_eq!(aws.describe_user_pool_domain("one").await.unwrap(), None);
-        aws.create_user_pool_domain(&two, &domain("one")).await.unwrap();
+        aws.create_user_pool_domain(&two, &domain("one").into()).await.unwrap();
     }
 
     #[tokio::test(start_paused = true)]
@@ -560,10 +651,50 @@ mod tests {
         let lite = UserPool { tier: Tier::Lite, ..user_pool("a") };
         let managed = Domain { managed_login_version: 2, ..domain("one") };
         let (pool, _) = aws.create_user_pool(&lite).await.unwrap();
-        assert!(aws.create_user_pool_domain(&pool, &managed).await.is_err());
+        assert!(aws.create_user_pool_domain(&pool, &managed.clone().into()).await.is_err());
         aws.update_user_pool(&pool, &user_pool("a")).await.unwrap();
-        aws.create_user_pool_domain(&pool, &managed).await.unwrap();
+        aws.create_user_pool_domain(&pool, &managed.clone().into()).await.unwrap();
         assert!(aws.update_user_pool(&pool, &lite).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_custom_domain_needs_its_parent_and_its_certificate_and_an_update_resets_its_policy() {
+        let aws = FakeAws::default();
+        let (pool, _) = aws.create_user_pool(&user_pool("a")).await.unwrap();
+        let custom = |name: &str| CustomDomain {
+            name: name.to_owned(),
+            managed_login_version: 1,
+            certificate_arn: CERTIFICATE.to_owned(),
+            security_policy: Some("TLS_V1_3_2025".to_owned()),
+        };
+        let domain = PoolDomain::Custom(custom("auth.example.com"));
+        let refused = aws.create_user_pool_domain(&pool, &domain).await.unwrap_err();
+        assert!(refused.message.contains("DNS A record"), "{refused}");
+        aws.world().dns.insert("example.com".to_owned(), "192.0.2.1".to_owned());
+        let refused = aws.create_user_pool_domain(&pool, &domain).await.unwrap_err();
+        assert!(refused.message.contains("SSL certificate"), "{refused}");
+        aws.world().certificates.insert(CERTIFICATE.to_owned());
+        let target = aws.create_user_pool_domain(&pool, &domain).await.unwrap();
+        let described = aws.describe_user_pool_domain("auth.example.com").await.unwrap().unwrap();
+        assert!(target.is_some() && described.target == target);
+        assert_eq!(described.security_policy.as_deref(), Some("TLS_V1_3_2025"));
+        assert!(aws.create_user_pool_domain(&pool, &domain).await.is_err(), "one of a pool");
+
+        let without = CustomDomain { security_policy: None, ..custom("auth.example.com") };
+        aws.update_user_pool_domain(&pool, &without.into()).await.unwrap();
+        let described = aws.describe_user_pool_domain("auth.example.com").await.unwrap().unwrap();
+        assert_eq!(described.security_policy.as_deref(), Some("TLS_V1"), "reset");
+        assert!(aws.delete_user_pool(&pool).await.is_err());
+
+        for name in ["b", "c", "d", "e"] {
+            let (pool, _) = aws.create_user_pool(&user_pool(name)).await.unwrap();
+            let taken = aws.create_user_pool_domain(&pool, &domain).await.unwrap_err();
+            assert!(taken.message.contains("already associated"), "{taken}");
+            let created = aws.create_user_pool_domain(&pool, &custom(&format!("{name}.example.com")).into()).await;
+            assert_eq!(created.is_ok(), name != "e", "four in an account");
+        }
+        aws.delete_user_pool_domain(&pool, "auth.example.com").await.unwrap();
+        aws.delete_user_pool(&pool).await.unwrap();
     }
 
     #[tokio::test]

@@ -20,6 +20,8 @@ type Secrets = BTreeMap<SecretId, FakeSecret>;
 pub struct Consumers {
     /// Whether consumers read the secrets and ask for tokens all the time.
     pub at_work: bool,
+    /// Whether consumers also need the token endpoint that their secret names at every moment.
+    pub ask_for_tokens: bool,
     /// Scopes that the client of a name needs at every moment.
     pub needed_scopes: BTreeMap<ClientName, BTreeSet<String>>,
     /// What went wrong for them, each with the call after which it did.

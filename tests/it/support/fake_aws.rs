@@ -88,6 +88,8 @@ pub struct Behavior {
     /// the label AWSPENDING. By default it is gone at once.
     /// <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_RotateSecret.html>
     pub trial_stays: bool,
+    /// The status of a new custom domain. By default it is `ACTIVE`; on AWS it can be `CREATING` for an hour.
+    pub new_custom_domain: Option<&'static str>,
     /// Principals that IAM does not know for this long, counted from the first policy that names them. Reported for
     /// live AWS: a role that is as new as the policy is an "unsupported principal" for seconds.
     /// <https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/service/secretsmanager/secret_policy.go>
@@ -149,6 +151,10 @@ pub struct World {
     pub consumers: Consumers,
     /// Every call of every session, in the order in which they were made.
     pub calls: Vec<Call>,
+    /// The certificates in us-east-1.
+    pub certificates: BTreeSet<String>,
+    /// The users' own DNS: names with an A record, an alias or a CNAME, each with what it points to.
+    pub dns: BTreeMap<String, String>,
     /// The secret with which each client got its last token.
     pub last_good_secrets: BTreeMap<ClientId, Secret<String>>,
     /// When each principal in [`Behavior::unknown_principals`] was named first.
@@ -157,6 +163,8 @@ pub struct World {
     denied_since: BTreeMap<&'static str, Instant>,
     /// Until when the resolver believes that a host of a token endpoint does not exist.
     pub(super) missing_until: BTreeMap<String, Instant>,
+    /// The hosts of custom domains that were looked up.
+    pub custom_hosts_looked_up: Vec<String>,
     last_number: u64,
     /// When each operation of Cognito was carried out in the last second.
     recent: Vec<(&'static str, Instant)>,
@@ -281,6 +289,7 @@ impl FakeAws {
         let result =
             world.check_quotas(operation).and_then(|()| world.check_permission(operation)).and_then(|()| effect(world));
         world.consumers.look(operation, &world.pools, &world.secrets);
+        world.look_at_token_endpoints(operation);
         result.map_err(|refusal| refusal.to(operation))
     }
 }

@@ -15,7 +15,7 @@ use std::{
 
 use cognito_m2m::{
     model::{
-        ClientId, ClientName, Domain, Owner, PoolId, Region, Replicas, ResourcePolicy, ResourceServer, Rotation,
+        ClientId, ClientName, Owner, PoolDomain, PoolId, Region, Replicas, ResourcePolicy, ResourceServer, Rotation,
         SecretId, Tags, UserPool, UserPoolClient,
     },
     ports::{
@@ -271,11 +271,11 @@ impl UserPools for Session {
         self.call("DescribeUserPoolDomain", self.aws.describe_user_pool_domain(prefix)).await
     }
 
-    async fn create_user_pool_domain(&self, pool: &PoolId, domain: &Domain) -> Result<()> {
+    async fn create_user_pool_domain(&self, pool: &PoolId, domain: &PoolDomain) -> Result<Option<String>> {
         self.call("CreateUserPoolDomain", self.aws.create_user_pool_domain(pool, domain)).await
     }
 
-    async fn update_user_pool_domain(&self, pool: &PoolId, domain: &Domain) -> Result<()> {
+    async fn update_user_pool_domain(&self, pool: &PoolId, domain: &PoolDomain) -> Result<()> {
         self.call("UpdateUserPoolDomain", self.aws.update_user_pool_domain(pool, domain)).await
     }
 

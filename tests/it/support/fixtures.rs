@@ -26,6 +26,14 @@ pub const INVENTED_ID: &str = "one-M2M-1A2B3C4D5E6F";
 /// The name of the only secret that the default properties declare.
 pub const DEFAULT_SECRET: &str = "machine-to-machine-dev/machine-to-machine-dev-client";
 
+/// A certificate that an account with custom domains has.
+pub const CERTIFICATE: &str = "arn:aws:acm:us-east-1:111122223333:certificate/11111111-2222-3333-4444-555555555555";
+
+/// A custom domain under `example.com`.
+pub fn custom_domain(name: &str) -> Value {
+    json!({ "DomainName": name, "CertificateArn": CERTIFICATE })
+}
+
 /// Three clients, two servers.
 pub fn large() -> Value {
     json!({
@@ -190,6 +198,18 @@ pub fn others_in(stacks: &[&Stack], pool: &PoolId) -> String {
 }
 
 impl World {
+    /// Adds what a custom domain under `example.com` needs.
+    pub fn allow_custom_domains(&mut self) {
+        self.certificates.insert(CERTIFICATE.to_owned());
+        self.dns.insert("example.com".to_owned(), "192.0.2.1".to_owned());
+    }
+
+    /// Adds the DNS record of each custom domain, as its owner does after a deployment.
+    pub fn add_alias_records(&mut self) {
+        let domains = self.pools.values().filter_map(|pool| pool.custom_domain.as_ref());
+        self.dns.extend(domains.map(|held| (held.domain.name.clone(), held.target.clone())));
+    }
+
     /// Adds somebody else's pool with a domain.
     pub fn add_foreign_pool(&mut self, name: &str, prefix: &str) -> PoolId {
         let id = PoolId(format!("{REGION}_foreign{}", self.next_number()));

@@ -19,7 +19,7 @@ mod secrets_manager;
 mod token_endpoint;
 
 pub use cloudformation::{CfnResponse, Stack, assert_is, assert_no_complaints, assert_nothing_left, new_stack};
-pub use cognito::{FakeClient, FakeClientSecret};
+pub use cognito::{FakeClient, FakeClientSecret, FakeCustomDomain, FakePool};
 pub use fake_aws::{CANARY, FakeAws, TokenEndpointState};
 pub use faults::{Fault, Session, in_another_process};
 pub use secrets_manager::{FakeReplica, FakeVersion};

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use cognito_m2m::{
     model::{Domain, Endpoints, TokenSource},
-    ports::{ExpectedToken, TokenEndpoint, TokenError},
+    ports::{AWSCURRENT, ExpectedToken, TokenEndpoint, TokenError},
     redact::Secret,
 };
 use tokio::time::Instant;
@@ -32,8 +32,42 @@ impl World {
         Some((pool, pool.clients.get(&expected.client_id)?))
     }
 
+    /// Whether the pool's own token endpoint is served there: by its prefix domain, or by its custom domain if DNS
+    /// points the name at its distribution.
+    pub fn serves(&self, pool: &FakePool, token_endpoint: &str) -> bool {
+        let prefix = pool.domain.as_ref().filter(|held| held.gone_at.is_none());
+        let custom = pool.custom_domain.as_ref().filter(|held| held.gone_at.is_none() && held.status != "CREATING");
+        prefix.is_some_and(|held| token_endpoint_of(&held.domain) == token_endpoint)
+            || custom.is_some_and(|held| {
+                token_endpoint == format!("https://{}/oauth2/token", held.domain.name)
+                    && self.dns.get(&held.domain.name) == Some(&held.target)
+            })
+    }
+
+    /// Lets consumers complain if the token endpoint that their secret names is not served.
+    pub(super) fn look_at_token_endpoints(&mut self, operation: &str) {
+        if !self.consumers.ask_for_tokens {
+            return;
+        }
+        for (name, secret) in self.secrets.iter().filter(|(_, secret)| !secret.scheduled) {
+            let Some(document) = secret.staged(AWSCURRENT).and_then(|(_, version)| version.document.as_ref()) else {
+                continue;
+            };
+            let Some(pool) = self.pools.get(&document.metadata.user_pool_id) else { continue };
+            if !self.serves(pool, &document.metadata.token_endpoint) {
+                let complaint = format!("{operation}: the token endpoint of {name} is not served");
+                self.consumers.complaints.push(complaint);
+            }
+        }
+    }
+
     /// Looks up the host of a token endpoint. Returns whether the resolver knows it.
     pub(super) fn look_up(&mut self, token_endpoint: &str) -> bool {
+        let host = token_endpoint.trim_start_matches("https://").trim_end_matches("/oauth2/token");
+        if !host.ends_with(".amazoncognito.com") && token_endpoint.ends_with("/oauth2/token") {
+            self.custom_hosts_looked_up.push(host.to_owned());
+            return self.dns.contains_key(host);
+        }
         if !self.behavior.domain_dns {
             return true;
         }
@@ -58,10 +92,9 @@ impl World {
     /// Whether the client gets the token that is expected.
     fn grants(&self, expected: &ExpectedToken, secret: &Secret<String>) -> bool {
         let Some((pool, client)) = self.expected_client(expected) else { return false };
-        let Some(held) = pool.domain.as_ref().filter(|held| held.gone_at.is_none()) else { return false };
         let scopes: BTreeSet<String> = expected.metadata.scope.split(' ').map(ToOwned::to_owned).collect();
         let known = client.secret(secret).is_some_and(|secret| !self.lags_behind(secret.added_at));
-        token_endpoint_of(&held.domain) == expected.metadata.token_endpoint
+        self.serves(pool, &expected.metadata.token_endpoint)
             && known
             && !self.lags_behind(client.changed_at)
             && pool.effective_scopes(client) == scopes
@@ -84,10 +117,9 @@ impl World {
     }
 
     fn accepts_secret(&mut self, expected: &ExpectedToken, secret: &Secret<String>) -> Result<bool, TokenError> {
-        let domain = self.pools.get(&expected.metadata.user_pool_id).and_then(|pool| pool.domain.as_ref());
-        let host = domain.map(|held| token_endpoint_of(&held.domain));
-        if host.as_ref() != Some(&expected.metadata.token_endpoint) || !self.look_up(&expected.metadata.token_endpoint)
-        {
+        let pool = self.pools.get(&expected.metadata.user_pool_id);
+        let served = pool.is_some_and(|pool| self.serves(pool, &expected.metadata.token_endpoint));
+        if !served || !self.look_up(&expected.metadata.token_endpoint) {
             return Err(unreachable());
         }
         let stale = self.behavior.accepts_deleted_secrets;
@@ -127,7 +159,7 @@ mod tests {
     async fn prepared() -> (FakeAws, ExpectedToken, Secret<String>) {
         let aws = FakeAws::default();
         let (pool, client_id, secret) = one_client(&aws).await;
-        aws.create_user_pool_domain(&pool, &domain("one")).await.unwrap();
+        aws.create_user_pool_domain(&pool, &domain("one").into()).await.unwrap();
         let mut metadata = document("").metadata;
         metadata.user_pool_id = pool;
         metadata.token_endpoint = token_endpoint_of(&domain("one"));

@@ -36,6 +36,7 @@ impl Aws {
             "DescribeStacks" => self.describe_stacks(form),
             "ListStackResources" => self.list_stack_resources(form),
             "GetTemplate" => self.get_template(form),
+            "ListExports" => Ok(self.list_exports(form)),
             unknown => Err(Refusal::of("InvalidAction", unknown)),
         }
     }
@@ -75,6 +76,16 @@ impl Aws {
         let (resources, next) = page(self.stack(form)?.resources.iter().map(shown), self.page_size, token);
         let next = next.map(|next| element("NextToken", &next)).unwrap_or_default();
         Ok(format!("<StackResourceSummaries>{}</StackResourceSummaries>{next}", resources.concat()))
+    }
+
+    fn list_exports(&self, form: &Form) -> String {
+        let shown = |(name, value): &(String, String)| {
+            format!("<member>{}</member>", element("Name", name) + &element("Value", value))
+        };
+        let token = form.get("NextToken").map(String::as_str).unwrap_or_default();
+        let (exports, next) = page(self.exports.iter().map(shown), self.page_size, token);
+        let next = next.map(|next| element("NextToken", &next)).unwrap_or_default();
+        format!("<Exports>{}</Exports>{next}", exports.concat())
     }
 
     fn get_template(&self, form: &Form) -> Result<String, Refusal> {

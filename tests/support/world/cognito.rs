@@ -18,6 +18,9 @@ type Outcome = Result<Value, Refusal>;
 const MAX_CLIENT_SECRETS: usize = 2;
 /// The length of a client secret that the caller chooses, from the same page.
 const CLIENT_SECRET_LENGTH: std::ops::RangeInclusive<usize> = 24..=64;
+/// The most custom domains of an account.
+/// <https://docs.aws.amazon.com/cognito/latest/developerguide/quotas.html>
+const MAX_CUSTOM_DOMAINS: usize = 4;
 /// What no word of a domain prefix may be.
 const RESERVED_WORDS: [&str; 3] = ["aws", "amazon", "cognito"];
 
@@ -26,6 +29,7 @@ pub struct Pool {
     /// As DescribeUserPool shows it, without the domain.
     pub description: Value,
     pub domain: Option<Value>,
+    pub custom_domain: Option<Value>,
     pub servers: Vec<Value>,
     pub clients: BTreeMap<String, Client>,
 }
@@ -91,8 +95,9 @@ impl Aws {
 
     fn describe_user_pool(&mut self, body: &Value) -> Outcome {
         let pool = self.pool(body)?;
-        let prefix = pool.domain.as_ref().map(|domain| &domain["Domain"]);
-        Ok(json!({ "UserPool": over(pool.description.clone(), &json!({ "Domain": prefix })) }))
+        let name = |domain: &Option<Value>| domain.as_ref().map(|domain| domain["Domain"].clone());
+        let domains = json!({ "Domain": name(&pool.domain), "CustomDomain": name(&pool.custom_domain) });
+        Ok(json!({ "UserPool": over(pool.description.clone(), &domains) }))
     }
 
     /// Always makes a new pool: names are not unique, and there is no idempotency token.
@@ -117,7 +122,7 @@ impl Aws {
 
     fn delete_user_pool(&mut self, body: &Value) -> Outcome {
         let pool = self.pool(body)?;
-        if pool.domain.is_some() {
+        if pool.domain.is_some() || pool.custom_domain.is_some() {
             return Err(invalid(
                 "User pool cannot be deleted. It has a domain configured that should be deleted first.",
             ));
@@ -150,44 +155,79 @@ impl Aws {
 
     /// Answers with an empty description if there is no such domain.
     fn describe_user_pool_domain(&self, body: &Value) -> Value {
-        let found = self.pools.values().filter_map(|pool| pool.domain.as_ref());
+        let found = self.pools.values().flat_map(|pool| [&pool.domain, &pool.custom_domain]).flatten();
         let found = found.into_iter().find(|domain| domain["Domain"] == body["Domain"]);
         json!({ "DomainDescription": found.cloned().unwrap_or(json!({})) })
     }
 
     fn create_user_pool_domain(&mut self, body: &Value) -> Outcome {
         let taken = !self.describe_user_pool_domain(body)["DomainDescription"]["Domain"].is_null();
-        let pool = self.pool(body)?;
-        if pool.domain.is_some() {
+        let is_custom = !body["CustomDomainConfig"].is_null();
+        let custom_domains = self.pools.values().filter(|pool| pool.custom_domain.is_some()).count();
+        let target = format!("d{}.cloudfront.net", self.id());
+        self.check_custom_domain(body)?;
+        let held = self.pool(body)?.domain_of_kind(is_custom).is_some();
+        if held {
             return Err(invalid("User pool already has a domain configured."));
         }
         if taken {
             return Err(invalid("Domain already associated with another user pool."));
         }
+        if is_custom && custom_domains >= MAX_CUSTOM_DOMAINS {
+            return Err(Refusal::of("LimitExceededException", "The account has the maximum number of custom domains."));
+        }
         let mut words = field(body, "Domain").split('-');
-        if let Some(word) = words.find(|word| RESERVED_WORDS.contains(word)) {
+        if let Some(word) = words.find(|word| !is_custom && RESERVED_WORDS.contains(word)) {
             return Err(invalid(&format!("Domain cannot contain reserved word: {word}")));
         }
-        pool.domain = Some(domain_description(pool, body)?);
-        Ok(json!({}))
+        let pool = self.pool(body)?;
+        let description = domain_description(pool, body)?;
+        let (description, answer) = if is_custom {
+            (over(description, &json!({ "CloudFrontDistribution": target })), json!({ "CloudFrontDomain": target }))
+        } else {
+            (description, json!({}))
+        };
+        *pool.domain_of_kind(is_custom) = Some(description);
+        Ok(answer)
     }
 
+    /// Resets what the request leaves out.
     fn update_user_pool_domain(&mut self, body: &Value) -> Outcome {
+        self.check_custom_domain(body)?;
+        let is_custom = !body["CustomDomainConfig"].is_null();
         let pool = self.pool(body)?;
-        if pool.domain.as_ref().is_none_or(|domain| domain["Domain"] != body["Domain"]) {
-            return Err(invalid("No such domain or user pool exists."));
-        }
-        pool.domain = Some(domain_description(pool, body)?);
-        Ok(json!({}))
+        let description = domain_description(pool, body)?;
+        let held = pool.domain_of_kind(is_custom).as_mut().filter(|domain| domain["Domain"] == body["Domain"]);
+        let Some(held) = held else { return Err(invalid("No such domain or user pool exists.")) };
+        let target = held["CloudFrontDistribution"].clone();
+        *held = over(description, &json!({ "CloudFrontDistribution": target }));
+        Ok(json!({ "CloudFrontDomain": target }))
     }
 
     fn delete_user_pool_domain(&mut self, body: &Value) -> Outcome {
         let pool = self.pool(body)?;
-        if pool.domain.as_ref().is_none_or(|domain| domain["Domain"] != body["Domain"]) {
-            return Err(invalid("No such domain or user pool exists."));
+        let is_named = |domain: &mut Value| domain["Domain"] == body["Domain"];
+        let deleted = pool.domain.take_if(is_named).or(pool.custom_domain.take_if(is_named));
+        deleted.map(|_| json!({})).ok_or_else(|| invalid("No such domain or user pool exists."))
+    }
+
+    /// Checks what Cognito demands of a custom domain.
+    fn check_custom_domain(&self, body: &Value) -> Result<(), Refusal> {
+        let Some(certificate) = body["CustomDomainConfig"]["CertificateArn"].as_str() else { return Ok(()) };
+        let parent = field(body, "Domain").split_once('.').map_or("", |(_, parent)| parent);
+        if !self.zones.contains(parent) {
+            return Err(invalid(
+                "Custom domain is not a valid subdomain: Was not able to resolve a DNS A record for the parent domain \
+                 or domain parent is a top-level domain.",
+            ));
         }
-        pool.domain = None;
-        Ok(json!({}))
+        if !certificate.starts_with("arn:aws:acm:us-east-1:") || !self.certificates.contains(certificate) {
+            return Err(invalid(
+                "The specified SSL certificate doesn't exist, isn't in us-east-1 region, isn't valid, or doesn't \
+                 include a valid certificate chain.",
+            ));
+        }
+        Ok(())
     }
 
     // Resource servers.
@@ -332,6 +372,10 @@ impl Aws {
 }
 
 impl Pool {
+    fn domain_of_kind(&mut self, is_custom: bool) -> &mut Option<Value> {
+        if is_custom { &mut self.custom_domain } else { &mut self.domain }
+    }
+
     /// Whether one of the resource servers defines this scope.
     pub fn defines(&self, scope: &str) -> bool {
         self.servers.iter().any(|server| {
@@ -384,10 +428,15 @@ fn domain_description(pool: &Pool, body: &Value) -> Outcome {
             "The following feature is not available for the LITE pricing tier configured: Managed Login Version 2";
         return Err(Refusal::of("FeatureUnavailableInTierException", text));
     }
-    Ok(json!({
+    let description = json!({
         "UserPoolId": body["UserPoolId"], "Domain": body["Domain"], "ManagedLoginVersion": version,
         "Status": "ACTIVE", "AWSAccountId": ACCOUNT,
-    }))
+    });
+    if body["CustomDomainConfig"].is_null() {
+        return Ok(description);
+    }
+    let config = over(json!({ "SecurityPolicy": "TLS_V1" }), &body["CustomDomainConfig"]);
+    Ok(over(description, &json!({ "CustomDomainConfig": config })))
 }
 
 fn invalid(message: &str) -> Refusal {

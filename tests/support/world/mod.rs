@@ -80,6 +80,12 @@ pub struct Aws {
     pub pools: BTreeMap<String, Pool>,
     pub secrets: BTreeMap<String, Secret>,
     pub stacks: Vec<Stack>,
+    /// What all stacks export.
+    pub exports: Vec<(String, String)>,
+    /// The names with an A record that a custom domain may be under.
+    pub zones: BTreeSet<String>,
+    /// The certificates in us-east-1.
+    pub certificates: BTreeSet<String>,
     /// The ARN of whoever calls.
     pub caller: String,
     /// The ARNs of the roles, by name.
@@ -129,6 +135,9 @@ impl Aws {
             pools: BTreeMap::new(),
             secrets: BTreeMap::new(),
             stacks: Vec::new(),
+            exports: Vec::new(),
+            zones: BTreeSet::new(),
+            certificates: BTreeSet::new(),
             caller: format!("arn:aws:iam::{ACCOUNT}:user/me"),
             roles: BTreeMap::new(),
             denied: BTreeMap::new(),
@@ -195,7 +204,9 @@ impl Aws {
             _ => {
                 let form = protocol::form(request);
                 let result = match call {
-                    "DescribeStacks" | "ListStackResources" | "GetTemplate" => self.cloudformation(call, &form)?,
+                    "DescribeStacks" | "ListStackResources" | "GetTemplate" | "ListExports" => {
+                        self.cloudformation(call, &form)?
+                    }
                     _ => self.iam_and_sts(call, &form)?,
                 };
                 Ok(protocol::query_reply(call, &result))

@@ -128,16 +128,21 @@ impl Aws {
 
     /// Knows the filter by the values of tags only: a prefix, in any case.
     fn list_secrets(&self, body: &Value) -> Value {
-        let filters = body["Filters"].as_array().into_iter().flatten();
-        let wanted: Vec<_> = filters
-            .flat_map(|filter| filter["Values"].as_array().into_iter().flatten())
-            .map(|value| value.as_str().unwrap().to_ascii_lowercase())
-            .collect();
-        let fits = |value: &String| wanted.iter().any(|wanted| value.to_ascii_lowercase().starts_with(wanted));
+        // A filter matches beginnings and ignores case.
+        let fits = |filter: &Value, text: &String| {
+            let values = filter["Values"].as_array().into_iter().flatten().filter_map(Value::as_str);
+            values.into_iter().any(|value| text.to_ascii_lowercase().starts_with(&value.to_ascii_lowercase()))
+        };
+        let matches = |filter: &Value, secret: &Secret| match field(filter, "Key") {
+            "tag-key" => secret.tags.keys().any(|key| fits(filter, key)),
+            "tag-value" => secret.tags.values().any(|value| fits(filter, value)),
+            other => unreachable!("no such filter here: {other}"),
+        };
+        let filters = || body["Filters"].as_array().into_iter().flatten();
         let found = self
             .secrets
             .values()
-            .filter(|secret| secret.deleted.is_none() && (wanted.is_empty() || secret.tags.values().any(fits)));
+            .filter(|secret| secret.deleted.is_none() && filters().all(|filter| matches(filter, secret)));
         let shown = |secret: &Secret| json!({ "ARN": secret.arn, "Name": secret.name, "Tags": secret.tag_list() });
         let (secrets, next) = page(found.map(shown), self.size(body), field(body, "NextToken"));
         json!({ "SecretList": secrets, "NextToken": next })

@@ -1,6 +1,9 @@
 use serde_json::json;
 
-use super::{WHEN_UNKNOWN, assert_it, assert_problem, it_with};
+use super::{
+    super::{Error, Pseudo},
+    WHEN_UNKNOWN, assert_it, assert_problem, given, it_with, template,
+};
 
 #[test]
 fn sub_puts_values_into_text() {
@@ -94,6 +97,25 @@ fn functions_of_the_deploy_are_problems() {
         let way_out = "write the value out, or pass the properties with --properties";
         assert_problem(&format!("!{function} [a]"), &format!("It: Fn::{function} is not supported; {way_out}"));
     }
+}
+
+#[test]
+fn an_import_is_what_another_stack_exports() {
+    let template = template(
+        "Parameters: {Platform: {Type: String, Default: acme}}\n\
+         Resources:\n  \
+           Local: {Properties: {ServiceToken: !ImportValue token, Name: x}}\n  \
+           Web: {Properties: {Pool: !ImportValue {'Fn::Sub': '${Platform}-Pool'}, List: [!Sub ['${X}/y', {X: !ImportValue b}]]}}\n",
+    );
+    let exports = [("acme-Pool", "eu-west-1_AbC"), ("b", "{a}")].map(|(name, value)| (name.into(), value.into()));
+    let known = Pseudo { exports: Some(exports.into()), ..Pseudo::default() };
+    let properties = |pseudo: &Pseudo| template.properties("Web", &given(&[]), pseudo);
+    assert_eq!(properties(&known), Ok(json!({ "Pool": "eu-west-1_AbC", "List": ["{a}/y"] })));
+    let none = Pseudo { exports: Some([].into()), ..Pseudo::default() };
+    let Err(Error::Unresolved(problems)) = properties(&none) else { panic!("there are no exports") };
+    assert_eq!(problems[0].to_string(), "List[0]: no stack in this account and region exports b");
+    assert_eq!(problems[1].to_string(), "Pool: no stack in this account and region exports acme-Pool");
+    assert!(template.imports("Web") && !template.imports("Local") && !template.imports("Nowhere"));
 }
 
 #[test]

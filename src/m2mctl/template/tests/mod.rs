@@ -78,6 +78,7 @@ Resources:
         stack_name: Some("orders".to_owned()),
         stack_id: Some("arn:stack".to_owned()),
         url_suffix: Some("amazonaws.com".to_owned()),
+        exports: None,
     };
     let mut properties = template(&text).properties("Auth", &given(parameters), &pseudo)?;
     Ok(properties["It"].take())
