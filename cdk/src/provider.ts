@@ -94,10 +94,13 @@ export interface CognitoM2MProviderProps {
    * Gives the roles the permissions that a local cloud needs, because it does not know user pools' tags in IAM
    * conditions. Never set it in AWS.
    *
-   * @default false
+   * @default - the value of the context key `cognito-m2m:localCloud`, or else false
    */
   readonly localCloud?: boolean;
 }
+
+// So that an app is the same in a local cloud and in AWS.
+const LOCAL_CLOUD = 'cognito-m2m:localCloud';
 
 // The id of the provider that a stack gets if nobody makes one.
 const SINGLETON = 'CognitoM2MProvider';
@@ -167,7 +170,7 @@ export class CognitoM2MProvider extends Construct implements ICognitoM2MProvider
 
   private include(architecture: lambda.Architecture, props: CognitoM2MProviderProps): CfnInclude {
     const conditions = {
-      InLocalCloud: props.localCloud ?? false,
+      InLocalCloud: props.localCloud ?? String(this.node.tryGetContext(LOCAL_CLOUD)) === 'true',
       WithAlarms: props.alarmTopic !== undefined,
       WithKmsKey: true, // which keys is known later: `allowKeys` leaves out the statement if there are none
       WithPermissionsBoundary: props.permissionsBoundary !== undefined,
