@@ -65,7 +65,7 @@ class Property:
         elif set(values) == ON_OFF:
             self.type, self.value = "boolean", "onOff({0})"
         elif values:
-            self.type = objects.add_enum(name, self.description, values)
+            self.type = objects.add_enum(name, values)
         elif "integer" in schema.get("type", ()) or any("enum" in s for s in schema.get("anyOf", ())):
             self.fit_number(name)
         else:
@@ -124,15 +124,16 @@ class Objects:
         if suffix == "Properties":
             summary = schema["description"].split(" These are the properties")[0]
         head = "".join(f" * {line}\n" for line in wrapped(summary))
-        self.keep(kind, f"/**\n{head} */\nexport interface {kind} {{\n" + "\n".join(p.declaration() for p in properties) + "}\n")
+        body = "\n".join(p.declaration() for p in properties)
+        self.keep(kind, f"/**\n{head} */\nexport interface {kind} {{\n{body}}}\n")
         body = "".join(p.rendering() for p in properties)
         self.renderings[kind] = f"export function render{kind}(props: p.{kind}) {{\n  return {{\n{body}  }};\n}}\n"
         return kind
 
-    def add_enum(self, name, description, values):
-        members = "".join(f"  /** `{value}` */\n  {re.sub(r'[^A-Z0-9]', '_', value.upper())} = '{value}',\n" for value in values)
-        head = "".join(f" * {line}\n" for line in wrapped(description))
-        self.keep(name, f"/**\n{head} */\nexport enum {name} {{\n{members}}}\n")
+    def add_enum(self, name, values):
+        known = [(value, re.sub(r"[^A-Z0-9]", "_", value.upper())) for value in values]
+        members = "".join(f"  /** `{value}` */\n  {member} = '{value}',\n" for value, member in known)
+        self.keep(name, f"/** What the property of this name may be. */\nexport enum {name} {{\n{members}}}\n")
         return name
 
     def keep(self, name, text):

@@ -30,8 +30,7 @@ EXECUTABLE = 0o100755 << 16
 FUNCTIONS = CDK / "functions"
 DIST = CDK / "dist"
 TEMPLATE = CDK / "provider.template.json"
-# Not a part of the library: what the template adds for those who deploy it alone, and what SAM notes.
-LEFT_OUT = {"Resources": ["M2M"], "Parameters": ["CodeBucketPrefix", "CodeKeyPrefix"]}
+# What the construct fills. The other parameters are for the machine-to-machine stack that the template can make too.
 KEPT_PARAMETERS = (
     "Architecture",
     "LogLevel",
@@ -91,7 +90,10 @@ def main():
     for folder in (FUNCTIONS, DIST, CDK / "lib"):
         shutil.rmtree(folder, ignore_errors=True)
     FUNCTIONS.mkdir()
-    copy_functions(Path(sys.argv[1])) if len(sys.argv) > 1 else write_functions()
+    if len(sys.argv) > 1:
+        copy_functions(Path(sys.argv[1]))
+    else:
+        write_functions()
     write_template()
     shutil.copy(ROOT / "LICENSE", CDK / "LICENSE")
     shutil.copy(ROOT / "CHANGELOG.md", CDK / "CHANGELOG.md")

@@ -201,6 +201,11 @@ export class CognitoM2M extends Construct {
     return this.resource.attribute('TokenVerification');
   }
 
+  /** The name to which the DNS record of `customDomain` must point. Only a resource with a custom domain has it. */
+  public get customDomainTarget(): string {
+    return this.resource.attribute('CustomDomainTarget');
+  }
+
   /** Any attribute of the resource, by its name in docs/reference.md. */
   public getAttribute(name: string): string {
     return this.resource.attribute(name);

@@ -1,4 +1,5 @@
 // Made by cdk/generate.py from cdk/schemas. Do not edit.
+import * as acm from 'aws-cdk-lib/aws-certificatemanager';
 import * as cognito from 'aws-cdk-lib/aws-cognito';
 import * as kms from 'aws-cdk-lib/aws-kms';
 import { Duration } from 'aws-cdk-lib';
@@ -38,6 +39,42 @@ export interface ClientOptions {
    * @default - none
    */
   readonly secretReaders?: string[];
+}
+
+/** What the property of this name may be. */
+export enum SecurityPolicy {
+  /** `TLS_V1` */
+  TLS_V1 = 'TLS_V1',
+  /** `TLS_V1_2_2021` */
+  TLS_V1_2_2021 = 'TLS_V1_2_2021',
+  /** `TLS_V1_3_2025` */
+  TLS_V1_3_2025 = 'TLS_V1_3_2025',
+}
+
+/**
+ * Describes one custom domain.
+ */
+export interface CustomDomainOptions {
+  /**
+   * The certificate for the host name, in us-east-1 (in AWS GovCloud: us-gov-west-1), whatever the stack's region
+   * is. A change is made in place. Must be the ARN of a certificate in AWS Certificate Manager.
+   */
+  readonly certificate: acm.ICertificate;
+
+  /**
+   * The host name. Its parent, such as example.com, must have an A record in DNS. A change deletes the old domain
+   * before it creates the new one. Must be a lower-case host name with at least three parts and at most 63
+   * characters, such as auth.example.com.
+   */
+  readonly domainName: string;
+
+  /**
+   * The oldest TLS version and the ciphers that the domain accepts. A change is made in place. Must be TLS_V1,
+   * TLS_V1_2_2021 or TLS_V1_3_2025.
+   *
+   * @default - TLS_V1_2_2021
+   */
+  readonly securityPolicy?: SecurityPolicy;
 }
 
 /**
@@ -102,6 +139,14 @@ export interface SecretReplicaOptions {
   readonly kmsKey?: kms.IKey;
 }
 
+/** What the property of this name may be. */
+export enum TokenEndpointDomain {
+  /** `PREFIX` */
+  PREFIX = 'PREFIX',
+  /** `CUSTOM` */
+  CUSTOM = 'CUSTOM',
+}
+
 /**
  * A machine-to-machine (OAuth 2 client credentials) stack in Amazon Cognito: a user pool, its domain, its resource
  * servers and scopes, its app clients, and a Secrets Manager secret for each client. All properties are optional,
@@ -115,6 +160,14 @@ export interface CognitoM2MProperties {
    * @default - one client, <pool's name>-client
    */
   readonly clients?: ClientOptions[];
+
+  /**
+   * A domain under a name of your own, beside the prefix domain, which stays. The attribute CustomDomainTarget is
+   * the name that its DNS record must point to. Must be a map with DomainName, CertificateArn and SecurityPolicy.
+   *
+   * @default - none
+   */
+  readonly customDomain?: CustomDomainOptions;
 
   /**
    * ACTIVE makes the deletion of the pool fail, and with it the deletion of the stack. To delete the stack, deploy
@@ -236,6 +289,15 @@ export interface CognitoM2MProperties {
    * @default - none
    */
   readonly tags?: { [key: string]: string };
+
+  /**
+   * Which domain clients use: it is in TokenEndpoint, Domain and the secrets. CUSTOM needs a CustomDomain. An update
+   * from PREFIX to CUSTOM first requests a token at the custom domain, and changes nothing if it gets none. Must be
+   * PREFIX or CUSTOM.
+   *
+   * @default - PREFIX
+   */
+  readonly tokenEndpointDomain?: TokenEndpointDomain;
 
   /**
    * The pool's name is <UserPoolNamePrefix>-<EnvironmentName>. A change renames the pool. By default it also
@@ -371,6 +433,15 @@ export interface CognitoM2MClientProperties {
    * @default - none
    */
   readonly tags?: { [key: string]: string };
+
+  /**
+   * Which of the pool's domains the client uses: it is in TokenEndpoint and the secret. If the pool has one domain
+   * only, the client uses that one. An update from PREFIX to CUSTOM first requests a token at the custom domain, and
+   * changes nothing if it gets none. Must be PREFIX or CUSTOM.
+   *
+   * @default - PREFIX
+   */
+  readonly tokenEndpointDomain?: TokenEndpointDomain;
 
   /**
    * Whether the provider gets a token for each client that a deployment adds or changes, and checks it. A refusal

@@ -7,6 +7,7 @@ const path = require('node:path');
 const { test } = require('node:test');
 const { App, Duration, Fn, RemovalPolicy, Stack, Tags } = require('aws-cdk-lib');
 const { Match, Template } = require('aws-cdk-lib/assertions');
+const acm = require('aws-cdk-lib/aws-certificatemanager');
 const apigateway = require('aws-cdk-lib/aws-apigatewayv2');
 const cognito = require('aws-cdk-lib/aws-cognito');
 const iam = require('aws-cdk-lib/aws-iam');
@@ -15,7 +16,14 @@ const lambda = require('aws-cdk-lib/aws-lambda');
 const sns = require('aws-cdk-lib/aws-sns');
 const ssm = require('aws-cdk-lib/aws-ssm');
 const { AwsSolutionsChecks } = require('cdk-nag');
-const { CognitoM2M, CognitoM2MClient, CognitoM2MProvider, CognitoM2MResourceServer } = require('..');
+const {
+  CognitoM2M,
+  CognitoM2MClient,
+  CognitoM2MProvider,
+  CognitoM2MResourceServer,
+  SecurityPolicy,
+  TokenEndpointDomain,
+} = require('..');
 
 const KEY_ARN = 'arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab';
 const TOKEN = 'arn:aws:lambda:us-east-1:111122223333:function:provider';
@@ -106,6 +114,23 @@ test('every property arrives under the name and in the unit that the resource kn
     Tags: { team: 'blue' },
     VerifyToken: false,
   });
+});
+
+test('a custom domain takes a certificate and gives the target of its DNS record', () => {
+  const arn = 'arn:aws:acm:us-east-1:111122223333:certificate/1234abcd-12ab-34cd-56ef-1234567890ab';
+  const certificate = acm.Certificate.fromCertificateArn(new Stack(), 'Certificate', arn);
+  const { stack, auth } = stackWith({
+    customDomain: { domainName: 'auth.example.com', certificate, securityPolicy: SecurityPolicy.TLS_V1_3_2025 },
+    tokenEndpointDomain: TokenEndpointDomain.CUSTOM,
+  });
+  const { id, Properties } = only(stack, 'Custom::CognitoM2M');
+  assert.deepEqual(Properties, {
+    ServiceToken: TOKEN,
+    ServiceTimeout: 1200,
+    CustomDomain: { DomainName: 'auth.example.com', CertificateArn: arn, SecurityPolicy: 'TLS_V1_3_2025' },
+    TokenEndpointDomain: 'CUSTOM',
+  });
+  assert.deepEqual(stack.resolve(auth.customDomainTarget), { 'Fn::GetAtt': [id, 'CustomDomainTarget'] });
 });
 
 test('what is not given is left to the provider', () => {

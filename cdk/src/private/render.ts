@@ -5,12 +5,24 @@ function onOff(flag?: boolean) {
   return flag === undefined ? undefined : flag ? 'ACTIVE' : 'INACTIVE';
 }
 
+function map<T, R>(value: T | undefined, render: (value: T) => R): R | undefined {
+  return value === undefined ? undefined : render(value);
+}
+
 export function renderClientOptions(props: p.ClientOptions) {
   return {
     ClientName: props.clientName,
     AccessTokenValidityMinutes: props.accessTokenValidity?.toMinutes(),
     AllowedOAuthScopes: props.allowedOAuthScopes,
     SecretReaders: props.secretReaders,
+  };
+}
+
+export function renderCustomDomainOptions(props: p.CustomDomainOptions) {
+  return {
+    CertificateArn: props.certificate.certificateArn,
+    DomainName: props.domainName,
+    SecurityPolicy: props.securityPolicy,
   };
 }
 
@@ -39,6 +51,7 @@ export function renderSecretReplicaOptions(props: p.SecretReplicaOptions) {
 export function renderCognitoM2MProperties(props: p.CognitoM2MProperties) {
   return {
     Clients: props.clients?.map(renderClientOptions),
+    CustomDomain: map(props.customDomain, renderCustomDomainOptions),
     DeletionProtection: onOff(props.deletionProtection),
     DomainPrefix: props.domainPrefix,
     EnvironmentName: props.environmentName,
@@ -53,6 +66,7 @@ export function renderCognitoM2MProperties(props: p.CognitoM2MProperties) {
     SecretReplicas: props.secretReplicas?.map(renderSecretReplicaOptions),
     SharedWithStacks: props.sharedWithStacks,
     Tags: props.tags,
+    TokenEndpointDomain: props.tokenEndpointDomain,
     UserPoolNamePrefix: props.userPoolNamePrefix,
     UserPoolTier: props.userPoolTier,
     VerifyToken: props.verifyToken,
@@ -74,6 +88,7 @@ export function renderCognitoM2MClientProperties(props: p.CognitoM2MClientProper
     SecretRecoveryWindowInDays: props.secretRecoveryWindow?.toDays(),
     SecretReplicas: props.secretReplicas?.map(renderSecretReplicaOptions),
     Tags: props.tags,
+    TokenEndpointDomain: props.tokenEndpointDomain,
     VerifyToken: props.verifyToken,
   };
 }
