@@ -56,7 +56,7 @@ pub fn desired(bytes: &[u8]) {
         Ok(desired) => {
             let own = desired.own_pool().expect("the resource has a pool of its own");
             assert!((1..=128).contains(&own.state.name.len()));
-            assert!((1..=63).contains(&own.domain.prefix.len()));
+            assert!(own.domain.iter().all(|domain| (1..=63).contains(&domain.prefix.len())));
             assert!(own.state.tags.len() <= 50);
             assert!((1..=25).contains(&desired.resource_servers.len()));
             assert!((1..=100).contains(&desired.clients.len()));

@@ -354,11 +354,15 @@ pub enum TokenError {
 /// cached as missing for up to 15 minutes. Source: people who ran it on AWS wait this long.
 pub const DOMAIN_UNKNOWN_FOR: Duration = Duration::from_secs(20);
 
-/// The pool's OAuth 2.0 token endpoint.
+/// Where clients get tokens: the pool's OAuth 2.0 token endpoint, or the operation GetClientToken. The metadata of
+/// [`ExpectedToken`] says which.
 /// <https://docs.aws.amazon.com/cognito/latest/developerguide/token-endpoint.html>
 pub trait TokenEndpoint {
-    /// Tells whether the endpoint grants a token for the credentials. A `false` says little: the
-    /// endpoint refuses a client for other reasons than its secret, too.
+    /// Tells whether the endpoint grants a token for the credentials. A `false` says little: an OAuth endpoint
+    /// refuses a client for other reasons than its secret, too.
+    ///
+    /// # Errors
+    /// There was no answer, or one that says nothing about the credentials.
     async fn accepts(&self, expected: &ExpectedToken, secret: &Secret<String>) -> Result<bool, TokenError>;
     /// Requests one token and checks its signature and claims.
     async fn verify(&self, expected: &ExpectedToken, secret: &Secret<String>) -> Result<(), TokenError>;

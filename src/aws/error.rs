@@ -97,7 +97,7 @@ where
 
 /// Sorts an error by the text of its code: the services also send codes that their models do not list,
 /// such as the throttling of the domain operations.
-fn classify(operation: &str, code: &str, message: &str, status: StatusCode) -> ErrorKind {
+pub(super) fn classify(operation: &str, code: &str, message: &str, status: StatusCode) -> ErrorKind {
     let lower_code = code.to_ascii_lowercase();
     let lower_message = message.to_ascii_lowercase();
     let says = |words: &[&str]| words.iter().any(|word| lower_message.contains(word));

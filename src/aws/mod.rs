@@ -34,7 +34,7 @@ impl AwsServices {
         Self {
             pools: Cognito::new(config),
             secrets: SecretsManager::new(config),
-            tokens: TokenClient::new(http.clone()),
+            tokens: TokenClient::new(config, http),
         }
     }
 }

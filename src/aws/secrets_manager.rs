@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     model::{
-        ClientId, ClientName, Owner, PoolId, Region, Replicas, ResourcePolicy, Rotation, SecretId, Tags,
+        ClientId, ClientName, Owner, PoolId, Region, Replicas, ResourcePolicy, Rotation, SecretId, Tags, TokenService,
         desired::SecretMetadata,
         observed::FormerClient,
         ownership::STACK_ID_TAG,
@@ -54,6 +54,9 @@ impl SecretsManager {
 struct Json {
     client_id: String,
     client_secret: String,
+    /// Older versions wrote none.
+    #[serde(default)]
+    token_service: String,
     token_endpoint: String,
     scope: String,
     issuer: String,
@@ -335,10 +338,12 @@ fn subject(name: &SecretId) -> String {
 
 fn json(document: &SecretDocument) -> String {
     let SecretDocument { client_id, client_secret, metadata, former } = document;
-    let SecretMetadata { token_endpoint, scope, issuer, jwks_uri, user_pool_id, client_name } = metadata.clone();
+    let SecretMetadata { token_service, token_endpoint, scope, issuer, jwks_uri, user_pool_id, client_name } =
+        metadata.clone();
     let json = Json {
         client_id: client_id.to_string(),
         client_secret: client_secret.expose().clone(),
+        token_service: token_service.to_string(),
         token_endpoint,
         scope,
         issuer,
@@ -356,12 +361,16 @@ fn json(document: &SecretDocument) -> String {
 }
 
 fn document(json: Json) -> SecretDocument {
-    let Json { client_id, client_secret, token_endpoint, scope, issuer, jwks_uri, user_pool_id, client_name, former } =
-        json;
+    let Json { client_id, client_secret, token_service, token_endpoint, scope, issuer, .. } = json;
+    let Json { jwks_uri, user_pool_id, client_name, former, .. } = json;
     SecretDocument {
         client_id: ClientId(client_id),
         client_secret: Secret::new(client_secret),
         metadata: SecretMetadata {
+            token_service: TokenService::ALL
+                .into_iter()
+                .find(|known| known.as_str() == token_service)
+                .unwrap_or_default(),
             token_endpoint,
             scope,
             issuer,

@@ -1,23 +1,66 @@
-//! The token endpoint and the keys that sign its tokens.
+//! The two ways to a token, the token endpoint and the operation GetClientToken, and the keys that sign the tokens.
 
 use std::collections::BTreeSet;
 
+use aws_config::SdkConfig;
+use aws_sdk_cognitoidentityprovider::config::endpoint::{DefaultResolver, Params, ResolveEndpoint};
+use aws_smithy_runtime_api::http::StatusCode;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header, jwk::JwkSet};
+use reqwest::header::CONTENT_TYPE;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::http::{Http, HttpResponse, send};
+use super::{
+    cognito_endpoint,
+    error::classify,
+    http::{Http, HttpResponse, send},
+};
 use crate::{
-    ports::{AccessToken, ExpectedToken, TokenEndpoint, TokenError, Tokens},
+    model::TokenService,
+    ports::{AccessToken, ErrorKind, ExpectedToken, TokenEndpoint, TokenError, Tokens},
     redact::{self, Secret},
 };
 
 const TOO_MANY_REQUESTS: u16 = 429;
 
+/// <https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_GetClientToken.html>
+const GET_CLIENT_TOKEN: &str = "GetClientToken";
+const TARGET: &str = "AWSCognitoIdentityProviderService.GetClientToken";
+/// What GetClientToken says if, and only if, the secret is not one of the client's.
+const WRONG_SECRET: &str = "invalid client or secret";
+
 /// Requests and verifies access tokens.
 #[derive(Clone, Debug)]
 pub struct TokenClient {
     http: Http,
+    api: Api,
+}
+
+/// Where the SDK sends calls of Cognito's API.
+#[derive(Clone, Debug)]
+struct Api {
+    /// Such as an interface VPC endpoint, or a local cloud; without a slash at its end.
+    configured: Option<String>,
+    use_fips: bool,
+    use_dual_stack: bool,
+}
+
+/// Why there is no token.
+enum NotGranted {
+    /// The credentials are not good, or the service does not know them yet.
+    Credentials(String),
+    /// The service refuses, and says nothing about the credentials.
+    Refused(String),
+    Unreachable(String),
+}
+
+impl From<NotGranted> for TokenError {
+    fn from(error: NotGranted) -> Self {
+        match error {
+            NotGranted::Credentials(reason) | NotGranted::Refused(reason) => Self::Refused(reason),
+            NotGranted::Unreachable(reason) => Self::Unreachable(reason),
+        }
+    }
 }
 
 /// <https://docs.aws.amazon.com/cognito/latest/developerguide/token-endpoint.html>
@@ -37,6 +80,33 @@ struct Denied {
     error_description: Option<String>,
 }
 
+/// What GetClientToken answers.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ApiGranted {
+    client_authentication_result: ApiToken,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ApiToken {
+    access_token: Secret<String>,
+    #[serde(default)]
+    token_type: String,
+    #[serde(default)]
+    expires_in: u64,
+}
+
+/// An error of the API.
+/// <https://smithy.io/2.0/aws/protocols/aws-json-1_1-protocol.html#operation-error-serialization>
+#[derive(Deserialize)]
+struct ApiDenied {
+    #[serde(rename = "__type")]
+    code: String,
+    #[serde(default, alias = "Message")]
+    message: String,
+}
+
 /// <https://docs.aws.amazon.com/cognito/latest/developerguide/amazon-cognito-user-pools-using-the-access-token.html>
 #[derive(Deserialize)]
 struct AccessClaims {
@@ -46,36 +116,117 @@ struct AccessClaims {
     scope: String,
 }
 
-impl TokenClient {
-    /// Creates a client that sends its requests with `http`.
-    #[must_use]
-    pub fn new(http: Http) -> Self {
-        Self { http }
+impl Api {
+    fn of(config: &SdkConfig) -> Self {
+        Self {
+            configured: cognito_endpoint(config).map(|url| url.trim_end_matches('/').to_owned()),
+            use_fips: config.use_fips().unwrap_or_default(),
+            use_dual_stack: config.use_dual_stack().unwrap_or_default(),
+        }
     }
 
-    /// Gets one token by the client credentials grant.
-    /// <https://docs.aws.amazon.com/cognito/latest/developerguide/token-endpoint.html>
+    /// Returns the URL that the SDK would post a call about the pool to. The pool's own region counts: the secret may
+    /// have been read from a replica in another one.
+    async fn url(&self, expected: &ExpectedToken) -> String {
+        let Self { configured, use_fips, use_dual_stack } = self;
+        let parameters = Params::builder()
+            .region(expected.metadata.user_pool_id.region())
+            .use_fips(*use_fips)
+            .use_dual_stack(*use_dual_stack)
+            .set_endpoint(configured.clone());
+        let resolved = match parameters.build() {
+            Ok(parameters) => DefaultResolver::new().resolve_endpoint(&parameters).await.ok(),
+            Err(_) => None,
+        };
+        let url = resolved.map_or_else(|| expected.metadata.token_endpoint.clone(), |found| found.url().to_owned());
+        format!("{}/", url.trim_end_matches('/'))
+    }
+}
+
+impl TokenClient {
+    /// Creates a client that sends its requests with `http`, and calls of the API to the endpoint in `config`.
+    #[must_use]
+    pub fn new(config: &SdkConfig, http: &Http) -> Self {
+        Self { http: http.clone(), api: Api::of(config) }
+    }
+
+    /// Gets one token in the way that the client's secret names.
     async fn token(
         &self,
         expected: &ExpectedToken,
         secret: &Secret<String>,
         scopes: &[String],
-    ) -> Result<AccessToken, TokenError> {
+    ) -> Result<AccessToken, NotGranted> {
+        match expected.metadata.token_service {
+            TokenService::OAuth2 => self.token_of_domain(expected, secret, scopes).await,
+            TokenService::GetClientToken => self.token_of_api(expected, secret, scopes).await,
+        }
+    }
+
+    /// Gets one token by the client credentials grant.
+    /// <https://docs.aws.amazon.com/cognito/latest/developerguide/token-endpoint.html>
+    async fn token_of_domain(
+        &self,
+        expected: &ExpectedToken,
+        secret: &Secret<String>,
+        scopes: &[String],
+    ) -> Result<AccessToken, NotGranted> {
         let url = &expected.metadata.token_endpoint;
+        let silent = |why: &str| NotGranted::Unreachable(about(url, why));
         let mut form = vec![("grant_type", "client_credentials".to_owned())];
         if !scopes.is_empty() {
             form.push(("scope", scopes.join(" ")));
         }
-        let client = self.http.client().map_err(|why| unreachable(url, &why))?;
+        let client = self.http.client().map_err(|why| silent(&why))?;
         let request = client.post(url).basic_auth(&expected.client_id, Some(secret.expose())).form(&form);
-        let HttpResponse { status, body } = send(request).await.map_err(|why| unreachable(url, &why))?;
+        let HttpResponse { status, body } = send(request).await.map_err(|why| silent(&why))?;
         if is_success(status) {
             let granted: Granted =
-                serde_json::from_str(body.expose()).map_err(|_| unreachable(url, "the response is not a token"))?;
+                serde_json::from_str(body.expose()).map_err(|_| silent("the response is not a token"))?;
             let Granted { access_token: token, token_type, expires_in } = granted;
             return Ok(AccessToken { token, token_type, expires_in });
         }
-        Err(refusal(url, status, &body, secret))
+        Err(refusal_of_domain(url, status, &body, secret))
+    }
+
+    /// Gets one token by GetClientToken. The request carries no signature: the operation is public, and its caller
+    /// needs no credentials of AWS.
+    async fn token_of_api(
+        &self,
+        expected: &ExpectedToken,
+        secret: &Secret<String>,
+        scopes: &[String],
+    ) -> Result<AccessToken, NotGranted> {
+        let url = &self.api.url(expected).await;
+        let silent = |why: &str| NotGranted::Unreachable(about(url, why));
+        let mut body = json!({ "ClientId": expected.client_id.as_str(), "Secret": secret.expose() });
+        if !scopes.is_empty() {
+            body["Scopes"] = json!(scopes);
+        }
+        let client = self.http.client().map_err(|why| silent(&why))?;
+        let request = client
+            .post(url)
+            .header("x-amz-target", TARGET)
+            .header(CONTENT_TYPE, "application/x-amz-json-1.1")
+            .body(body.to_string());
+        let HttpResponse { status, body } = send(request).await.map_err(|why| silent(&why))?;
+        if is_success(status) {
+            let granted: ApiGranted =
+                serde_json::from_str(body.expose()).map_err(|_| silent("the response is not a token"))?;
+            let ApiToken { access_token: token, token_type, expires_in } = granted.client_authentication_result;
+            return Ok(AccessToken { token, token_type, expires_in });
+        }
+        Err(refusal_of_api(url, status, &body, secret))
+    }
+
+    /// Returns the URL of the keys. The public name may not resolve where an endpoint is configured.
+    fn keys_url(&self, expected: &ExpectedToken) -> String {
+        match (expected.metadata.token_service, &self.api.configured) {
+            (TokenService::GetClientToken, Some(endpoint)) => {
+                format!("{endpoint}/{}/.well-known/jwks.json", expected.metadata.user_pool_id)
+            }
+            _ => expected.metadata.jwks_uri.clone(),
+        }
     }
 
     /// Gets the keys that sign the pool's tokens.
@@ -91,14 +242,38 @@ impl TokenClient {
 
 /// Reads an answer that is not a token. Only an OAuth error is the endpoint's own refusal: a domain that
 /// is not live yet answers with other pages.
-fn refusal(url: &str, status: u16, body: &Secret<String>, secret: &Secret<String>) -> TokenError {
+fn refusal_of_domain(url: &str, status: u16, body: &Secret<String>, secret: &Secret<String>) -> NotGranted {
     match serde_json::from_str::<Denied>(body.expose()) {
         Ok(Denied { error, error_description }) if (400..500).contains(&status) && status != TOO_MANY_REQUESTS => {
             let said = error_description.map(|text| format!(": {text}")).unwrap_or_default();
             let said = redact::sanitize(&redact::without(&format!("{error}{said}"), secret.expose()));
-            TokenError::Refused(format!("{url} answers HTTP {status} {said}"))
+            NotGranted::Credentials(format!("{url} answers HTTP {status} {said}"))
         }
-        _ => unreachable(url, &format!("it answers HTTP {status}")),
+        _ => NotGranted::Unreachable(about(url, &format!("it answers HTTP {status}"))),
+    }
+}
+
+/// Reads an error of GetClientToken. Only [`WRONG_SECRET`] is about the credentials. Soon after a client's flow was
+/// turned on, Cognito may still say that it is off, which says nothing about the secret.
+fn refusal_of_api(url: &str, status: u16, body: &Secret<String>, secret: &Secret<String>) -> NotGranted {
+    let answers = format!("it answers HTTP {status}");
+    let (Ok(ApiDenied { code, message }), Ok(status)) =
+        (serde_json::from_str::<ApiDenied>(body.expose()), StatusCode::try_from(status))
+    else {
+        return NotGranted::Unreachable(about(url, &answers));
+    };
+    // The code may have a namespace before it.
+    let code = code.rsplit('#').next().unwrap_or_default();
+    let said = redact::sanitize(&redact::without(&format!("{code}: {message}"), secret.expose()));
+    let said = format!("{GET_CLIENT_TOKEN} at {url} answers {said}");
+    match classify(GET_CLIENT_TOKEN, code, &message, status) {
+        ErrorKind::Throttled | ErrorKind::Busy | ErrorKind::Lost => NotGranted::Unreachable(said),
+        _ if message.to_ascii_lowercase().contains(WRONG_SECRET) => NotGranted::Credentials(said),
+        ErrorKind::Changed
+        | ErrorKind::Quota
+        | ErrorKind::Denied
+        | ErrorKind::UnknownPrincipal
+        | ErrorKind::Refused => NotGranted::Refused(said),
     }
 }
 
@@ -106,14 +281,14 @@ impl TokenEndpoint for TokenClient {
     async fn accepts(&self, expected: &ExpectedToken, secret: &Secret<String>) -> Result<bool, TokenError> {
         match self.token(expected, secret, &[]).await {
             Ok(_) => Ok(true),
-            Err(TokenError::Refused(_)) => Ok(false),
-            Err(error) => Err(error),
+            Err(NotGranted::Credentials(_)) => Ok(false),
+            Err(error) => Err(error.into()),
         }
     }
 
     async fn verify(&self, expected: &ExpectedToken, secret: &Secret<String>) -> Result<(), TokenError> {
-        let (token, keys) =
-            futures::future::join(self.token(expected, secret, &[]), self.keys(&expected.metadata.jwks_uri)).await;
+        let keys_url = self.keys_url(expected);
+        let (token, keys) = futures::future::join(self.token(expected, secret, &[]), self.keys(&keys_url)).await;
         // The token's error comes first: a refusal is final even if the keys cannot be read.
         check(expected, &token?.token, &keys?).map_err(TokenError::Refused)?;
         Ok(())
@@ -127,11 +302,11 @@ impl Tokens for TokenClient {
         secret: &Secret<String>,
         scopes: &[String],
     ) -> Result<AccessToken, TokenError> {
-        self.token(expected, secret, scopes).await
+        Ok(self.token(expected, secret, scopes).await?)
     }
 
     async fn claims(&self, expected: &ExpectedToken, token: &Secret<String>) -> Result<Value, TokenError> {
-        let keys = self.keys(&expected.metadata.jwks_uri).await?;
+        let keys = self.keys(&self.keys_url(expected)).await?;
         check(expected, token, &keys).map_err(TokenError::Refused)
     }
 }
@@ -178,5 +353,61 @@ fn is_success(status: u16) -> bool {
 }
 
 fn unreachable(url: &str, why: &str) -> TokenError {
-    TokenError::Unreachable(format!("{url}: {why}"))
+    TokenError::Unreachable(about(url, why))
+}
+
+fn about(url: &str, why: &str) -> String {
+    format!("{url}: {why}")
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_config::{BehaviorVersion, Region};
+
+    use super::*;
+    use crate::model::{ClientId, ClientName, desired::SecretMetadata};
+
+    fn expected(pool: &str) -> ExpectedToken {
+        let metadata = SecretMetadata {
+            token_service: TokenService::GetClientToken,
+            token_endpoint: "https://what-the-secret-says/".to_owned(),
+            scope: String::new(),
+            issuer: String::new(),
+            jwks_uri: "https://public/jwks.json".to_owned(),
+            user_pool_id: pool.into(),
+            client_name: ClientName::from("n"),
+        };
+        ExpectedToken { client_id: ClientId::from("c"), metadata }
+    }
+
+    fn client(configure: impl FnOnce(aws_types::sdk_config::Builder) -> aws_types::sdk_config::Builder) -> TokenClient {
+        let config = SdkConfig::builder().behavior_version(BehaviorVersion::latest()).region(Region::new("us-east-1"));
+        TokenClient::new(&configure(config).build(), &Http::default())
+    }
+
+    #[tokio::test]
+    async fn the_api_is_called_where_the_sdk_would_call_it() {
+        let (plain, fips) = (client(|config| config), client(|config| config.use_fips(true)));
+        for (client, pool, url) in [
+            (&plain, "us-east-1_AbC", "https://cognito-idp.us-east-1.amazonaws.com/"),
+            // The secret was read from a replica in another region than the pool's.
+            (&plain, "eu-west-1_AbC", "https://cognito-idp.eu-west-1.amazonaws.com/"),
+            (&plain, "cn-north-1_AbC", "https://cognito-idp.cn-north-1.amazonaws.com.cn/"),
+            (&fips, "us-east-1_AbC", "https://cognito-idp-fips.us-east-1.amazonaws.com/"),
+        ] {
+            assert_eq!(client.api.url(&expected(pool)).await, url);
+            assert_eq!(client.keys_url(&expected(pool)), "https://public/jwks.json");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_interface_endpoint_serves_the_tokens_and_the_keys() {
+        let endpoint = "https://vpce-1-x.cognito-idp.us-east-1.vpce.amazonaws.com";
+        let expected = expected("us-east-1_AbC");
+        for configured in [endpoint.to_owned(), format!("{endpoint}/")] {
+            let client = client(|config| config.endpoint_url(configured));
+            assert_eq!(client.api.url(&expected).await, format!("{endpoint}/"));
+            assert_eq!(client.keys_url(&expected), format!("{endpoint}/us-east-1_AbC/.well-known/jwks.json"));
+        }
+    }
 }

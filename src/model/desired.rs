@@ -72,7 +72,8 @@ pub enum DesiredPool {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OwnPool {
     pub state: UserPool,
-    pub domain: Domain,
+    /// The prefix domain; `None` if clients get their tokens by API.
+    pub domain: Option<Domain>,
     /// The custom domain beside the prefix domain.
     pub custom_domain: Option<CustomDomain>,
 }
@@ -94,6 +95,15 @@ pub enum TokenSource {
 }
 
 impl TokenSource {
+    /// Returns how clients ask for a token there.
+    #[must_use]
+    pub fn service(&self) -> TokenService {
+        match self {
+            Self::PrefixDomain(_) | Self::CustomDomain { .. } => TokenService::OAuth2,
+            Self::Api => TokenService::GetClientToken,
+        }
+    }
+
     /// Returns where a token is requested to verify it: at the prefix domain, if there is one. A custom domain works
     /// only once the owner of its DNS zone has added a record, so it proves nothing about a client.
     #[must_use]
@@ -102,6 +112,35 @@ impl TokenSource {
             Self::CustomDomain { prefix: Some(prefix), .. } => Self::PrefixDomain(prefix.clone()),
             source => source.clone(),
         }
+    }
+}
+
+/// How a client asks for a token: the value of the key `token_service` in its secret.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TokenService {
+    /// By the client credentials grant, at the token endpoint of a domain. A secret that does not say means this.
+    #[default]
+    OAuth2,
+    /// By an unsigned call of this operation.
+    /// <https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_GetClientToken.html>
+    GetClientToken,
+}
+
+impl TokenService {
+    pub const ALL: [Self; 2] = [Self::OAuth2, Self::GetClientToken];
+
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::OAuth2 => "oauth2",
+            Self::GetClientToken => "GetClientToken",
+        }
+    }
+}
+
+impl fmt::Display for TokenService {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 
@@ -291,6 +330,7 @@ pub enum AuthFlow {
 /// The keys of a client's secret other than its id and its client secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SecretMetadata {
+    pub token_service: TokenService,
     pub token_endpoint: String,
     pub scope: String,
     pub issuer: String,
@@ -352,7 +392,7 @@ impl Desired {
     #[must_use]
     pub fn token_source(&self, observed: Option<&ObservedPool>) -> TokenSource {
         let (prefix, custom) = match &self.pool {
-            DesiredPool::Own(own) => (Some(&own.domain), own.custom_domain.as_ref()),
+            DesiredPool::Own(own) => (own.domain.as_ref(), own.custom_domain.as_ref()),
             DesiredPool::Shared(_) => {
                 let custom = observed.and_then(|pool| pool.custom_domain.as_ref()).map(|custom| &custom.domain);
                 (observed.and_then(|pool| pool.domain.as_ref()), custom)
@@ -371,6 +411,7 @@ impl Desired {
     #[must_use]
     pub fn secret_metadata(&self, client: &Client, pool: &PoolId, tokens: &TokenSource) -> SecretMetadata {
         SecretMetadata {
+            token_service: tokens.service(),
             token_endpoint: self.endpoints.token_endpoint(tokens),
             scope: client.scopes.join(" "),
             issuer: self.endpoints.issuer(pool),

@@ -16,7 +16,7 @@ pub mod violations;
 pub use applied::{APPLIED_TAG, Applied, Digest, EventStamp};
 pub use desired::{
     AuthFlow, Client, CustomDomain, Desired, DesiredPool, Domain, OwnPool, PoolDomain, ProviderConfig, ResourceServer,
-    Rotation, Scope, Tier, TokenEndpointDomain, TokenSource, UserPool, UserPoolClient,
+    Rotation, Scope, Tier, TokenEndpointDomain, TokenService, TokenSource, UserPool, UserPoolClient,
 };
 pub use endpoints::{Endpoints, is_aws_host};
 pub use ids::{ClientId, ClientName, PoolId, Principal, Region, SecretId};

@@ -7,12 +7,12 @@ use super::{
     domains::{
         DomainSteps, deletions, keeps_custom_domain, plan_domains, plan_try_of_custom_domain, refuse_others_domains,
     },
-    refusal::{CHANGING_THE_DOMAIN, DELETING_THE_POOL, Member},
+    refusal::{CHANGING_THE_DOMAIN, CHANGING_THE_TOKEN_SERVICE, DELETING_THE_POOL, Member},
     sharing::{SharingSteps, plan_sharing},
 };
 use crate::model::{
-    AuthFlow, Client, ClientId, ClientName, Desired, DesiredPool, Mark, Owner, Ownership, PolicyChange, PoolId,
-    ResourcePolicy, ResourceServer, RotationRecord, SecretId, Tags, TokenSource, UserPool, UserPoolClient,
+    AuthFlow, Client, ClientId, ClientName, Desired, DesiredPool, Mark, OwnPool, Owner, Ownership, PolicyChange,
+    PoolId, ResourcePolicy, ResourceServer, RotationRecord, SecretId, Tags, TokenSource, UserPool, UserPoolClient,
     desired::{MAX_SCOPES_PER_SERVER, MAX_SERVERS, SecretMetadata},
     ids::short_key_id,
     observed::{
@@ -65,13 +65,13 @@ fn plan_steps(
         }
         DesiredPool::Shared(_) => Default::default(),
     };
-    let clients = plan_clients(desired, observed);
-    let verify = plan_verification(desired, &clients, &domains, occasion.also_verify);
+    let ClientSteps { update: clients, close } = plan_clients(desired, observed);
+    let verify = plan_verification(desired, clients.iter().chain(&close), &domains, occasion.also_verify);
     let SecretSteps { rotate_renamed, secrets, rotate, schedule } = plan_secrets(desired, observed);
     let SharingSteps { readers, replicate, wait, remove } = sharing;
     let ResourceServerSteps { make_room, widen, narrow } = plan_resource_servers(servers, now);
     let Adoption { prove, record } = plan_adoption(desired, observed);
-    let DomainSteps { before_pool, prefix, custom, last } = domains;
+    let DomainSteps { before_pool, prefix, custom, last, closed } = domains;
     let domain_and_widen = prefix.into_iter().chain(widen).collect();
     let custom_domain_and_clients = custom.into_iter().chain(clients).collect();
     // An adopted client's secret is recorded before anything about the client changes.
@@ -109,6 +109,9 @@ fn plan_steps(
         stale_clients(desired, observed),
         // Only now does no client hold these scopes any more.
         narrow,
+        // The secrets say the new way to get tokens, and it has been checked. Consumers that read them before are cut
+        // off as late as possible.
+        close.into_iter().chain(closed).collect(),
         observed.surplus_pools.iter().map(|id| Step::Delete(Deletion::UserPool { id: id.clone() })).collect(),
         // Last, so that CloudFormation can still delete what a failed Create made.
         protect,
@@ -141,7 +144,23 @@ fn refuse_others_things(desired: &Desired, observed: &Observed, occasion: &Occas
     if let Some(server) = desired.resource_servers.iter().find(is_foreign) {
         return Err(Refusal::ServerTaken { identifier: server.identifier.clone(), pool: pool.id.clone() });
     }
-    Ok(())
+    match desired.own_pool().and_then(|own| change_for_others(own, pool)) {
+        Some(change) => refuse_while_in_use(&pool.id, &pool.foreign, change),
+        None => Ok(()),
+    }
+}
+
+/// Names the change that makes the pool's other clients get their tokens in another way.
+fn change_for_others(own: &OwnPool, pool: &ObservedPool) -> Option<&'static str> {
+    match (&own.domain, &pool.domain) {
+        (None, Some(_)) => Some(CHANGING_THE_TOKEN_SERVICE),
+        // A domain that is missing for another reason is put back.
+        (Some(_), None) => {
+            let by_api = pool.clients.iter().any(|client| client.auth_flow == Some(AuthFlow::ClientToken));
+            by_api.then_some(CHANGING_THE_TOKEN_SERVICE)
+        }
+        _ => None,
+    }
 }
 
 fn refuse_while_in_use(pool: &PoolId, foreign: &Foreign, action: &'static str) -> Result<(), Refusal> {
@@ -472,17 +491,43 @@ fn server_changes(desired: &ResourceServer, observed: &ResourceServer) -> Change
     changes
 }
 
-fn plan_clients(desired: &Desired, observed: &Observed) -> Vec<Step> {
+/// The steps of the clients.
+#[derive(Default)]
+struct ClientSteps {
+    /// Creates and updates. They take no way to get tokens from a client.
+    update: Vec<Step>,
+    /// Turns GetClientToken off for clients that get their tokens from a domain now.
+    close: Vec<Step>,
+}
+
+fn plan_clients(desired: &Desired, observed: &Observed) -> ClientSteps {
     let tokens = desired.token_source(observed.pool.as_ref());
-    let step = |client: &Client| {
+    let mut steps = ClientSteps::default();
+    for client in &desired.clients {
         let current = observed.client(client);
         let state = client_state(&desired.owner, client, current, &tokens);
         let client = client.name.clone();
-        let Some(current) = current else { return Some(Step::CreateUserPoolClient { client, state }) };
-        let changes = client_changes(&state, current);
-        (!changes.is_empty()).then(|| Step::UpdateUserPoolClient { id: current.id.clone(), client, state, changes })
-    };
-    desired.clients.iter().filter_map(step).collect()
+        let Some(current) = current else {
+            steps.update.push(Step::CreateUserPoolClient { client, state });
+            continue;
+        };
+        let update = |state: UserPoolClient, changes| {
+            let (id, client) = (current.id.clone(), client.clone());
+            Step::UpdateUserPoolClient { id, client, state, changes }
+        };
+        let by_api = current.auth_flow == Some(AuthFlow::ClientToken);
+        let first =
+            UserPoolClient { auth_flow: if by_api { AuthFlow::ClientToken } else { state.auth_flow }, ..state.clone() };
+        let changes = client_changes(&first, current);
+        if !changes.is_empty() {
+            steps.update.push(update(first.clone(), changes));
+        }
+        if first != state {
+            let change = "GetClientToken off (consumers that still use it get no more tokens)".to_owned();
+            steps.close.push(update(state, vec![change]));
+        }
+    }
+    steps
 }
 
 /// Returns the whole state that a client must have.
@@ -531,8 +576,12 @@ fn client_changes(desired: &UserPoolClient, observed: &ObservedClient) -> Change
             observed.access_token_validity_minutes
         ));
     }
-    if !observed.m2m_only || observed.auth_flow != Some(*auth_flow) {
-        changes.push("settings back to machine-to-machine only".to_owned());
+    match (observed.auth_flow, auth_flow) {
+        (Some(AuthFlow::RefreshToken), AuthFlow::ClientToken) if observed.m2m_only => {
+            changes.push("GetClientToken on".to_owned());
+        }
+        (Some(current), flow) if observed.m2m_only && current == *flow => {}
+        _ => changes.push("settings back to machine-to-machine only".to_owned()),
     }
     changes
 }
@@ -691,9 +740,13 @@ fn document_changes(
         return vec!["value".to_owned()];
     };
     let present = observed.client(client).map(|client| &client.id);
-    let SecretMetadata { token_endpoint, scope, issuer, jwks_uri, user_pool_id, client_name } =
+    let SecretMetadata { token_service, token_endpoint, scope, issuer, jwks_uri, user_pool_id, client_name } =
         desired.secret_metadata(client, &pool.id, &desired.token_source(Some(pool)));
-    [
+    let former = metadata.token_service;
+    let service = (token_service != former).then(|| {
+        format!("token_service {former} -> {token_service} (running consumers must change how they ask for tokens)")
+    });
+    let keys = [
         ("client_id", present == Some(client_id)),
         ("token_endpoint", token_endpoint == metadata.token_endpoint),
         ("scope", scope == metadata.scope),
@@ -704,8 +757,8 @@ fn document_changes(
     ]
     .into_iter()
     .filter(|(_, same)| !same)
-    .map(|(key, _)| key.to_owned())
-    .collect()
+    .map(|(key, _)| key.to_owned());
+    service.into_iter().chain(keys).collect()
 }
 
 /// Tells whether two spellings name the same key. DescribeSecret may show an ARN for a key that was
@@ -714,9 +767,9 @@ pub(super) fn same_key(desired: Option<&str>, observed: Option<&str>) -> bool {
     short_key_id(desired) == short_key_id(observed)
 }
 
-fn plan_verification(
+fn plan_verification<'s>(
     desired: &Desired,
-    clients: &[Step],
+    clients: impl Iterator<Item = &'s Step>,
     domains: &DomainSteps,
     also: &BTreeSet<ClientName>,
 ) -> Vec<Step> {
@@ -724,7 +777,6 @@ fn plan_verification(
         return Vec::new();
     }
     let changed: BTreeSet<&ClientName> = clients
-        .iter()
         .filter_map(|step| match step {
             Step::CreateUserPoolClient { client, .. } | Step::UpdateUserPoolClient { client, .. } => Some(client),
             _ => None,

@@ -5,7 +5,7 @@
 
 use super::{Changes, Deletion, Occasion, Refusal, Step, diff::secret_in_use};
 use crate::model::{
-    CustomDomain, Desired, Domain, OwnPool, PoolDomain, PoolId, TokenSource,
+    CustomDomain, Desired, Domain, OwnPool, PoolDomain, PoolId, Tier, TokenSource,
     observed::{Observed, ObservedCustomDomain, ObservedPool},
 };
 
@@ -21,6 +21,8 @@ pub(super) struct DomainSteps {
     pub(super) custom: Vec<Step>,
     /// The custom domain, when no secret names it any more.
     pub(super) last: Vec<Step>,
+    /// The prefix domain of a pool whose clients get their tokens by API, when nobody needs it.
+    pub(super) closed: Vec<Step>,
 }
 
 impl DomainSteps {
@@ -37,7 +39,13 @@ impl DomainSteps {
 
 pub(super) fn plan_domains(desired: &Desired, own: &OwnPool, now: Option<&ObservedPool>, kept: bool) -> DomainSteps {
     let mut steps = DomainSteps::default();
-    let prefix = plan_domain(&own.domain, now);
+    let prefix = if let Some(domain) = &own.domain {
+        plan_domain(domain, now)
+    } else {
+        steps.closed.extend(plan_deletion_of_prefix(now));
+        // It stays until the end, but LITE has no managed login.
+        now.and_then(|pool| lowered_for(own, pool)).into_iter().collect()
+    };
     // Cognito refuses LITE while the domain has managed login, and managed login while the pool has LITE.
     let is_lowered = |step: &Step| match step {
         Step::UpdateUserPoolDomain { domain, .. } => domain.managed_login_version() == 1,
@@ -47,7 +55,7 @@ pub(super) fn plan_domains(desired: &Desired, own: &OwnPool, now: Option<&Observ
     if prefix.iter().any(is_lowered) { &mut steps.before_pool } else { &mut steps.prefix }.extend(prefix);
 
     let mut present = now.and_then(|pool| pool.custom_domain.as_ref()).map(|present| present.domain.clone());
-    let version = own.domain.managed_login_version;
+    let version = managed_login_version(own);
     if let Some(present) = present.as_mut().filter(|present| present.managed_login_version == 2 && version == 1) {
         present.managed_login_version = version;
         let lowered = match own.custom_domain.as_ref().filter(|custom| custom.name == present.name) {
@@ -82,6 +90,30 @@ pub(super) fn plan_domains(desired: &Desired, own: &OwnPool, now: Option<&Observ
         (None, ..) => {}
     }
     steps
+}
+
+/// Returns the version that the pool's domains must have: without a domain of its own, that which its tier allows.
+fn managed_login_version(own: &OwnPool) -> u8 {
+    match &own.domain {
+        Some(domain) => domain.managed_login_version,
+        None if own.state.tier == Tier::Lite => 1,
+        None => 2,
+    }
+}
+
+/// Returns the step that turns managed login off on a prefix domain that is to be deleted.
+fn lowered_for(own: &OwnPool, pool: &ObservedPool) -> Option<Step> {
+    let current = pool.domain.as_ref()?;
+    let domain = Domain { managed_login_version: 1, ..current.clone() };
+    let changes = vec!["managed login version 1".to_owned()];
+    (own.state.tier == Tier::Lite && domain != *current)
+        .then(|| Step::UpdateUserPoolDomain { domain: domain.into(), changes })
+}
+
+fn plan_deletion_of_prefix(now: Option<&ObservedPool>) -> Option<Step> {
+    let pool = now?;
+    let domain = pool.domain.as_ref()?.prefix.clone();
+    Some(Step::Delete(Deletion::UserPoolDomain { pool: pool.id.clone(), domain }))
 }
 
 fn plan_domain(desired: &Domain, observed: Option<&ObservedPool>) -> Vec<Step> {
@@ -204,14 +236,16 @@ pub(super) fn refuse_others_domains(
     kept: bool,
     in_use: impl Fn(&ObservedPool) -> Result<(), Refusal>,
 ) -> Result<(), Refusal> {
-    if let Some(pool) = observed.prefix_taken_by.clone() {
-        return Err(Refusal::DomainTaken { prefix: own.domain.prefix.clone(), pool });
+    if let (Some(pool), Some(domain)) = (observed.prefix_taken_by.clone(), &own.domain) {
+        return Err(Refusal::DomainTaken { prefix: domain.prefix.clone(), pool });
     }
     if let (Some(pool), Some(custom)) = (observed.custom_domain_taken_by.clone(), &own.custom_domain) {
         return Err(Refusal::CustomDomainTaken { domain: custom.name.clone(), pool });
     }
     let Some(pool) = &observed.pool else { return Ok(()) };
-    let prefix_changes = pool.domain.as_ref().is_some_and(|present| present.prefix != own.domain.prefix);
+    // Without a domain, the way to get tokens changes; that is another refusal.
+    let domains = pool.domain.as_ref().zip(own.domain.as_ref());
+    let prefix_changes = domains.is_some_and(|(present, domain)| present.prefix != domain.prefix);
     let custom_changes = pool
         .custom_domain
         .as_ref()

@@ -74,6 +74,8 @@ pub enum Refusal {
 
 /// What changing the domain of a shared pool is called in [`Refusal::PoolInUse`].
 pub const CHANGING_THE_DOMAIN: &str = "A change of the domain";
+/// What a switch between the domain and the API is called in [`Refusal::PoolInUse`].
+pub const CHANGING_THE_TOKEN_SERVICE: &str = "A change of TokenService";
 /// What deleting a shared pool is called in [`Refusal::PoolInUse`].
 pub const DELETING_THE_POOL: &str = "Deleting the pool";
 

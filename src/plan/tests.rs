@@ -7,11 +7,11 @@ use serde_json::{Value, json};
 
 use super::{diff::same_key, *};
 use crate::model::{
-    AuthFlow, Client, ClientId, ClientName, Desired, Digest, Endpoints, Owner, Ownership, PolicyChange, PoolId,
+    AuthFlow, Client, ClientId, ClientName, Desired, Digest, Endpoints, Mark, Owner, Ownership, PolicyChange, PoolId,
     ProviderConfig, Region, ResourcePolicy, ResourceType, RotationRecord,
     observed::{
-        DeleteObservation, Foreign, Observed, ObservedClient, ObservedCustomDomain, ObservedDocument, ObservedPolicy,
-        ObservedPool, ObservedSecret, RemainingPool,
+        DeleteObservation, Foreign, ListedClient, Observed, ObservedClient, ObservedCustomDomain, ObservedDocument,
+        ObservedPolicy, ObservedPool, ObservedSecret, RemainingPool,
     },
     sharing::{ObservedReplica, ReplicaStatus},
 };
@@ -33,7 +33,7 @@ fn observed(desired: &Desired) -> Observed {
         mark: client.mark.clone(),
         scopes: client.scopes.clone(),
         access_token_validity_minutes: client.access_token_validity_minutes,
-        auth_flow: Some(AuthFlow::RefreshToken),
+        auth_flow: Some(if own.domain.is_some() { AuthFlow::RefreshToken } else { AuthFlow::ClientToken }),
         m2m_only: true,
     };
     let secret = |client: &Client| ObservedSecret {
@@ -64,7 +64,7 @@ fn observed(desired: &Desired) -> Observed {
             applied: None,
             m2m_only: true,
             created: std::time::Duration::ZERO,
-            domain: Some(own.domain.clone()),
+            domain: own.domain.clone(),
             custom_domain: own.custom_domain.clone().map(|domain| ObservedCustomDomain {
                 domain,
                 target: Some("d1.cloudfront.net".into()),
@@ -161,6 +161,85 @@ fn a_downgrade_gives_managed_login_up_first_also_with_a_new_prefix() {
         let plan = plan(&new, &observed(&old), &occasion(&BTreeSet::new())).unwrap();
         assert!(matches!(plan.phases[1][..], [Step::UpdateUserPool { .. }]), "{plan}");
     }
+}
+
+#[test]
+fn a_switch_to_the_api_says_so_and_deletes_the_domain_last() {
+    let (domain, api) =
+        (desired(&json!({})), desired(&json!({ "TokenService": "API", "DeletionProtection": "ACTIVE" })));
+    assert_snapshot!(shown(&api, &observed(&domain)), @r"
+    UpdateUserPoolClient machine-to-machine-dev-client: GetClientToken on
+    ---
+    UpdateSecret machine-to-machine-dev/machine-to-machine-dev-client: token_service oauth2 -> GetClientToken (running consumers must change how they ask for tokens), token_endpoint
+    VerifyToken machine-to-machine-dev-client
+    ---
+    DeleteUserPoolDomain m2m-rubicon-dev
+    ---
+    UpdateUserPool machine-to-machine-dev: deletion protection on
+    ");
+}
+
+#[test]
+fn a_switch_to_a_domain_creates_it_first_and_turns_the_api_off_last() {
+    let (domain, api) = (desired(&json!({})), desired(&json!({ "TokenService": "API" })));
+    assert_snapshot!(shown(&domain, &observed(&api)), @r"
+    CreateUserPoolDomain m2m-rubicon-dev (managed login version 2)
+    ---
+    UpdateSecret machine-to-machine-dev/machine-to-machine-dev-client: token_service GetClientToken -> oauth2 (running consumers must change how they ask for tokens), token_endpoint
+    VerifyToken machine-to-machine-dev-client
+    ---
+    UpdateUserPoolClient machine-to-machine-dev-client: GetClientToken off (consumers that still use it get no more tokens)
+    ");
+    // What else changes about a client does not wait.
+    let shorter =
+        json!({ "Clients": [{ "ClientName": "machine-to-machine-dev-client", "AccessTokenValidityMinutes": 5 }] });
+    assert_snapshot!(shown(&desired(&shorter), &observed(&api)), @r"
+    CreateUserPoolDomain m2m-rubicon-dev (managed login version 2)
+    ---
+    UpdateUserPoolClient machine-to-machine-dev-client: access token validity 60 -> 5 minutes
+    ---
+    UpdateSecret machine-to-machine-dev/machine-to-machine-dev-client: token_service GetClientToken -> oauth2 (running consumers must change how they ask for tokens), token_endpoint
+    VerifyToken machine-to-machine-dev-client
+    ---
+    UpdateUserPoolClient machine-to-machine-dev-client: GetClientToken off (consumers that still use it get no more tokens)
+    ");
+}
+
+#[test]
+fn a_switch_to_the_api_and_to_the_lesser_tier_gives_managed_login_up_first() {
+    let (domain, lite) = (desired(&json!({})), desired(&json!({ "TokenService": "API", "UserPoolTier": "LITE" })));
+    assert_snapshot!(shown(&lite, &observed(&domain)), @r"
+    UpdateUserPoolDomain m2m-rubicon-dev: managed login version 1
+    ---
+    UpdateUserPool machine-to-machine-dev: tier ESSENTIALS -> LITE
+    ---
+    UpdateUserPoolClient machine-to-machine-dev-client: GetClientToken on
+    ---
+    UpdateSecret machine-to-machine-dev/machine-to-machine-dev-client: token_service oauth2 -> GetClientToken (running consumers must change how they ask for tokens), token_endpoint
+    VerifyToken machine-to-machine-dev-client
+    ---
+    DeleteUserPoolDomain m2m-rubicon-dev
+    ");
+}
+
+#[test]
+fn a_switch_is_refused_while_others_use_the_pool_and_a_missing_domain_is_put_back() {
+    let (domain, api) = (desired(&json!({})), desired(&json!({ "TokenService": "API" })));
+    let shared = |desired: &Desired| {
+        let mut observed = observed(desired);
+        let theirs =
+            ListedClient { id: "their-id".into(), name: "theirs".into(), mark: Some(Mark::of(&desired.owner)) };
+        observed.pool.as_mut().unwrap().foreign.clients.push(theirs);
+        observed
+    };
+    for (to, from) in [(&api, &domain), (&domain, &api)] {
+        let refusal = plan(to, &shared(from), &occasion(&BTreeSet::new())).unwrap_err().to_string();
+        assert!(refusal.contains("client theirs") && refusal.contains("A change of TokenService"), "{refusal}");
+    }
+    let mut without = shared(&domain);
+    without.pool.as_mut().unwrap().domain = None;
+    assert!(shown(&domain, &without).contains("CreateUserPoolDomain"));
+    assert_eq!(shown(&api, &shared(&api)), "");
 }
 
 #[test]
@@ -308,6 +387,7 @@ fn a_digest_covers_what_aws_stores_in_any_order() {
     for other in [
         json!({ "EnvironmentName": "b" }),
         json!({ "DomainPrefix": "b" }),
+        json!({ "TokenService": "API" }),
         json!({ "UserPoolTier": "PLUS" }),
         json!({ "DeletionProtection": "ACTIVE" }),
         json!({ "Tags": { "a": "b" } }),

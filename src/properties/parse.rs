@@ -2,7 +2,8 @@
 //!
 //! These rules are: the length of derived names, reserved words in the domain, `LITE` without managed login, defaults
 //! that are not valid, names that are declared twice, scopes that are not declared, a custom domain that clients use and
-//! that is not declared, its certificate's place, and a rotation without its function.
+//! that is not declared, its certificate's place, a rotation without its function, and a domain although tokens come
+//! from the API.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -14,14 +15,14 @@ use super::{
     rules::{Choice, TextRule},
     sharing::{ReaderRules, read_secret_readers, read_secret_replicas},
     table::{
-        ACCESS_TOKEN_VALIDITY_MINUTES, ALLOWED_OAUTH_SCOPES, CERTIFICATE_ARN, CLIENT_NAME, CLIENTS, COGNITO_M2M,
-        CUSTOM_DOMAIN, DEFAULT_CLIENT_SUFFIX, DEFAULT_RECOVERY_WINDOW_IN_DAYS, DELETION_PROTECTION, DOMAIN_NAME,
-        DOMAIN_PREFIX, ENVIRONMENT_NAME, LITE_LOGIN_VERSION, MANAGED_LOGIN_VERSION, MAX_DOMAIN, MAX_POOL_NAME,
-        MAX_SCOPES_PER_CLIENT, MAX_SHARED_WITH, NO_ROTATION, PROJECT_TAG, PROTECTED, Property, RESERVED_DOMAIN_WORDS,
-        RESOURCE_SERVERS, ROTATE_SECRETS, ROTATION_DAYS, SCOPE_DESCRIPTION, SCOPE_NAME, SCOPES, SECRET_KMS_KEY_ID,
-        SECRET_NAME, SECRET_NAME_PREFIX, SECRET_RECOVERY_WINDOW_IN_DAYS, SECURITY_POLICY, SERVER_IDENTIFIER,
-        SERVER_NAME, SHARED_WITH_STACKS, TAGS, TOKEN_ENDPOINT_DOMAIN, USER_POOL_ID, USER_POOL_NAME_PREFIX,
-        USER_POOL_TIER, VERIFY_TOKEN,
+        ACCESS_TOKEN_VALIDITY_MINUTES, ALLOWED_OAUTH_SCOPES, BY_API, CERTIFICATE_ARN, CLIENT_NAME, CLIENTS,
+        COGNITO_M2M, CUSTOM_DOMAIN, DEFAULT_CLIENT_SUFFIX, DEFAULT_RECOVERY_WINDOW_IN_DAYS, DELETION_PROTECTION,
+        DOMAIN_NAME, DOMAIN_PREFIX, ENVIRONMENT_NAME, LITE_LOGIN_VERSION, MANAGED_LOGIN_VERSION, MAX_DOMAIN,
+        MAX_POOL_NAME, MAX_SCOPES_PER_CLIENT, MAX_SHARED_WITH, NO_ROTATION, PROJECT_TAG, PROTECTED, Property,
+        RESERVED_DOMAIN_WORDS, RESOURCE_SERVERS, ROTATE_SECRETS, ROTATION_DAYS, SCOPE_DESCRIPTION, SCOPE_NAME, SCOPES,
+        SECRET_KMS_KEY_ID, SECRET_NAME, SECRET_NAME_PREFIX, SECRET_RECOVERY_WINDOW_IN_DAYS, SECURITY_POLICY,
+        SERVER_IDENTIFIER, SERVER_NAME, SHARED_WITH_STACKS, TAGS, TOKEN_ENDPOINT_DOMAIN, TOKEN_SERVICE, USER_POOL_ID,
+        USER_POOL_NAME_PREFIX, USER_POOL_TIER, VERIFY_TOKEN,
     },
 };
 use crate::model::{
@@ -80,8 +81,9 @@ fn read_pool_resource(
     let environment = reader.read(fields, &ENVIRONMENT_NAME)?;
     let secret_tags = read_tags(reader, fields, &environment, &owner)?;
     let state = read_pool(reader, fields, &environment, &secret_tags)?;
-    let domain = read_domain(reader, fields, &environment, state.tier)?;
-    let custom_domain = read_custom_domain(reader, fields, domain.managed_login_version, &config.endpoints);
+    let by_api = read_by_api(reader, fields)?;
+    let domain = if by_api { None } else { Some(read_domain(reader, fields, &environment, state.tier)?) };
+    let custom_domain = read_custom_domain(reader, fields, domain.as_ref(), &config.endpoints);
     let resource_servers = read_resource_servers(reader, fields);
     let secret_prefix = read_secret_prefix(reader, fields, &state.name);
     let secret_kms_key_id = reader.read(fields, &SECRET_KMS_KEY_ID);
@@ -151,6 +153,22 @@ fn read_tags(reader: &mut Reader, fields: &Fields, environment: &str, owner: &Ow
     Some(tags)
 }
 
+/// Tells whether the clients get their tokens by API. There is no domain then, and nothing may be said about one.
+fn read_by_api(reader: &mut Reader, fields: &Fields) -> Option<bool> {
+    if reader.read(fields, &TOKEN_SERVICE)? != BY_API {
+        return Some(false);
+    }
+    if fields.has(&DOMAIN_PREFIX) {
+        reader.refuse(
+            fields.path(&DOMAIN_PREFIX),
+            format!("must be left out if {} is {BY_API}, because the pool has no domain", TOKEN_SERVICE.name),
+        );
+    }
+    // It has no effect, but it must be valid.
+    reader.read(fields, &MANAGED_LOGIN_VERSION)?;
+    Some(true)
+}
+
 fn read_domain(reader: &mut Reader, fields: &Fields, environment: &str, tier: Tier) -> Option<Domain> {
     let prefix = read_derived_name(reader, fields, &DOMAIN_PREFIX, environment, ("domain", MAX_DOMAIN))?;
     for reserved in RESERVED_DOMAIN_WORDS {
@@ -176,7 +194,7 @@ fn read_domain(reader: &mut Reader, fields: &Fields, environment: &str, tier: Ti
 fn read_custom_domain(
     reader: &mut Reader,
     fields: &Fields,
-    managed_login_version: u8,
+    prefix_domain: Option<&Domain>,
     endpoints: &Endpoints,
 ) -> Option<CustomDomain> {
     let word = reader.read(fields, &TOKEN_ENDPOINT_DOMAIN);
@@ -186,6 +204,14 @@ fn read_custom_domain(
             "must be PREFIX if there is no CustomDomain, but is \"CUSTOM\"",
         );
     }
+    if prefix_domain.is_none() && fields.has(&CUSTOM_DOMAIN) {
+        reader.refuse(
+            fields.path(&CUSTOM_DOMAIN),
+            format!("must be left out if {} is {BY_API}, because the pool has no domain", TOKEN_SERVICE.name),
+        );
+        return None;
+    }
+    let managed_login_version = prefix_domain?.managed_login_version;
     let custom = &reader.read(fields, &CUSTOM_DOMAIN)?;
     let name = reader.read(custom, &DOMAIN_NAME);
     let security_policy = reader.read(custom, &SECURITY_POLICY);

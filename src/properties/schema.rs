@@ -10,11 +10,11 @@ use serde_json::{Map, Value, json};
 use super::{
     rules::{Choice, Flag, NumberRule, ObjectList, OneObject, TextList, TextRule, plain},
     table::{
-        Absent, CLIENT_NAME, CLIENTS, CLOUDFORMATIONS_OWN, COGNITO_M2M, COGNITO_M2M_RESOURCE_SERVER, CUSTOM_DOMAIN,
-        DEFAULT_CLIENT_SUFFIX, DOMAIN_PREFIX, ENVIRONMENT_NAME, Entry, LITE_LOGIN_VERSION, MANAGED_LOGIN_VERSION,
-        MAX_DOMAIN, MAX_POOL_NAME, MAX_SCOPES_PER_CLIENT, MAX_SHARED_WITH, NO_ROTATION, Object, PART_SERVER_NAME,
-        RESERVED_DOMAIN_WORDS, RESOURCE_SERVER, SECRET_NAME, SECRET_NAME_PREFIX, SERVER_IDENTIFIER, SERVER_NAME,
-        TOKEN_ENDPOINT_DOMAIN, USER_POOL_NAME_PREFIX, USER_POOL_TIER, properties_of,
+        Absent, BY_API, CLIENT_NAME, CLIENTS, CLOUDFORMATIONS_OWN, COGNITO_M2M, COGNITO_M2M_RESOURCE_SERVER,
+        CUSTOM_DOMAIN, DEFAULT_CLIENT_SUFFIX, DOMAIN_PREFIX, ENVIRONMENT_NAME, Entry, LITE_LOGIN_VERSION,
+        MANAGED_LOGIN_VERSION, MAX_DOMAIN, MAX_POOL_NAME, MAX_SCOPES_PER_CLIENT, MAX_SHARED_WITH, NO_ROTATION, Object,
+        PART_SERVER_NAME, RESERVED_DOMAIN_WORDS, RESOURCE_SERVER, SECRET_NAME, SECRET_NAME_PREFIX, SERVER_IDENTIFIER,
+        SERVER_NAME, TOKEN_ENDPOINT_DOMAIN, TOKEN_SERVICE, USER_POOL_NAME_PREFIX, USER_POOL_TIER, properties_of,
     },
     tags::{AWS_TAG_PREFIX, TAG_KEY, TAG_VALUE, TagsRule},
 };
@@ -164,7 +164,7 @@ fn rules_across(table: &Object) -> Vec<Value> {
     if table.name == COGNITO_M2M.name {
         vec![
             lite_without_managed_login(),
-            without_reserved_words(),
+            domain_without_reserved_words(),
             custom_domain_for_its_clients(),
             required_unless_it_fits(
                 USER_POOL_NAME_PREFIX.name,
@@ -198,10 +198,13 @@ fn name_if_the_identifier_is_none(rule: &TextRule) -> Value {
 }
 
 fn lite_without_managed_login() -> Value {
-    let (tier, version) = (USER_POOL_TIER.name, MANAGED_LOGIN_VERSION.name);
+    let (tier, version, service) = (USER_POOL_TIER.name, MANAGED_LOGIN_VERSION.name, TOKEN_SERVICE.name);
     json!({
-        "$comment": format!("The default {version} needs another tier than {}.", Tier::Lite),
-        "if": { "required": [tier], "properties": { tier: { "const": Tier::Lite.as_str() } } },
+        "$comment": format!("The default {version} needs another tier than {}, if there is a domain.", Tier::Lite),
+        "if": {
+            "required": [tier],
+            "properties": { tier: { "const": Tier::Lite.as_str() }, service: { "not": { "const": BY_API } } },
+        },
         "then": { "required": [version], "properties": { version: number(&LITE_LOGIN_VERSION) } },
     })
 }
@@ -216,12 +219,15 @@ fn custom_domain_for_its_clients() -> Value {
 }
 
 /// A hyphen joins the two parts of the domain, so a word of the domain is a word of one of them.
-fn without_reserved_words() -> Value {
+fn domain_without_reserved_words() -> Value {
+    let service = TOKEN_SERVICE.name;
     let words = RESERVED_DOMAIN_WORDS.join("|");
     let without = json!({ "not": { "type": "string", "pattern": format!("(?:^|-)(?:{words})(?:-|$)") } });
     json!({
-        "$comment": "Cognito reserves some words in a domain.",
-        "properties": { ENVIRONMENT_NAME.name: without, DOMAIN_PREFIX.name: without },
+        "$comment": format!("The pool has no domain if {service} is {BY_API}. Cognito reserves some words in a domain."),
+        "if": { "required": [service], "properties": { service: { "const": BY_API } } },
+        "then": { "properties": { DOMAIN_PREFIX.name: false, CUSTOM_DOMAIN.name: false } },
+        "else": { "properties": { ENVIRONMENT_NAME.name: without, DOMAIN_PREFIX.name: without } },
     })
 }
 

@@ -120,6 +120,7 @@ pub(super) const COGNITO_M2M: Object = Object {
     entries: &[
         Entry::Text(&ENVIRONMENT_NAME),
         Entry::Text(&USER_POOL_NAME_PREFIX),
+        Entry::Choice(&TOKEN_SERVICE),
         Entry::Text(&DOMAIN_PREFIX),
         Entry::Text(&PROJECT_TAG),
         Entry::Tags(&TAGS),
@@ -246,6 +247,19 @@ pub(super) const USER_POOL_NAME_PREFIX: Property<TextRule> = Property {
                   it also replaces the secrets and the default client, because they are named after the pool.",
 };
 
+pub(super) const BY_DOMAIN: &str = "DOMAIN";
+pub(super) const BY_API: &str = "API";
+
+/// <https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_GetClientToken.html>
+pub(super) const TOKEN_SERVICE: Property<Choice> = Property {
+    name: "TokenService",
+    rule: Choice(&[BY_DOMAIN, BY_API]),
+    absent: Absent::Default(|| json!(BY_DOMAIN)),
+    description: "Where the clients get their tokens: at the token endpoint of the pool's domain, or by Cognito's \
+                  operation `GetClientToken`. With `API` the pool has no domain, so it can be reached over PrivateLink. \
+                  A change keeps the ids and secrets, but the consumers must ask for tokens in another way.",
+};
+
 /// The longest domain. Its pattern is `^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$`.
 /// <https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_CreateUserPoolDomain.html>
 pub(super) const MAX_DOMAIN: usize = 63;
@@ -267,7 +281,8 @@ pub(super) const DOMAIN_PREFIX: Property<TextRule> = Property {
     absent: Absent::Default(|| json!("m2m-rubicon")),
     description: "The domain is `<DomainPrefix>-<EnvironmentName>`. It is unique in its region across all AWS \
                   accounts. None of the words between its hyphens is `aws`, `amazon` or `cognito`. A change deletes \
-                  the old domain before it creates the new one: no client gets a token until DNS knows the new name.",
+                  the old domain before it creates the new one: no client gets a token until DNS knows the new name. \
+                  Leave it out if `TokenService` is `API`.",
 };
 
 pub(super) const PROJECT_TAG: Property<TextRule> = Property {
@@ -312,7 +327,7 @@ pub(super) const USER_POOL_TIER: Property<Choice> = Property {
     name: "UserPoolTier",
     rule: Choice(&[Tier::Lite.as_str(), Tier::Essentials.as_str(), Tier::Plus.as_str()]),
     absent: Absent::Default(|| json!(Tier::Essentials.as_str())),
-    description: "The feature plan of the pool. `LITE` needs `ManagedLoginVersion` 1.",
+    description: "The feature plan of the pool. `LITE` needs `ManagedLoginVersion` 1, unless `TokenService` is `API`.",
 };
 
 pub(super) const MANAGED_LOGIN_VERSION: Property<NumberRule> = Property {
@@ -320,7 +335,8 @@ pub(super) const MANAGED_LOGIN_VERSION: Property<NumberRule> = Property {
     rule: NumberRule { ranges: &[1..=2] },
     absent: Absent::Default(|| json!(2)),
     description: "The branding of the domain's sign-in pages, which machine clients never see: 1 is the classic \
-                  hosted UI, 2 is managed login. 2 needs a `UserPoolTier` other than `LITE`.",
+                  hosted UI, 2 is managed login. 2 needs a `UserPoolTier` other than `LITE`. It has no effect if \
+                  `TokenService` is `API`.",
 };
 /// The tier `LITE` has no managed login.
 pub(super) const LITE_LOGIN_VERSION: NumberRule = NumberRule { ranges: &[1..=1] };

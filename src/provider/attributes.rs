@@ -39,6 +39,7 @@ fn of_pool(desired: &Desired, own: &OwnPool, reconciled: &Reconciled) -> Data {
         ("Scopes", desired.scopes().collect::<Vec<_>>().join(" ")),
         ("TokenVerification", verification.as_str().to_owned()),
     ];
+    // A pool whose clients get their tokens by API has none.
     let domain = endpoints.token_host(tokens).map(|host| ("Domain".to_owned(), host));
     // A name that AWS does not show is empty: an attribute that is missing would fail the stack.
     let target = || custom_domain_target.clone().unwrap_or_default();

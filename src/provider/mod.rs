@@ -284,7 +284,10 @@ fn target<'a>(
     desired: Option<&'a Desired>,
     properties: &Value,
 ) -> DeleteTarget<'a> {
-    let names = |own: &'a OwnPool| PoolNames { pool: &own.state.name, prefix: &own.domain.prefix };
+    let names = |own: &'a OwnPool| PoolNames {
+        pool: &own.state.name,
+        prefix: own.domain.as_ref().map(|domain| &*domain.prefix),
+    };
     let pool = properties::user_pool_id(properties);
     DeleteTarget {
         owner,

@@ -14,8 +14,7 @@ use super::{
     name_stacks,
     notes::note_name,
     observe::{
-        created_pools, is_orphan, list_clients, look_again, our_pools, resource_servers, secrets_of,
-        with_holder_of_prefix,
+        created_pools, is_orphan, list_clients, look_again, our_pools, resource_servers, secrets_of, with_decided_pool,
     },
     phases::{self, MAX_CONCURRENT},
     rounds::Rounds,
@@ -61,7 +60,8 @@ pub enum DeletePlace<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PoolNames<'a> {
     pub pool: &'a str,
-    pub prefix: &'a str,
+    /// Of its domain, if it has one.
+    pub prefix: Option<&'a str>,
 }
 
 /// Which of the owner's pools a Delete means.
@@ -311,9 +311,15 @@ async fn pools_by_tags<S: Services>(
         add(pool.await?.flatten().into_iter().collect());
     }
     let Some(PoolNames { pool: name, prefix }) = names else { return Ok(add(our_pools(aws, owner, None).await?)) };
-    let prefix = aws.services.pools.describe_user_pool_domain(prefix);
-    let (of_name, prefix) = future::try_join(our_pools(aws, owner, Some(name)), prefix).await?;
-    let found = add(with_holder_of_prefix(aws, owner, of_name, prefix.as_ref()).await?);
+    let holder = async {
+        match prefix {
+            Some(prefix) => aws.services.pools.describe_user_pool_domain(prefix).await,
+            None => Ok(None),
+        }
+    };
+    let (of_name, holder) = future::try_join(our_pools(aws, owner, Some(name)), holder).await?;
+    let holder = holder.map(|holder| holder.pool);
+    let found = add(with_decided_pool(aws, owner, of_name, holder.as_ref()).await?);
     // A Create that has failed used this name.
     if !found.is_empty() || matches!(scope, DeleteScope::FailedCreate { .. }) {
         return Ok(found);

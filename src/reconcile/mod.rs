@@ -316,7 +316,7 @@ fn late(desired: &Desired, observed: &Observed, pool: &ObservedPool) -> Outcome 
         client_ids: BTreeMap::new(),
         secret_arns: BTreeMap::new(),
         verification: Verification::Skipped,
-        tokens: desired.token_source(Some(pool)),
+        tokens: TokenSource::Api,
         custom_domain_target: pool.custom_domain.as_ref().and_then(|custom| custom.target.clone()),
     };
     let mut clients = Vec::new();
@@ -339,9 +339,10 @@ fn late(desired: &Desired, observed: &Observed, pool: &ObservedPool) -> Outcome 
     let place = |name: &ClientName| desired.clients.iter().position(|client| client.name == *name);
     clients.sort_by_key(|client| (place(&client.name).unwrap_or(usize::MAX), client.name.clone()));
     let present_pool = match &desired.pool {
-        DesiredPool::Own(own) => DesiredPool::Own(OwnPool {
+        DesiredPool::Own(_) => DesiredPool::Own(OwnPool {
             state: pool.state.clone(),
-            domain: pool.domain.clone().unwrap_or_else(|| own.domain.clone()),
+            // What the late event declares says less about the pool than the pool itself.
+            domain: pool.domain.clone(),
             custom_domain: pool.custom_domain.as_ref().map(|custom| custom.domain.clone()),
         }),
         DesiredPool::Shared(id) => DesiredPool::Shared(id.clone()),

@@ -76,10 +76,10 @@ impl FirstLookUp {
 pub(super) fn may_be_new(desired: &Desired, observed: &Observed) -> bool {
     let Some(ObservedPool { id, created, domain: Some(domain), .. }) = &observed.pool else { return false };
     let Some(own) = desired.own_pool() else { return wall_clock().saturating_sub(*created) < POOL_IS_YOUNG };
-    if domain.prefix != own.domain.prefix {
+    let Some(desired_domain) = own.domain.as_ref().filter(|desired| desired.prefix == domain.prefix) else {
         return false;
-    }
-    let token_endpoint = desired.endpoints.token_endpoint(&TokenSource::PrefixDomain(own.domain.clone()));
+    };
+    let token_endpoint = desired.endpoints.token_endpoint(&TokenSource::PrefixDomain(desired_domain.clone()));
     let documents = observed
         .secrets
         .values()

@@ -133,8 +133,12 @@ async fn find_for_create<S: Services>(
         observe_secrets(aws, desired, &Target::Create, former_secrets),
     )
     .await?;
-    let pools = with_holder_of_prefix(aws, &desired.owner, pools, prefix.as_ref()).await?;
-    let (chosen, surplus_pools) = choose_pool(pools, prefix.as_ref());
+    let decided = match &own.domain {
+        Some(_) => prefix.as_ref().map(|prefix| prefix.pool.clone()),
+        None => secrets.pool_of_first(desired).cloned(),
+    };
+    let pools = with_decided_pool(aws, &desired.owner, pools, decided.as_ref()).await?;
+    let (chosen, surplus_pools) = choose_pool(pools, decided.as_ref());
     let pool = match chosen {
         Some(pool) => {
             let (resource_servers, clients) =
@@ -151,13 +155,13 @@ async fn holders_of_domains<S: Services>(
     aws: &Aws<'_, S>,
     own: &OwnPool,
 ) -> Result<(Option<DomainDescription>, Option<DomainDescription>), AwsError> {
-    let custom = async {
-        match &own.custom_domain {
-            Some(custom) => aws.services.pools.describe_user_pool_domain(&custom.name).await,
-            None => Ok(None),
-        }
+    let holder = async |name: Option<&str>| match name {
+        Some(name) => aws.services.pools.describe_user_pool_domain(name).await,
+        None => Ok(None),
     };
-    future::try_join(aws.services.pools.describe_user_pool_domain(&own.domain.prefix), custom).await
+    let prefix = own.domain.as_ref().map(|domain| domain.prefix.as_str());
+    let custom = own.custom_domain.as_ref().map(|domain| domain.name.as_str());
+    future::try_join(holder(prefix), holder(custom)).await
 }
 
 async fn find_for_update<S: Services>(
@@ -381,34 +385,34 @@ async fn pools_named<S: Services>(aws: &Aws<'_, S>, name: Option<&str>) -> Resul
     Ok(described.into_iter().flatten().collect())
 }
 
-/// Adds the pool that holds the prefix, if it is ours and not listed yet: a second delivery of the event
+/// Adds the pool that a unique name belongs to, if it is ours and not listed yet: a second delivery of the event
 /// may have created it meanwhile.
-pub(super) async fn with_holder_of_prefix<S: Services>(
+pub(super) async fn with_decided_pool<S: Services>(
     aws: &Aws<'_, S>,
     owner: &Owner,
     mut pools: Vec<UserPoolDescription>,
-    prefix: Option<&DomainDescription>,
+    decided: Option<&PoolId>,
 ) -> Result<Vec<UserPoolDescription>, AwsError> {
-    if let Some(prefix) = prefix
-        && !pools.iter().any(|pool| pool.id == prefix.pool)
+    if let Some(decided) = decided
+        && !pools.iter().any(|pool| pool.id == *decided)
     {
-        let holder = aws.services.pools.describe_user_pool(&prefix.pool).await?;
-        pools.extend(holder.filter(|pool| owner.owns(&pool.state.tags)));
+        let found = aws.services.pools.describe_user_pool(decided).await?;
+        pools.extend(found.filter(|pool| owner.owns(&pool.state.tags)));
     }
     Ok(pools)
 }
 
-/// Chooses which of several pools with our tags stays: the one that holds the desired prefix, then one
-/// with any domain, then the oldest. Only one pool can hold a prefix, so two concurrent runs end with the
-/// same choice: the run that fails to get the prefix observes again.
+/// Chooses which of several pools with our tags stays: the one that a unique name belongs to, then one with any
+/// domain, then the oldest. The name is the desired prefix, or else that of the first client's secret. Only one pool
+/// can have it, so two concurrent runs end with the same choice: the run that fails to get the name observes again.
 fn choose_pool(
     mut pools: Vec<UserPoolDescription>,
-    prefix: Option<&DomainDescription>,
+    decided: Option<&PoolId>,
 ) -> (Option<UserPoolDescription>, Vec<PoolId>) {
-    let holds_prefix = |pool: &UserPoolDescription| prefix.is_some_and(|prefix| prefix.pool == pool.id);
+    let is_decided = |pool: &UserPoolDescription| decided == Some(&pool.id);
     pools.sort_by(|a, b| {
-        (!holds_prefix(a), a.domain.is_none())
-            .cmp(&(!holds_prefix(b), b.domain.is_none()))
+        (!is_decided(a), a.domain.is_none())
+            .cmp(&(!is_decided(b), b.domain.is_none()))
             .then(a.created.cmp(&b.created))
             .then(a.id.cmp(&b.id))
     });
@@ -424,7 +428,7 @@ async fn domains<S: Services>(
     described: [Option<DomainDescription>; 2],
 ) -> Result<(Option<Domain>, Option<ObservedCustomDomain>), AwsError> {
     let [prefix, custom] = described;
-    let desired_prefix = own.map(|own| own.domain.prefix.as_str());
+    let desired_prefix = own.and_then(|own| own.domain.as_ref()).map(|domain| domain.prefix.as_str());
     let desired_custom = own.and_then(|own| own.custom_domain.as_ref()).map(|custom| custom.name.as_str());
     let (prefix, custom) = future::try_join(
         domain_of_pool(aws, &pool.id, pool.domain.as_deref(), desired_prefix, prefix),
@@ -511,6 +515,17 @@ pub(super) struct FoundSecrets {
     pub(super) found: BTreeMap<SecretId, ObservedSecret>,
     recorded: HashMap<ClientId, Secret<String>>,
     versions: HashMap<SecretId, String>,
+}
+
+impl FoundSecrets {
+    /// Returns the pool that the first client's secret names, or else the next one's.
+    fn pool_of_first(&self, desired: &Desired) -> Option<&PoolId> {
+        let mut secrets = desired.clients.iter().filter_map(|client| self.found.get(&client.secret_name));
+        secrets.find_map(|secret| {
+            let document = secret.document.as_ref().filter(|_| secret.ownership == Ownership::Ours)?;
+            Some(&document.metadata.user_pool_id)
+        })
+    }
 }
 
 pub(super) async fn observe_secrets<S: Services>(
@@ -633,8 +648,12 @@ pub(super) async fn is_orphan<S: Services>(
     if aws.services.pools.describe_user_pool(&its_pool).await?.is_none() {
         return Ok(true);
     }
-    if its_pool != *pool || client.mark.is_none() {
+    if its_pool != *pool {
         return Ok(false);
+    }
+    // Another delivery has tagged it and written our client since its tags were read.
+    if client.mark.is_none() {
+        return Ok(client_id == client.id);
     }
     let is_gone = || aws.services.pools.describe_user_pool_client(pool, &client_id);
     Ok(client_id == client.id || is_gone().await?.is_none())

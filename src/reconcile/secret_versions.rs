@@ -8,13 +8,13 @@ use uuid::Uuid;
 use super::{apply::Applying, phases::StepError};
 use crate::{
     model::{
-        Desired, SecretId,
+        Desired, PoolId, SecretId,
         desired::SecretMetadata,
         observed::{Observed, ObservedSecret},
     },
     ports::{
         ADOPTED, AWSCURRENT, AWSPREVIOUS, AwsError, ErrorKind, FORMER, OLD_KEY, SecretDocument, SecretVersion,
-        SecretVersions, Services, UNFINISHED, Version,
+        SecretVersions, Services, UNFINISHED, UserPools, Version,
     },
     rotation::{
         steps::{is_older, replace_current},
@@ -26,17 +26,17 @@ use crate::{
 ///
 /// Secrets Manager refuses a second value for the same id. Two deliveries of one event may both create
 /// a client, but only one of them can write the version. The other is refused, observes again, and finds
-/// the first one's client in the secret.
+/// the first one's client in the secret. Without a domain they may even have created two pools, so the id does not
+/// depend on the pool.
 pub(super) fn version_token(name: &SecretId, current: Option<&str>, metadata: &SecretMetadata) -> String {
-    let SecretMetadata { token_endpoint, scope, issuer, jwks_uri, user_pool_id, client_name } = metadata;
+    let SecretMetadata { token_service, token_endpoint, scope, client_name, issuer: _, jwks_uri: _, user_pool_id: _ } =
+        metadata;
     let parts = [
         name.as_str(),
         current.unwrap_or_default(),
+        token_service.as_str(),
         token_endpoint,
         scope,
-        issuer,
-        jwks_uri,
-        user_pool_id.as_str(),
         client_name.as_str(),
     ];
     Uuid::new_v5(&Uuid::NAMESPACE_URL, parts.join("\n").as_bytes()).to_string()
@@ -68,10 +68,10 @@ impl<S: Services> Applying<'_, S> {
         let by_another = if restored {
             // Its document could not be read while it was scheduled for deletion. Another delivery of
             // this event may have restored it first, and written its own client.
-            written.is_some_and(|written| {
-                written.metadata.user_pool_id == document.metadata.user_pool_id
-                    && written.client_id != document.client_id
-            })
+            match written.filter(|written| written.client_id != document.client_id) {
+                Some(written) => self.is_own_pool(&written.metadata.user_pool_id, document).await?,
+                None => false,
+            }
         } else {
             // What a rotation or another delivery wrote is newer than what this run knows.
             current.as_ref().map(|version| &version.id) != self.versions.get(name)
@@ -94,6 +94,20 @@ impl<S: Services> Applying<'_, S> {
             return Err(already_written(name));
         }
         Ok(replace_current(secrets, name, document, &token, &current.id).await?)
+    }
+
+    /// Tells whether a pool is the one of the document. Without a domain, another delivery may have created another
+    /// pool; then the first one to write the secret decides which pool stays.
+    async fn is_own_pool(&self, pool: &PoolId, document: &SecretDocument) -> Result<bool, AwsError> {
+        if *pool == document.metadata.user_pool_id {
+            return Ok(true);
+        }
+        let has_no_domain = self.desired.own_pool().is_some_and(|own| own.domain.is_none());
+        if !has_no_domain {
+            return Ok(false);
+        }
+        let found = self.aws.services.pools.describe_user_pool(pool).await?;
+        Ok(found.is_some_and(|found| self.desired.owner.owns(&found.state.tags)))
     }
 
     /// Labels the version with the former credentials, if AWSPREVIOUS is about to move away from it. Secrets

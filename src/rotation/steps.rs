@@ -14,7 +14,9 @@ use uuid::Uuid;
 use super::versions::{move_label, read_listed, read_written, same_credentials};
 use crate::{
     clock::{now, poll_until, wait, wall_clock},
-    model::{ClientId, ClientName, Domain, Endpoints, PoolId, SecretId, TokenSource, desired::SecretMetadata},
+    model::{
+        ClientId, ClientName, Domain, Endpoints, PoolId, SecretId, TokenService, TokenSource, desired::SecretMetadata,
+    },
     ports::{
         AWSCURRENT, AWSPENDING, AWSPREVIOUS, AwsError, ClientSecretDescription, ClientSecrets, DOMAIN_UNKNOWN_FOR,
         ErrorKind, ExpectedToken, FORMER, NEXT, SecretDocument, SecretVersion, SecretVersions, Services, TokenEndpoint,
@@ -56,7 +58,7 @@ pub enum RotateError {
     #[error(transparent)]
     Aws(#[from] AwsError),
     #[error(
-        "the version {0} holds no client's document; put the JSON with its eight keys back, or deploy the stack again"
+        "the version {0} holds no client's document; put the JSON with its nine keys back, or deploy the stack again"
     )]
     NoDocument(String),
     #[error("the pending version speaks of another client than AWSCURRENT; start a new rotation")]
@@ -394,7 +396,7 @@ impl<S: Services> Rotate<'_, S> {
             return Ok(());
         }
         let previous = self.version(Version::Stage(AWSPREVIOUS)).await?;
-        if let Some(time) = unknown_for(current, now).filter(|_| names_another_endpoint(current, previous.as_ref())) {
+        if let Some(time) = unknown_for(current, now).filter(|_| names_another_domain(current, previous.as_ref())) {
             tracing::info!(secret = %self.secret, "waiting {} s before the first look-up of the new domain", time.as_secs());
             wait(time.min(self.services.deadline.left())).await;
         }
@@ -491,10 +493,11 @@ fn unknown_for(current: &SecretVersion, now: Duration) -> Option<Duration> {
     DOMAIN_UNKNOWN_FOR.checked_sub(age).filter(|left| !left.is_zero())
 }
 
-/// Tells whether a version names another token endpoint than the one before it.
-fn names_another_endpoint(current: &SecretVersion, previous: Option<&SecretVersion>) -> bool {
-    let endpoint = |version: &SecretVersion| version.document.as_ref().map(|it| it.metadata.token_endpoint.clone());
-    previous.and_then(endpoint).is_some_and(|previous| Some(previous) != endpoint(current))
+/// Tells whether a version names a domain, and another token endpoint than the one before it.
+fn names_another_domain(current: &SecretVersion, previous: Option<&SecretVersion>) -> bool {
+    let metadata = |version: &SecretVersion| version.document.as_ref().map(|document| document.metadata.clone());
+    let Some((previous, current)) = previous.and_then(metadata).zip(metadata(current)) else { return false };
+    current.token_service == TokenService::OAuth2 && previous.token_endpoint != current.token_endpoint
 }
 
 fn random_secret() -> Secret<String> {
@@ -514,6 +517,7 @@ mod tests {
                 client_id: ClientId::from("c"),
                 client_secret: Secret::new("s".to_owned()),
                 metadata: SecretMetadata {
+                    token_service: TokenService::OAuth2,
                     token_endpoint: format!("https://{host}/oauth2/token"),
                     scope: String::new(),
                     issuer: String::new(),
@@ -529,9 +533,9 @@ mod tests {
         for known in [version(80, "new"), version(1, "new"), SecretVersion { created: None, ..version(95, "new") }] {
             assert_eq!(unknown_for(&known, now), None, "{:?}", known.created);
         }
-        assert!(names_another_endpoint(&version(95, "new"), Some(&version(1, "old"))));
-        assert!(!names_another_endpoint(&version(95, "new"), Some(&version(1, "new"))));
-        assert!(!names_another_endpoint(&version(95, "new"), None));
+        assert!(names_another_domain(&version(95, "new"), Some(&version(1, "old"))));
+        assert!(!names_another_domain(&version(95, "new"), Some(&version(1, "new"))));
+        assert!(!names_another_domain(&version(95, "new"), None));
     }
 
     #[test]

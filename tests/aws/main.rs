@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod client_token;
 mod cognito;
 mod errors;
 mod response_url;

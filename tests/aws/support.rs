@@ -12,7 +12,7 @@ use cognito_m2m::{
     aws::{Cognito, Http, SecretsManager},
     model::{
         AuthFlow, ClientId, ClientName, Domain, Owner, PoolId, Replicas, ResourcePolicy, ResourceServer, Rotation,
-        Scope, SecretId, Tags, Tier, UserPool, UserPoolClient, desired::SecretMetadata,
+        Scope, SecretId, Tags, Tier, TokenService, UserPool, UserPoolClient, desired::SecretMetadata,
     },
     ports::{
         AWSCURRENT, AWSPENDING, AwsError, ClientSecrets, NewSecret, SecretChange, SecretDocument, SecretVersions,
@@ -120,6 +120,7 @@ pub fn rotation() -> Rotation {
 
 pub fn metadata() -> SecretMetadata {
     SecretMetadata {
+        token_service: TokenService::OAuth2,
         token_endpoint: "https://m2m-rubicon-dev.auth.us-east-1.amazoncognito.com/oauth2/token".into(),
         scope: "m2m-client/write m2m-client/read".into(),
         issuer: "https://cognito-idp.us-east-1.amazonaws.com/us-east-1_AbCdEfGhI".into(),
@@ -143,6 +144,7 @@ pub fn document_json() -> Value {
     json!({
         "client_id": CLIENT_ID,
         "client_secret": CLIENT_SECRET,
+        "token_service": "oauth2",
         "token_endpoint": "https://m2m-rubicon-dev.auth.us-east-1.amazoncognito.com/oauth2/token",
         "scope": "m2m-client/write m2m-client/read",
         "issuer": "https://cognito-idp.us-east-1.amazonaws.com/us-east-1_AbCdEfGhI",

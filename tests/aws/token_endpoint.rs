@@ -19,16 +19,16 @@ use crate::{
     signing::{SigningKey, with},
     support::{
         BASIC, CLIENT_ID, CLIENT_SECRET, JWKS_PATH, Scripted, TOKEN_PATH, Turn, assert_shows_no_secret, client_id,
-        client_secret, header, metadata, nobody,
+        client_secret, header, metadata, nobody, sdk_config,
     },
 };
 
-static KEY: LazyLock<SigningKey> = LazyLock::new(|| SigningKey::new("key-1"));
+pub static KEY: LazyLock<SigningKey> = LazyLock::new(|| SigningKey::new("key-1"));
 /// Another key under the id of `KEY`.
 static IMPOSTOR: LazyLock<SigningKey> = LazyLock::new(|| SigningKey::new("key-1"));
 
 /// The claims of a good token, as Cognito makes them.
-fn claims() -> Value {
+pub fn claims() -> Value {
     let now = wall_clock().as_secs();
     json!({
         "sub": CLIENT_ID, "token_use": "access", "scope": "m2m-client/read m2m-client/write", "auth_time": now,
@@ -36,12 +36,12 @@ fn claims() -> Value {
     })
 }
 
-fn key_set() -> Value {
+pub fn key_set() -> Value {
     json!({ "keys": [with(KEY.jwk(), &json!({ "kid": "key-0" })), KEY.jwk()] })
 }
 
 fn oauth() -> TokenClient {
-    TokenClient::new(Http::default())
+    TokenClient::new(&sdk_config("http://localhost:1"), &Http::default())
 }
 
 fn expected_at(token_uri: &str, jwks_uri: &str) -> ExpectedToken {

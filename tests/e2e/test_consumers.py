@@ -138,6 +138,7 @@ class World:
         self.tokens = {}  # each token that was given out, and the client secret that it was got with
         self.secrets = []  # each client secret that there ever was
         self.path = "/oauth2/token"
+        self.service = None  # the secret's token_service; a secret of an older version has none
         self.delay = 0  # of the token endpoint's answer, in seconds
         self.good = set()
         self.rotate()
@@ -152,7 +153,9 @@ class World:
     def handle(self, request):
         target = request.headers.get("X-Amz-Target")
         path = urllib.parse.urlsplit(request.path).path
-        if target:
+        if target and target.endswith(".GetClientToken"):
+            status, answer = self.client_token(request)
+        elif target:
             status, answer = self.get_secret_value(target, json.loads(request.body))
         elif path.startswith("/oauth2"):
             status, answer = self.token(path, request)
@@ -165,12 +168,16 @@ class World:
         self.reads += 1
         if body["SecretId"] != SECRET:
             return 400, {"__type": "ResourceNotFoundException", "Message": "Secrets Manager can't find it."}
-        value = {"client_id": "reporting", "client_secret": self.secrets[-1], "token_endpoint": self.url + self.path}
+        by_api = self.service == "GetClientToken"
+        endpoint = f"{self.url}/" if by_api else self.url + self.path
+        value = {"client_id": "reporting", "client_secret": self.secrets[-1], "token_endpoint": endpoint}
+        if self.service:
+            value["token_service"] = self.service
         return 200, {"ARN": SECRET, "Name": SECRET, "VersionId": "1", "SecretString": json.dumps(value)}
 
     def token(self, path, request):
         time.sleep(self.delay)
-        if path != self.path:
+        if path != self.path or self.service == "GetClientToken":
             self.asked.append("moved")
             return 404, {}
         scheme, _, credentials = request.headers["Authorization"].partition(" ")
@@ -182,10 +189,37 @@ class World:
         if secret not in self.good:
             self.asked.append("invalid_client")
             return 400, {"error": "invalid_client"}
+        return 200, {"access_token": self.grant(secret), "expires_in": LIFE, "token_type": "Bearer"}
+
+    def client_token(self, request):
+        """GetClientToken: public, without a signature, at the root of Cognito's API."""
+        time.sleep(self.delay)
+        if self.service != "GetClientToken":
+            self.asked.append("moved")
+            return 400, {"__type": "NotAuthorizedException", "message": "ALLOW_CLIENT_TOKEN_AUTH is not enabled"}
+        body = json.loads(request.body)
+        right = (
+            request.path == "/"
+            and request.headers["X-Amz-Target"] == "AWSCognitoIdentityProviderService.GetClientToken"
+            and request.headers["Content-Type"] == "application/x-amz-json-1.1"
+            and "Authorization" not in request.headers
+            and set(body) == {"ClientId", "Secret"}
+            and body["ClientId"] == "reporting"
+        )
+        if not right:
+            self.asked.append("invalid_request")
+            return 400, {"__type": "InvalidParameterException", "message": "1 validation error detected"}
+        if body["Secret"] not in self.good:
+            self.asked.append("invalid_client")
+            return 400, {"__type": "NotAuthorizedException", "message": "Invalid client or secret"}
+        result = {"AccessToken": self.grant(body["Secret"]), "ExpiresIn": LIFE, "TokenType": "Bearer"}
+        return 200, {"ClientAuthenticationResult": result}
+
+    def grant(self, secret):
         self.asked.append("granted")
         token = f"the-token-number-{len(self.tokens) + 1}"
         self.tokens[token] = secret
-        return 200, {"access_token": token, "expires_in": LIFE, "token_type": "Bearer"}
+        return token
 
     def api(self, request):
         token = request.headers.get("Authorization", "").removeprefix("Bearer ")
@@ -309,7 +343,12 @@ def start(request, world, clock, tmp_path):
         assert not leaked, f"{len(leaked)} secrets or tokens were printed, or stood in the process list"
 
 
-def test_a_token_is_asked_for_once_and_kept_to_its_last_minute_and_the_secret_for_a_day(world, start):
+SERVICES = pytest.mark.parametrize("service", [None, "oauth2", "GetClientToken"])
+
+
+@SERVICES
+def test_a_token_is_asked_for_once_and_kept_to_its_last_minute_and_the_secret_for_a_day(world, start, service):
+    world.service = service
     # Long enough for everybody who does not wait for another's token to ask for one.
     world.delay = 0.3
     consumer = start()
@@ -349,12 +388,26 @@ def test_a_rotation_and_a_new_domain_are_survived(world, start):
     assert world.reads == 3
 
 
-def test_a_refusal_is_an_error_that_says_why(world, start):
+def test_a_switch_of_the_token_service_is_survived(world, start):
+    consumer = start()
+    assert consumer.call()
+    for service in ("GetClientToken", "oauth2"):
+        world.service = service
+        consumer.later(LIFE)
+        assert consumer.call(2)
+    moved = [] if consumer.reads_each_time else ["moved"]
+    assert world.asked == ["granted", *moved, "granted", *moved, "granted"]
+    assert world.reads == 3
+
+
+@SERVICES
+def test_a_refusal_is_an_error_that_says_why(world, start, service):
+    world.service = service
     consumer = start()
     assert consumer.call()
     world.good.clear()
     consumer.later(LIFE)
-    assert "invalid_client" in consumer.fails()
+    assert ("NotAuthorizedException" if service == "GetClientToken" else "invalid_client") in consumer.fails()
     assert world.asked == ["granted"] + ["invalid_client"] * (1 if consumer.reads_each_time else 2)
     assert world.reads == 2
 

@@ -9,7 +9,7 @@ use std::{
 use clap::Parser;
 use cognito_m2m::{
     m2mctl::{Cli, Context, Error, Outcome, run},
-    model::{ClientId, Endpoints, PoolId, SecretId},
+    model::{AuthFlow, ClientId, Endpoints, PoolId, SecretId},
     ports::{
         AWSPENDING, AccessToken, Account, AwsError, Caller, ClientSecrets as _, ErrorKind, ExpectedToken, Page,
         StackDescription, StackResource, TokenEndpoint, TokenError, Tokens,
@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     CANARY, Session, Stack, TokenEndpointState,
-    fixtures::{custom_domain, large, large_changed, with},
+    fixtures::{custom_domain, large, large_by_api, large_changed, with},
     new_stack,
 };
 
@@ -257,6 +257,49 @@ async fn a_plan_for_an_update_shows_what_the_update_then_does() {
     stack.update(&pool, &large_changed(), &large()).await.good();
     let after = m2mctl(&stack, account(&stack, &pool, &large()), line, &files).await.unwrap();
     assert_eq!(after.exit_code, 0, "{}", after.text);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_switch_to_the_api_is_planned_with_what_it_means_for_consumers_and_examined_afterwards() {
+    let stack = new_stack();
+    let pool = stack.create(&large()).await.physical_id().to_owned();
+    let files = [&file(&large_by_api())];
+    let there = || account(&stack, &pool, &large_by_api());
+    let outcome = m2mctl(&stack, there(), "plan --properties FILE --stack one", &files).await.unwrap();
+    assert_eq!(outcome.exit_code, 2);
+    assert_snapshot!(plain(&outcome).replace(&pool, "POOL"), @r"
+    User pool POOL (machine-to-machine-prod), resource M2M of arn:aws:cloudformation:us-east-1:111122223333:stack/one/0000
+
+      ~ UpdateUserPoolClient web: GetClientToken on
+      ~ UpdateUserPoolClient billing: GetClientToken on
+      ~ UpdateUserPoolClient batch: GetClientToken on
+
+      ~ UpdateSecret machine-to-machine-prod/web: token_service oauth2 -> GetClientToken (running consumers must change how they ask for tokens), token_endpoint
+      ~ UpdateSecret machine-to-machine-prod/billing: token_service oauth2 -> GetClientToken (running consumers must change how they ask for tokens), token_endpoint
+      ~ UpdateSecret machine-to-machine-prod/batch: token_service oauth2 -> GetClientToken (running consumers must change how they ask for tokens), token_endpoint
+      ? VerifyToken web
+      ? VerifyToken billing
+      ? VerifyToken batch
+
+      - DeleteUserPoolDomain orders-prod
+
+    Plan: 0 to create, 6 to change, 1 to delete; 3 to verify, with a token each.
+    ");
+
+    stack.update(&pool, &large_by_api(), &large()).await.good();
+    let outcome = m2mctl(&stack, there(), "doctor --stack one --properties FILE", &files).await.unwrap();
+    assert_eq!(outcome.exit_code, 0, "{}", outcome.text);
+    assert!(outcome.text.contains("token of web: is given"), "{}", outcome.text);
+    let outcome = m2mctl(&stack, there(), "doctor --properties FILE", &files).await.unwrap();
+    assert!(outcome.text.contains("domain: is not needed"), "{}", outcome.text);
+
+    // Somebody has turned the flow off by hand.
+    for client in stack.world().pools.get_mut(&PoolId::from(pool.as_str())).unwrap().clients.values_mut() {
+        client.client.auth_flow = AuthFlow::RefreshToken;
+    }
+    let outcome = m2mctl(&stack, there(), "doctor --stack one", &[]).await.unwrap();
+    assert_eq!(outcome.exit_code, 1);
+    assert!(outcome.text.contains("ALLOW_CLIENT_TOKEN_AUTH") && outcome.text.contains("Otherwise deploy again"));
 }
 
 #[tokio::test(start_paused = true)]

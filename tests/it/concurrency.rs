@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 
 use crate::support::{
     CfnResponse, FakeAws, Fault, Stack, assert_is, assert_nothing_left,
-    fixtures::{ADOPTEE, INVENTED_ID, add_adoptee, large, member_client, member_server, others_in, platform, with},
+    fixtures::{
+        ADOPTEE, INVENTED_ID, add_adoptee, large, large_by_api, member_client, member_server, others_in, platform, with,
+    },
     in_another_process, new_stack,
 };
 
@@ -38,7 +40,7 @@ async fn both(one: (&Stack, &Value), two: (&Stack, &Value)) -> (CfnResponse, Cfn
 
 #[tokio::test(start_paused = true)]
 async fn the_same_create_twice_at_once_makes_everything_once() {
-    for properties in [json!({}), large(), json!({ "DeletionProtection": "ACTIVE" })] {
+    for properties in [json!({}), large(), large_by_api(), json!({ "DeletionProtection": "ACTIVE" })] {
         let stack = new_stack();
         let event = stack.create_event(&properties);
         let (one, two) = both((&stack, &event), (&stack, &event)).await;
@@ -127,16 +129,17 @@ async fn account(redeployed: bool) -> Stack {
 #[tokio::test(start_paused = true)]
 async fn the_same_create_starting_between_any_two_calls_of_the_other_makes_everything_once() {
     let mut combinations = 0;
-    for redeployed in [false, true] {
+    // Without a domain, the secrets decide which pool stays.
+    for (redeployed, properties) in [false, true].into_iter().flat_map(|it| [(it, large()), (it, large_by_api())]) {
         let stack = account(redeployed).await;
-        for k in 0..stack.count_calls(&stack.create_event(&large())).await {
+        for k in 0..stack.count_calls(&stack.create_event(&properties)).await {
             let stack = account(redeployed).await;
-            let event = stack.create_event(&large());
+            let event = stack.create_event(&properties);
             let (fault, others) = meanwhile(&stack, &event);
             let one = stack.send_with(&event, [(k, fault)]).await.good_at(format_args!("call {k}"));
             let other = first(&others).good_at(format_args!("the other at call {k}"));
             assert_eq!(one.data(), other.data(), "call {k}");
-            assert_is(&stack, &large());
+            assert_is(&stack, &properties);
             combinations += 1;
         }
     }
@@ -145,17 +148,20 @@ async fn the_same_create_starting_between_any_two_calls_of_the_other_makes_every
 
 #[tokio::test(start_paused = true)]
 async fn a_delete_that_meets_a_running_create_leaves_nothing_whatever_call_it_falls_on() {
-    let stack = new_stack();
-    let calls = stack.count_calls(&stack.create_event(&large())).await;
-    for k in 0..calls {
+    let mut combinations = 0;
+    for properties in [large(), large_by_api()] {
         let stack = new_stack();
-        let (fault, deletes) = meanwhile(&stack, &stack.delete_event(INVENTED_ID, &large()));
-        let created = stack.send_with(&stack.create_event(&large()), [(k, fault)]).await;
-        first(&deletes).good_at(format_args!("call {k}"));
-        assert!(!created.succeeded(), "call {k}: the Create knows that nobody wants it any more");
-        assert_nothing_left(&stack);
+        for k in 0..stack.count_calls(&stack.create_event(&properties)).await {
+            let stack = new_stack();
+            let (fault, deletes) = meanwhile(&stack, &stack.delete_event(INVENTED_ID, &properties));
+            let created = stack.send_with(&stack.create_event(&properties), [(k, fault)]).await;
+            first(&deletes).good_at(format_args!("call {k}"));
+            assert!(!created.succeeded(), "call {k}: the Create knows that nobody wants it any more");
+            assert_nothing_left(&stack);
+            combinations += 1;
+        }
     }
-    println!("{calls} interleavings of a Delete with a running Create");
+    println!("{combinations} interleavings of a Delete with a running Create");
 }
 
 #[tokio::test(start_paused = true)]

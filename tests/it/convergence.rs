@@ -25,9 +25,13 @@ fn servers() -> impl Strategy<Value = Vec<Server>> {
 /// All properties but the servers and clients.
 fn settings() -> impl Strategy<Value = Value> {
     let regions = subsequence(vec!["eu-west-1", "eu-west-2"], 0..=2);
-    (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>(), 0..3_usize, any::<bool>(), regions).prop_map(
+    (0..3_usize, any::<bool>(), any::<bool>(), any::<bool>(), 0..3_usize, any::<bool>(), regions).prop_map(
         |(domain, prefix, key, tag, tier, zero, regions)| {
-            let mut properties = json!({ "DomainPrefix": if domain { "one" } else { "two" } });
+            let mut properties = match domain {
+                0 => json!({ "TokenService": "API" }),
+                1 => json!({ "DomainPrefix": "one" }),
+                _ => json!({ "DomainPrefix": "two" }),
+            };
             let mut set = |name: &str, value: Value| properties[name] = value;
             if prefix {
                 set("SecretNamePrefix", json!("other"));

@@ -18,8 +18,8 @@ use crate::{
         CfnResponse, FakeAws, Fault, Session, Stack, assert_is, assert_no_complaints, assert_nothing_left,
         cloudformation::assert_pool_is,
         fixtures::{
-            ADOPTEE, INVENTED_ID, add_adoptee, add_foreign_things, custom_domain, foreign_things, large, large_changed,
-            member_client, member_server, platform, with,
+            ADOPTEE, INVENTED_ID, add_adoptee, add_foreign_things, custom_domain, foreign_things, large, large_by_api,
+            large_changed, member_client, member_server, platform, with,
         },
         new_stack,
     },
@@ -160,6 +160,43 @@ fn scenarios() -> Vec<Scenario> {
     ]
 }
 
+/// Scenarios without a domain, and the switch between the two ways to get tokens.
+fn token_service_scenarios() -> Vec<Scenario> {
+    vec![
+        Scenario::new("a Create by API", by_api_account, Request::Create, large_by_api()),
+        Scenario::new(
+            "a switch from a domain to the API",
+            || Box::pin(async { switching(&large()).await }),
+            Request::Update,
+            large_by_api(),
+        ),
+        Scenario {
+            old: large_by_api(),
+            ..Scenario::new(
+                "a switch from the API to a domain",
+                || Box::pin(async { switching(&large_by_api()).await }),
+                Request::Update,
+                large(),
+            )
+        },
+        Scenario::new(
+            "a Delete by API",
+            || Box::pin(async { switching(&large_by_api()).await }),
+            Request::Delete,
+            large_by_api(),
+        ),
+    ]
+}
+
+/// An account in which GetClientToken learns of a new client's flow late.
+fn by_api_account() -> SetUp {
+    Box::pin(async {
+        let stack = account();
+        stack.world().behavior.flow_lags = Duration::from_secs(3);
+        (stack, None)
+    })
+}
+
 /// Scenarios with a custom domain.
 fn custom_domain_scenarios() -> Vec<Scenario> {
     vec![
@@ -261,6 +298,16 @@ fn sharing_account() -> SetUp {
         }
         (stack, None)
     })
+}
+
+/// A stack whose consumers ask in the way that their secret says.
+async fn switching(properties: &Value) -> (Stack, Option<String>) {
+    let (stack, _) = by_api_account().await;
+    let id = stack.create(properties).await.good().physical_id().to_owned();
+    tokio::time::advance(Duration::from_mins(10)).await;
+    stack.world().consumers.at_work = true;
+    stack.world().consumers.ask_as_told = true;
+    (stack, Some(id))
 }
 
 fn shared_stack() -> SetUp {
@@ -586,6 +633,11 @@ async fn every_call_of_a_resource_in_somebody_elses_pool_survives_every_fault() 
 #[tokio::test(start_paused = true)]
 async fn every_call_survives_every_fault() {
     strike_all(scenarios(), 1000).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_call_by_api_and_of_a_switch_survives_every_fault() {
+    strike_all(token_service_scenarios(), 1000).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -38,4 +38,5 @@ mod shared_pool;
 #[cfg(feature = "cli")]
 mod shared_pool_commands;
 mod support;
+mod token_service;
 mod verification;

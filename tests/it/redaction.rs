@@ -12,7 +12,7 @@ use tracing_subscriber::{fmt::MakeWriter, layer::SubscriberExt};
 
 use crate::support::{
     CANARY, CfnResponse, Fault, TokenEndpointState,
-    fixtures::{document, large, large_changed, with},
+    fixtures::{document, large, large_by_api, large_changed, with},
     new_stack,
 };
 
@@ -51,8 +51,8 @@ fn shared() -> Value {
     shared
 }
 
-/// Create, Update and Delete, each with the fault at call `k`.
-async fn whole_life(k: usize, fault: &Fault) -> [CfnResponse; 3] {
+/// Create, Update, a switch to the API and Delete, each with the fault at call `k`.
+async fn whole_life(k: usize, fault: &Fault) -> [CfnResponse; 4] {
     let stack = new_stack();
     let faults = || [(k, fault.clone())];
     let shared = shared();
@@ -62,8 +62,9 @@ async fn whole_life(k: usize, fault: &Fault) -> [CfnResponse; 3] {
         stack.world().behavior.token_endpoint = TokenEndpointState::Refuses;
     }
     let updated = stack.send_with(&stack.update_event(id, &large_changed(), &shared), faults()).await;
+    let switched = stack.send_with(&stack.update_event(id, &large_by_api(), &large_changed()), faults()).await;
     let deleted = stack.send_with(&stack.delete_event(id, &shared), faults()).await;
-    [created, updated, deleted]
+    [created, updated, switched, deleted]
 }
 
 /// Collects the log of the whole process, so the runs of other tests are checked too. Every crate

@@ -302,6 +302,7 @@ fn it_is_a_schema_of_draft_07() {
         "const",
         "default",
         "description",
+        "else",
         "enum",
         "if",
         "items",
@@ -514,7 +515,7 @@ fn bases() -> Vec<Value> {
 const NUMBERS: [u32; 25] =
     [0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 29, 30, 31, 59, 60, 99, 100, 999, 1000, 1001, 1439, 1440, 1441, 10_000, u32::MAX];
 const LENGTHS: [usize; 9] = [1, 32, 61, 63, 126, 128, 256, 510, 2048];
-const WORDS: [&str; 60] = [
+const WORDS: [&str; 62] = [
     "",
     "a",
     "b",
@@ -546,6 +547,8 @@ const WORDS: [&str; 60] = [
     "amazon",
     "cognito",
     "LITE",
+    "API",
+    "DOMAIN",
     "PLUS",
     "ESSENTIALS",
     "Lite",

@@ -17,7 +17,7 @@ use cognito_m2m::model::{Mark, Owner};
 use serde_json::{Value, json};
 use signing::SigningKey;
 use world::{
-    TOKEN, World,
+    CLIENT_TOKEN, TOKEN, World,
     cloudformation::{Stack, StackResource},
     cognito::Client,
     protocol::Refusal,
@@ -276,6 +276,38 @@ fn a_token_is_asked_for_as_a_consumer_asks() {
     assert!(printed.stderr.contains("No token for client web-shop: the scopes are"), "{}", printed.stderr);
 }
 
+/// Makes the seeded pool one without a domain.
+fn switch_to_the_api(aws: &Aws) {
+    let url = aws.0.url();
+    let mut aws = aws.0.aws();
+    let pool = aws.pools.get_mut(POOL).unwrap();
+    pool.domain = None;
+    pool.clients.get_mut("id").unwrap().description["ExplicitAuthFlows"] = json!(["ALLOW_CLIENT_TOKEN_AUTH"]);
+    let version = aws.secrets.get_mut("orders-prod/web-shop").unwrap().versions.get_mut("v").unwrap();
+    let mut document: Value = serde_json::from_str(version.value.as_deref().unwrap()).unwrap();
+    document["token_service"] = json!("GetClientToken");
+    document["token_endpoint"] = json!(format!("{url}/"));
+    version.value = Some(document.to_string());
+}
+
+#[test]
+fn a_token_of_a_pool_without_a_domain_is_asked_for_by_the_api() {
+    let aws = Aws::start();
+    aws.consumer();
+    switch_to_the_api(&aws);
+    let printed = aws.run(&format!("token --secret {SECRET_ARN} --scope orders/read --decode"));
+    let claims: Value = serde_json::from_str(&printed.stdout).unwrap_or_else(|_| panic!("{}", printed.stderr));
+    assert_eq!((&claims["scope"], &claims["iss"]), (&json!("orders/read"), &json!(ISSUER)));
+    assert_eq!(aws.sent(TOKEN), Vec::<String>::new());
+    let sent: Value = serde_json::from_str(&aws.sent(CLIENT_TOKEN)[0]).unwrap();
+    assert_eq!((&sent["ClientId"], &sent["Scopes"]), (&json!("id"), &json!(["orders/read"])));
+
+    aws.refuse(CLIENT_TOKEN, 1, 400, "NotAuthorizedException", "Invalid client or secret");
+    let printed = aws.run(&format!("token --secret {SECRET_ARN}"));
+    assert_eq!((printed.code, printed.stdout.as_str()), (1, ""));
+    assert!(printed.stderr.contains("GetClientToken") && printed.stderr.contains("Invalid client or secret"));
+}
+
 #[test]
 fn a_token_that_somebody_else_signed_does_not_decode() {
     let aws = Aws::start();
@@ -308,7 +340,7 @@ fn pool_from_terraform() -> Aws {
             let mut description = pool.clients["id"].description.clone();
             description["ClientId"] = json!(id);
             description["ClientName"] = json!(name);
-            let mut client = Client { description, secrets: Vec::new() };
+            let mut client = Client { description, secrets: Vec::new(), flow_known_from: cognito_m2m::clock::now() };
             client.add_secret(CLIENT_SECRET, Duration::ZERO);
             pool.clients.insert(id.to_owned(), client);
         };

@@ -162,6 +162,16 @@ impl Cloud {
         });
     }
 
+    /// Leaves the account as a switch to the API does: no domain, the client's flow, and a secret that says so.
+    pub fn switch_to_the_api(&self) {
+        self.pool(|pool| pool.domain = None);
+        self.client(|client| client.description["ExplicitAuthFlows"] = json!(["ALLOW_CLIENT_TOKEN_AUTH"]));
+        let mut document = self.document(FIRST_VERSION);
+        document["token_service"] = json!("GetClientToken");
+        document["token_endpoint"] = json!(format!("{}/", self.world.url()));
+        self.set_document(FIRST_VERSION, &document);
+    }
+
     /// Lets the client's tokens have the scope `m2m-client/read` only.
     pub fn allow_reading_only(&self) {
         self.client(|client| client.description["AllowedOAuthScopes"] = json!(["m2m-client/read"]));

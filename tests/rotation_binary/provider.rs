@@ -1,6 +1,6 @@
 //! The provider, which rotates every client's secret when `RotateSecrets` changes.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use cognito_m2m::ports::{AWSCURRENT, AWSPENDING, AWSPREVIOUS};
 use serde_json::{Value, json};
@@ -35,6 +35,10 @@ fn the_provider_rotates_once_for_a_new_value_and_not_for_a_redelivery_or_a_rollb
         calls.into_iter().filter(Call::is_write).map(|call| call.name).collect::<Vec<_>>()
     };
 
+    // A former version wrote no `token_service`. It is not written only to add it.
+    let mut former = cloud.document(FIRST_VERSION);
+    former.as_object_mut().unwrap().remove("token_service").unwrap();
+    cloud.set_document(FIRST_VERSION, &former);
     assert_eq!(update(&mut case, "r0", "", ""), Vec::<String>::new());
     let rotation = [
         "UpdateUserPool",
@@ -57,6 +61,45 @@ fn the_provider_rotates_once_for_a_new_value_and_not_for_a_redelivery_or_a_rollb
     notes.sort();
     assert_eq!(notes, ["UpdateSecret", "UpdateUserPool"], "a rollback");
     assert_eq!(cloud.holder(AWSCURRENT), Some(current));
+    case.ends();
+}
+
+#[test]
+fn the_provider_switches_to_the_api_and_back_and_keeps_the_credentials() {
+    let mut case = Case::of(env!("CARGO_BIN_EXE_provider"));
+    let cloud = case.cloud.clone();
+    // Cognito learns of the flow late.
+    cloud.world.aws().learns_within = Duration::from_secs(3);
+    let properties = |service: &str| json!({ "ServiceToken": "arn", "TokenService": service });
+    let mut switch = |request_id: &str, old: &str, new: &str| {
+        let mut event = update_event(&cloud, request_id, "", "");
+        event["ResourceProperties"] = properties(new);
+        event["OldResourceProperties"] = properties(old);
+        cloud.take_calls();
+        assert_eq!(case.invoke(event, TIMEOUT), Ok(()));
+        let calls = cloud.world.take_calls();
+        let answer = cloud.world.aws().answers.last().cloned().unwrap();
+        assert_eq!(answer["Status"], "SUCCESS", "{answer}");
+        let writes: Vec<_> = calls.into_iter().filter(Call::is_write).map(|call| call.name).collect();
+        (answer["Data"].clone(), writes)
+    };
+
+    let (data, writes) = switch("r1", "DOMAIN", "API");
+    // The first one writes the note of the event.
+    assert_eq!(writes[1..], ["UpdateUserPoolClient", "PutSecretValue", "DeleteUserPoolDomain"].map(str::to_owned)[..]);
+    assert_eq!((&data["TokenVerification"], &data["Domain"]), (&json!("verified"), &Value::Null));
+    let url = format!("{}/", cloud.world.url());
+    assert_eq!(data["TokenEndpoint"], url.as_str());
+    let current = cloud.document(&cloud.holder(AWSCURRENT).unwrap());
+    assert_eq!((&current["token_service"], &current["token_endpoint"]), (&json!("GetClientToken"), &json!(url)));
+    assert!(current["client_secret"] == FIRST_VALUE);
+
+    let (data, writes) = switch("r2", "API", "DOMAIN");
+    assert_eq!(writes[1..], ["CreateUserPoolDomain", "PutSecretValue", "UpdateUserPoolClient"].map(str::to_owned)[..]);
+    assert_eq!(data["TokenVerification"], "verified");
+    let current = cloud.document(&cloud.holder(AWSCURRENT).unwrap());
+    assert_eq!(current["token_service"], "oauth2");
+    assert!(current["client_secret"] == FIRST_VALUE);
     case.ends();
 }
 

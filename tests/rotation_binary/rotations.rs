@@ -9,8 +9,8 @@ use cognito_m2m::{
 use serde_json::json;
 
 use crate::{
-    case::{Case, FIRST_VALUE, FIRST_VERSION, STEPS, rotation_event},
-    world::TOKEN,
+    case::{Case, FIRST_VALUE, FIRST_VERSION, STEPS, TIMEOUT, rotation_event},
+    world::{CLIENT_TOKEN, TOKEN},
 };
 
 #[test]
@@ -133,5 +133,43 @@ fn the_former_secret_is_found_by_its_label_if_the_stack_was_updated_since() {
 
     let second = case.rotates();
     assert!(cloud.values() == [cloud.value(&first), cloud.value(&second)], "Cognito holds other secrets");
+    case.ends();
+}
+
+#[test]
+fn a_pool_without_a_domain_rotates_by_the_api() {
+    let mut case = Case::start();
+    let cloud = case.cloud.clone();
+    cloud.switch_to_the_api();
+    for _ in 0..3 {
+        let before = cloud.values();
+        let token = case.rotates();
+        let current = cloud.document(&token);
+        assert_eq!(current["token_service"], "GetClientToken");
+        assert!(cloud.values() == [before.last().unwrap().clone(), cloud.value(&token)], "Cognito holds other secrets");
+    }
+    assert_eq!(cloud.world.bodies(TOKEN), Vec::<String>::new());
+    assert!(cloud.world.bodies(CLIENT_TOKEN).len() >= 3);
+    case.ends();
+}
+
+#[test]
+fn no_secret_is_deleted_while_cognito_says_that_the_flow_is_missing() {
+    let mut case = Case::start();
+    let cloud = case.cloud.clone();
+    cloud.switch_to_the_api();
+    case.rotates();
+    cloud.a_month_passes();
+    let token = cloud.begin_rotation();
+    case.does("createSecret", &token);
+    // It is known within seconds, but not before the step gives up.
+    cloud.client(|client| client.flow_known_from = now() + Duration::from_hours(1));
+    let error = case.fails_within(&rotation_event("setSecret", &token), TIMEOUT);
+    assert!(error.contains("ALLOW_CLIENT_TOKEN_AUTH") && error.contains("Nothing was changed"), "{error}");
+    cloud.client(|client| client.flow_known_from = now() + Duration::from_secs(3));
+    case.does("setSecret", &token);
+    for step in &STEPS[2..] {
+        case.does(step, &token);
+    }
     case.ends();
 }

@@ -31,17 +31,28 @@ m2m_token() ( # in a shell of its own: its settings and its lock end with it
   # The pipe keeps the client secret off the screen, off the disk and out of the process list.
   answer=$(
     aws secretsmanager get-secret-value --secret-id "$1" --query SecretString --output text |
-      jq -r '"user = \"\(.client_id):\(.client_secret)\"\nurl = \"\(.token_endpoint)\""' |
-      curl --silent --show-error --fail-with-body --max-time 10 --config - --data grant_type=client_credentials
+      jq -r '"url = \"\(.token_endpoint)\"", if .token_service == "GetClientToken" then
+          # A public operation of the API of Cognito: it needs no signature.
+          "header = \"X-Amz-Target: AWSCognitoIdentityProviderService.GetClientToken\"",
+          "header = \"Content-Type: application/x-amz-json-1.1\"",
+          "data = \({ ClientId: .client_id, Secret: .client_secret } | tojson | tojson)"
+        else
+          "user = \"\(.client_id):\(.client_secret)\"", "data = \"grant_type=client_credentials\""
+        end' |
+      curl --silent --show-error --fail-with-body --max-time 10 --config -
   ) || {
-    printf 'token.sh: no token for %s %s\n' "$1" "$(jq -r '.error? // empty' <<<"$answer" 2>/dev/null)" >&2
+    printf 'token.sh: no token for %s %s\n' "$1" "$(jq -r '.error? // .__type? // empty' <<<"$answer" 2>/dev/null)" >&2
     exit 1
   }
   # A token is not used in its last minute, for clocks differ and calls take time. The new file takes the old one's
   # place at once, so nobody reads half of it.
-  printf '%s' "$answer" | jq -r --argjson now "$now" '"\($now + .expires_in - 60) \(.access_token)"' >"$file.new" &&
+  printf '%s' "$answer" |
+    jq -r --argjson now "$now" '
+      (.ClientAuthenticationResult // { AccessToken: .access_token, ExpiresIn: .expires_in })
+      | "\($now + .ExpiresIn - 60) \(.AccessToken)"' >"$file.new" &&
     mv "$file.new" "$file" &&
-    printf '%s' "$answer" | jq -r .access_token
+    read -r until token <"$file" &&
+    printf '%s\n' "$token"
 )
 
 # Prints the header, for curl's `--header @<(…)`: what stands in an argument, everybody sees in the process list.

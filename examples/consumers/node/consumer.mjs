@@ -15,6 +15,7 @@ import { GetSecretValueCommand, SecretsManagerClient } from "@aws-sdk/client-sec
 const EARLY = 60_000; // ms: a token is not used in its last minute, for clocks differ and calls take time
 const SECRET_AGE = 24 * 60 * 60_000; // ms after which the secret is read again, though nobody has refused it
 const TIMEOUT = 10_000; // ms for one request
+const GET_CLIENT_TOKEN = "AWSCognitoIdentityProviderService.GetClientToken";
 
 /** There is no token. Says why, and holds no secret. */
 export class TokenError extends Error {}
@@ -54,7 +55,7 @@ export class TokenSource {
       try {
         return await this.#request();
       } catch (error) {
-        // The secret may have been rotated since it was read, or the domain changed: read it again.
+        // The secret may have been rotated since it was read, or the endpoint changed: read it again.
         if (!(error instanceof TokenError)) throw error;
       }
     }
@@ -65,13 +66,23 @@ export class TokenSource {
   }
 
   async #request() {
-    const { client_id, client_secret, token_endpoint } = this.#secret;
+    const { client_id, client_secret, token_service, token_endpoint } = this.#secret;
+    const byApi = token_service === "GetClientToken"; // a public operation of Cognito's API: it needs no signature
+    // No scope is asked for, so the token has all of the client's.
+    const ask = byApi
+      ? {
+          headers: { "content-type": "application/x-amz-json-1.1", "x-amz-target": GET_CLIENT_TOKEN },
+          body: JSON.stringify({ ClientId: client_id, Secret: client_secret }),
+        }
+      : {
+          headers: { authorization: `Basic ${Buffer.from(`${client_id}:${client_secret}`).toString("base64")}` },
+          body: new URLSearchParams({ grant_type: "client_credentials" }),
+        };
     let response, answer;
     try {
       response = await fetch(token_endpoint, {
         method: "POST",
-        headers: { authorization: `Basic ${Buffer.from(`${client_id}:${client_secret}`).toString("base64")}` },
-        body: new URLSearchParams({ grant_type: "client_credentials" }), // no scope: all that the client has
+        ...ask,
         redirect: "error",
         signal: AbortSignal.timeout(TIMEOUT),
       });
@@ -79,8 +90,12 @@ export class TokenSource {
     } catch (error) {
       throw new TokenError(`${token_endpoint} gave no token: ${response?.status ?? error.cause?.code ?? error.name}`);
     }
-    if (!response.ok) throw new TokenError(`${token_endpoint} answered ${response.status} ${answer.error}`);
-    return answer;
+    if (!response.ok) {
+      throw new TokenError(`${token_endpoint} answered ${response.status} ${answer.error ?? answer.__type}`);
+    }
+    if (!byApi) return answer;
+    const { AccessToken, ExpiresIn } = answer.ClientAuthenticationResult;
+    return { access_token: AccessToken, expires_in: ExpiresIn };
   }
 }
 

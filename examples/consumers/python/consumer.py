@@ -24,6 +24,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 EARLY = 60  # seconds: a token is not used in its last minute, for clocks differ and calls take time
 SECRET_AGE = 24 * 60 * 60  # seconds after which the secret is read again, though nobody has refused it
 TIMEOUT = 10  # seconds for one request
+GET_CLIENT_TOKEN = "AWSCognitoIdentityProviderService.GetClientToken"
 
 
 class TokenError(Exception):
@@ -56,31 +57,42 @@ class TokenSource:
             try:
                 return self._request()
             except TokenError:
-                pass  # The secret may have been rotated since it was read, or the domain changed: read it again.
+                pass  # The secret may have been rotated since it was read, or the endpoint changed: read it again.
         value = self._secrets_manager.get_secret_value(SecretId=self._secret_id)["SecretString"]
         self._secret, self._secret_until = json.loads(value), now + SECRET_AGE
         return self._request()
 
     def _request(self):
-        endpoint = self._secret["token_endpoint"]
-        credentials = f"{self._secret['client_id']}:{self._secret['client_secret']}"
-        headers = {"Authorization": f"Basic {base64.b64encode(credentials.encode()).decode()}"}
         # No scope is asked for, so the token has all of the client's.
-        request = urllib.request.Request(endpoint, b"grant_type=client_credentials", headers)
+        endpoint, client = self._secret["token_endpoint"], self._secret["client_id"]
+        by_api = self._secret.get("token_service") == "GetClientToken"
+        if by_api:
+            # A public operation of Cognito's API: it needs no signature.
+            body = json.dumps({"ClientId": client, "Secret": self._secret["client_secret"]}).encode()
+            headers = {"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": GET_CLIENT_TOKEN}
+        else:
+            body = b"grant_type=client_credentials"
+            credentials = base64.b64encode(f"{client}:{self._secret['client_secret']}".encode()).decode()
+            headers = {"Authorization": f"Basic {credentials}"}
         try:
-            with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:
-                return json.load(answer)
+            with urllib.request.urlopen(urllib.request.Request(endpoint, body, headers), timeout=TIMEOUT) as response:
+                answer = json.load(response)
+            if not by_api:
+                return answer
+            result = answer["ClientAuthenticationResult"]
+            return {"access_token": result["AccessToken"], "expires_in": result["ExpiresIn"]}
         except urllib.error.HTTPError as error:
             raise TokenError(f"{endpoint} answered {error.code} {reason(error)}") from None
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, KeyError) as error:
             raise TokenError(f"{endpoint} gave no answer: {error}") from None
 
 
 def reason(error):
-    """OAuth's word for what is wrong, such as invalid_client."""
+    """The service's word for what is wrong, such as invalid_client or NotAuthorizedException."""
     try:
-        return json.load(error)["error"]
-    except (OSError, ValueError, KeyError, TypeError):
+        answer = json.load(error)
+        return answer.get("error") or answer["__type"]
+    except (OSError, ValueError, KeyError, AttributeError):
         return error.reason
 
 

@@ -57,6 +57,9 @@ struct Credentials {
     client_id: String,
     client_secret: String,
     token_endpoint: String,
+    /// `GetClientToken`, or else the token endpoint of OAuth 2.0.
+    #[serde(default)]
+    token_service: String,
 }
 
 #[derive(Deserialize)]
@@ -65,10 +68,27 @@ struct Granted {
     expires_in: u64,
 }
 
+/// What GetClientToken grants.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ApiGranted {
+    client_authentication_result: ApiToken,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ApiToken {
+    access_token: String,
+    expires_in: u64,
+}
+
 #[derive(Deserialize)]
 struct Refused {
+    #[serde(alias = "__type")]
     error: String,
 }
+
+const GET_CLIENT_TOKEN: &str = "AWSCognitoIdentityProviderService.GetClientToken";
 
 impl TokenSource {
     pub async fn new(secret_id: impl Into<String>) -> Result<Self, Failure> {
@@ -101,7 +121,7 @@ impl TokenSource {
     async fn renew(&self, kept: &mut Kept, now: SystemTime) -> Result<Granted, Failure> {
         if let Some((credentials, until)) = &kept.credentials
             && now < *until
-            // Where it fails, the secret may have been rotated since it was read, or the domain changed: read it again.
+            // Where it fails, the secret may have been rotated since it was read, or the endpoint changed: read it again.
             && let Ok(granted) = self.request(credentials).await
         {
             return Ok(granted);
@@ -115,18 +135,31 @@ impl TokenSource {
     }
 
     async fn request(&self, credentials: &Credentials) -> Result<Granted, Failure> {
-        let endpoint = &credentials.token_endpoint;
-        let response = self
-            .http
-            .post(endpoint)
-            .basic_auth(&credentials.client_id, Some(&credentials.client_secret))
-            .form(&[("grant_type", "client_credentials")]) // no scope: all that the client has
-            .send()
-            .await?;
+        let Credentials { client_id, client_secret, token_endpoint: endpoint, token_service } = credentials;
+        let by_api = token_service == "GetClientToken";
+        let request = self.http.post(endpoint);
+        // No scope is asked for, so the token has all of the client's.
+        let request = if by_api {
+            // A public operation of Cognito's API: it needs no signature.
+            let body = serde_json::json!({ "ClientId": client_id, "Secret": client_secret });
+            let request = request.header("x-amz-target", GET_CLIENT_TOKEN);
+            request.header("content-type", "application/x-amz-json-1.1").body(body.to_string())
+        } else {
+            request.basic_auth(client_id, Some(client_secret)).form(&[("grant_type", "client_credentials")])
+        };
+        let response = request.send().await?;
         let status = response.status();
         let body = response.bytes().await?;
         if status.is_success() {
-            return Ok(serde_json::from_slice(&body).map_err(|_| format!("{endpoint} gave no token"))?);
+            let granted = if by_api {
+                serde_json::from_slice(&body).map(|granted: ApiGranted| {
+                    let ApiToken { access_token, expires_in } = granted.client_authentication_result;
+                    Granted { access_token, expires_in }
+                })
+            } else {
+                serde_json::from_slice(&body)
+            };
+            return Ok(granted.map_err(|_| format!("{endpoint} gave no token"))?);
         }
         let reason = serde_json::from_slice(&body).map_or_else(|_| String::new(), |refused: Refused| refused.error);
         Err(format!("{endpoint} answered {status} {reason}").into())

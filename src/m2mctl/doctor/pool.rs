@@ -46,10 +46,13 @@ pub(super) async fn examine_declared<S: Services, A: Account>(
 }
 
 async fn domain<S: Services, A: Account>(context: &Context<S, A>, own: &OwnPool, owner: Option<&Owner>) -> Finding {
+    let Some(domain) = &own.domain else {
+        return Finding::new(Severity::Ok, "domain", "is not needed: tokens come from GetClientToken");
+    };
     let progress = Progress::default();
     let pools = context.aws(&progress).services.pools;
-    let subject = format!("domain {}", own.domain.prefix);
-    let holder = match pools.describe_user_pool_domain(&own.domain.prefix).await {
+    let subject = format!("domain {}", domain.prefix);
+    let holder = match pools.describe_user_pool_domain(&domain.prefix).await {
         Ok(None) => return Finding::new(Severity::Ok, subject, "is free"),
         Ok(Some(holder)) => holder,
         Err(error) => return Finding::of_failure(subject, &error),

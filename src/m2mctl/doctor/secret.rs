@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Finding, Severity, client_secrets};
 use crate::{
     clock::wall_clock,
-    model::{ClientName, Owner, SecretId},
+    model::{Owner, SecretId, TokenService, desired::SecretMetadata},
     ports::{
         AWSCURRENT, AWSPENDING, ExpectedToken, SecretDescription, SecretVersion, SecretVersions as _, Services,
         TokenEndpoint as _, TokenError, Version,
@@ -49,9 +49,9 @@ pub(super) async fn examine<S: Services>(
     };
     findings.extend(client_secrets::unexplained(aws, name, &document).await);
     if tokens {
-        let client = document.metadata.client_name.clone();
         let expected = ExpectedToken { client_id: document.client_id, metadata: document.metadata };
-        findings.push(token(&client, aws.services.tokens.verify(&expected, &document.client_secret).await));
+        let result = aws.services.tokens.verify(&expected, &document.client_secret).await;
+        findings.push(token(&expected.metadata, result));
     }
     findings
 }
@@ -74,15 +74,26 @@ async fn describe<S: Services>(aws: &Aws<'_, S>, owner: &Owner, name: &SecretId)
     Ok(described)
 }
 
-fn token(client: &ClientName, result: Result<(), TokenError>) -> Finding {
-    let subject = format!("token of {client}");
+fn token(metadata: &SecretMetadata, result: Result<(), TokenError>) -> Finding {
+    let SecretMetadata { client_name, token_service, .. } = metadata;
+    let subject = format!("token of {client_name}");
+    let (wrong_secret, unreachable) = match token_service {
+        TokenService::OAuth2 => {
+            ("invalid_client", "DNS may know a new domain only after a minute. Otherwise check proxies and firewalls.")
+        }
+        TokenService::GetClientToken => (
+            "Invalid client or secret",
+            "Check proxies, firewalls, and the VPC endpoint for cognito-idp if there is one.",
+        ),
+    };
     match result {
         Ok(()) => Finding::new(Severity::Ok, subject, "is given; signature, issuer and scopes are right"),
-        Err(TokenError::Refused(reason)) => Finding::new(Severity::Error, subject, reason).advice(
-            "If the reason is invalid_client, the secret is not the client's: rotate it (RotateSecrets). Otherwise deploy again.",
-        ),
-        Err(TokenError::Unreachable(reason)) => Finding::new(Severity::Warning, subject, reason)
-            .advice("DNS may know a new domain only after a minute. Otherwise check proxies and firewalls."),
+        Err(TokenError::Refused(reason)) => Finding::new(Severity::Error, subject, reason).advice(format!(
+            "If the reason is {wrong_secret}, the secret is not the client's: rotate it (RotateSecrets). Otherwise deploy again."
+        )),
+        Err(TokenError::Unreachable(reason)) => {
+            Finding::new(Severity::Warning, subject, reason).advice(unreachable)
+        }
     }
 }
 

@@ -12,8 +12,8 @@ use cognito_m2m::{
     cfn::{Deliver, ResponseUrl},
     clock::Deadline,
     model::{
-        Applied, Client, ClientId, Desired, DesiredPool, Endpoints, Mark, Owner, PolicyChange, PoolId, ProviderConfig,
-        Replicas, ResourcePolicy, ResourceServer, ResourceType, RotationRecord,
+        Applied, AuthFlow, Client, ClientId, Desired, DesiredPool, Endpoints, Mark, Owner, PolicyChange, PoolId,
+        ProviderConfig, Replicas, ResourcePolicy, ResourceServer, ResourceType, RotationRecord,
         observed::{Foreign, ObservedCustomDomain, ObservedPool},
         ownership::MAX_TAGS,
     },
@@ -283,6 +283,8 @@ pub fn assert_is(stack: &Stack, properties: &Value) {
     for client in &desired.clients {
         let (client_id, found) = pool.clients.iter().find(|(_, found)| found.client.name == client.name).unwrap();
         assert!(found.m2m_only);
+        let by_api = desired.own_pool().unwrap().domain.is_none();
+        assert_eq!(found.client.auth_flow, if by_api { AuthFlow::ClientToken } else { AuthFlow::RefreshToken });
         assert_eq!(
             (&found.client.scopes, found.client.access_token_validity_minutes),
             (&client.scopes, client.access_token_validity_minutes)
@@ -318,6 +320,9 @@ fn assert_part_is(world: &World, id: &PoolId, desired: &Desired) {
             (&found.client.scopes, found.client.access_token_validity_minutes),
             (&client.scopes, client.access_token_validity_minutes)
         );
+        if observed.domain.is_none() && observed.custom_domain.is_none() {
+            assert_eq!(found.client.auth_flow, AuthFlow::ClientToken);
+        }
         let document = world.document(&client.secret_name);
         assert!(found.takes(&document.client_secret), "the secret holds a secret of the client");
         assert_eq!(document.metadata, desired.secret_metadata(client, id, &desired.token_source(Some(&observed))));
@@ -361,7 +366,7 @@ pub fn assert_pool_is(pool: &FakePool, desired: &Desired) {
     assert_eq!(Applied::take(&mut state.tags).is_some(), has_room, "a note says what was applied");
     assert_eq!(state, own.state);
     assert!(pool.m2m_only, "machine-to-machine and nothing else");
-    assert_eq!(pool.domain.as_ref().map(|held| &held.domain), Some(&own.domain));
+    assert_eq!(pool.domain.as_ref().map(|held| &held.domain), own.domain.as_ref());
     assert_eq!(pool.custom_domain.as_ref().map(|held| &held.domain), own.custom_domain.as_ref());
     let servers: Vec<_> = pool.servers.values().cloned().collect();
     let mut wanted = desired.resource_servers.clone();

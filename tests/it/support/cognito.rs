@@ -77,6 +77,8 @@ pub struct FakeClient {
     pub secrets: Vec<FakeClientSecret>,
     /// When the client was created or updated.
     pub changed_at: Instant,
+    /// When the client got its authentication flow.
+    pub flow_since: Instant,
     /// The values that were deleted.
     pub deleted: Vec<Secret<String>>,
 }
@@ -167,6 +169,7 @@ impl FakeClient {
             settings: machine_settings(),
             secrets: vec![secret],
             changed_at: now,
+            flow_since: now,
             deleted: Vec::new(),
         }
     }
@@ -515,6 +518,7 @@ impl UserPools for FakeAws {
                 secrets: vec![first],
                 deleted: Vec::new(),
                 changed_at: Instant::now(),
+                flow_since: Instant::now(),
             };
             pool.clients.insert(id.clone(), client);
             Ok((id, value))
@@ -526,6 +530,9 @@ impl UserPools for FakeAws {
             let pool = world.pool(pool)?;
             pool.check_scopes(client)?;
             let found = pool.client(id)?;
+            if found.client.auth_flow != client.auth_flow {
+                found.flow_since = Instant::now();
+            }
             found.client = client.clone();
             found.m2m_only = true;
             found.settings = machine_settings();

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cognito_m2m::{
-    model::{ClientName, PoolId, SecretId},
+    model::{AuthFlow, ClientName, PoolId, SecretId, TokenService},
     ports::{AWSCURRENT, AWSPENDING, SecretDocument},
 };
 
@@ -20,6 +20,8 @@ type Secrets = BTreeMap<SecretId, FakeSecret>;
 pub struct Consumers {
     /// Whether consumers read the secrets and ask for tokens all the time.
     pub at_work: bool,
+    /// Whether they must be able to ask in the way that AWSCURRENT says, too. Not so while a domain is replaced.
+    pub ask_as_told: bool,
     /// Whether consumers also need the token endpoint that their secret names at every moment.
     pub ask_for_tokens: bool,
     /// Scopes that the client of a name needs at every moment.
@@ -68,6 +70,9 @@ impl Consumers {
         if !client.takes(&current.client_secret) {
             self.complaints.push(format!("{operation}: AWSCURRENT of {name} is refused"));
         }
+        if self.ask_as_told && !can_ask(current, pool, client) {
+            self.complaints.push(format!("{operation}: {name} says a way to get tokens that does not work"));
+        }
         let first = || Read { current: current.clone(), former: None };
         let read = self.read.entry(name.clone()).or_insert_with(first);
         if read.current.client_secret != current.client_secret {
@@ -81,6 +86,14 @@ impl Consumers {
         {
             self.complaints.push(format!("{operation}: what {name} said before the last rotation is refused"));
         }
+    }
+}
+
+/// Whether the way to get tokens exists that the document names.
+fn can_ask(document: &SecretDocument, pool: Option<&FakePool>, client: &FakeClient) -> bool {
+    match document.metadata.token_service {
+        TokenService::OAuth2 => pool.and_then(|pool| pool.domain.as_ref()).is_some_and(|held| held.gone_at.is_none()),
+        TokenService::GetClientToken => client.client.auth_flow == AuthFlow::ClientToken,
     }
 }
 

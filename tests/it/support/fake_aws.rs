@@ -70,6 +70,9 @@ pub struct Behavior {
     /// How long the token service does not know a new client, a changed client or a new client secret,
     /// and refuses it. Seen on live AWS: it learns of them seconds late.
     pub token_service_lags: Duration,
+    /// How long GetClientToken still says that a client lacks the flow, after the client got it. Seen on live AWS
+    /// right after an update.
+    pub flow_lags: Duration,
     /// Whether the name of a new domain can be looked up too early. Seen on live AWS: there is no
     /// wildcard DNS record, so a resolver that asks in the first [`DOMAIN_IS_UNKNOWN_FOR`] caches for up
     /// to [`MISSING_IS_CACHED_FOR`] that there is no such name. Such a look-up is a complaint. Pools

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use cognito_m2m::{
     model::{
-        AuthFlow, ClientId, ClientName, Domain, Owner, PoolId, ResourceServer, Scope, SecretId, Tags, Tier, UserPool,
-        UserPoolClient, desired::SecretMetadata, ownership::SHARED_WITH_TAG,
+        AuthFlow, ClientId, ClientName, Domain, Owner, PoolId, ResourceServer, Scope, SecretId, Tags, Tier,
+        TokenService, UserPool, UserPoolClient, desired::SecretMetadata, ownership::SHARED_WITH_TAG,
     },
     ports::{SecretDocument, UserPools},
     redact::Secret,
@@ -55,6 +55,13 @@ pub fn large() -> Value {
             { "ClientName": "batch" },
         ],
     })
+}
+
+/// [`large`] without a domain: tokens come from GetClientToken.
+pub fn large_by_api() -> Value {
+    let mut properties = with(large(), "TokenService", "API");
+    properties.as_object_mut().unwrap().remove("DomainPrefix");
+    properties
 }
 
 /// The names of the clients of [`large`].
@@ -108,6 +115,7 @@ pub fn document(value: &str) -> SecretDocument {
         client_id: ClientId::from("id"),
         client_secret: Secret::new(value.to_owned()),
         metadata: SecretMetadata {
+            token_service: TokenService::OAuth2,
             token_endpoint: String::new(),
             scope: "orders/read orders/write".to_owned(),
             issuer: String::new(),

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use cognito_m2m::{
-    model::{Domain, Endpoints, TokenSource},
+    model::{AuthFlow, Domain, Endpoints, TokenService, TokenSource},
     ports::{AWSCURRENT, ExpectedToken, TokenEndpoint, TokenError},
     redact::Secret,
 };
@@ -68,7 +68,8 @@ impl World {
             self.custom_hosts_looked_up.push(host.to_owned());
             return self.dns.contains_key(host);
         }
-        if !self.behavior.domain_dns {
+        // Only a domain's name is new; the API's is not.
+        if !self.behavior.domain_dns || token_endpoint == endpoints().token_endpoint(&TokenSource::Api) {
             return true;
         }
         if self.missing_until.get(token_endpoint).is_some_and(|until| Instant::now() < *until) {
@@ -89,12 +90,33 @@ impl World {
         since.elapsed() < self.behavior.token_service_lags
     }
 
+    /// Whether the service that is asked has this pool.
+    fn serves_as_told(&self, pool: &FakePool, expected: &ExpectedToken) -> bool {
+        let url = &expected.metadata.token_endpoint;
+        match expected.metadata.token_service {
+            TokenService::OAuth2 => self.serves(pool, url),
+            TokenService::GetClientToken => *url == endpoints().token_endpoint(&TokenSource::Api),
+        }
+    }
+
+    /// What GetClientToken says about a client that lacks its flow, or does not seem to have it yet. It works for a
+    /// pool with a domain and for one without.
+    fn check_flow(&self, expected: &ExpectedToken) -> Result<(), TokenError> {
+        let Some((_, client)) = self.expected_client(expected) else { return Ok(()) };
+        let has_flow =
+            client.client.auth_flow == AuthFlow::ClientToken && client.flow_since.elapsed() >= self.behavior.flow_lags;
+        if has_flow || expected.metadata.token_service == TokenService::OAuth2 {
+            return Ok(());
+        }
+        Err(TokenError::Refused("ALLOW_CLIENT_TOKEN_AUTH is not enabled for the client".to_owned()))
+    }
+
     /// Whether the client gets the token that is expected.
     fn grants(&self, expected: &ExpectedToken, secret: &Secret<String>) -> bool {
         let Some((pool, client)) = self.expected_client(expected) else { return false };
         let scopes: BTreeSet<String> = expected.metadata.scope.split(' ').map(ToOwned::to_owned).collect();
         let known = client.secret(secret).is_some_and(|secret| !self.lags_behind(secret.added_at));
-        self.serves(pool, &expected.metadata.token_endpoint)
+        self.serves_as_told(pool, expected)
             && known
             && !self.lags_behind(client.changed_at)
             && pool.effective_scopes(client) == scopes
@@ -107,6 +129,7 @@ impl World {
         match self.behavior.token_endpoint {
             TokenEndpointState::Unreachable => Err(unreachable()),
             TokenEndpointState::Refuses => Err(TokenError::Refused("HTTP 400 invalid_client".to_owned())),
+            TokenEndpointState::Works if self.check_flow(expected).is_err() => self.check_flow(expected),
             TokenEndpointState::Works if self.grants(expected, secret) => {
                 self.tokens_granted += 1;
                 self.last_good_secrets.insert(expected.client_id.clone(), secret.clone());
@@ -118,10 +141,11 @@ impl World {
 
     fn accepts_secret(&mut self, expected: &ExpectedToken, secret: &Secret<String>) -> Result<bool, TokenError> {
         let pool = self.pools.get(&expected.metadata.user_pool_id);
-        let served = pool.is_some_and(|pool| self.serves(pool, &expected.metadata.token_endpoint));
+        let served = pool.is_some_and(|pool| self.serves_as_told(pool, expected));
         if !served || !self.look_up(&expected.metadata.token_endpoint) {
             return Err(unreachable());
         }
+        self.check_flow(expected)?;
         let stale = self.behavior.accepts_deleted_secrets;
         let Some((_, client)) = self.expected_client(expected) else { return Ok(false) };
         let known = client.secret(secret).is_some_and(|secret| !self.lags_behind(secret.added_at));
@@ -150,7 +174,10 @@ impl TokenEndpoint for FakeAws {
 mod tests {
     use std::time::Duration;
 
-    use cognito_m2m::ports::{ClientSecrets, UserPools};
+    use cognito_m2m::{
+        model::UserPoolClient,
+        ports::{ClientSecrets, UserPools},
+    };
 
     use super::*;
     use crate::support::fixtures::{document, domain, one_client};
@@ -189,6 +216,33 @@ mod tests {
         other_domain.metadata.token_endpoint = token_endpoint_of(&domain("two"));
         assert!(matches!(aws.verify(&other_domain, &secret).await, Err(TokenError::Refused(_))));
         assert!(matches!(aws.accepts(&other_domain, &secret).await, Err(TokenError::Unreachable(_))));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn get_client_token_needs_its_flow_and_no_domain_and_learns_of_the_flow_late() {
+        const LAG: Duration = Duration::from_secs(5);
+        let (aws, mut expected, secret) = prepared().await;
+        expected.metadata.token_service = TokenService::GetClientToken;
+        expected.metadata.token_endpoint = "https://cognito-idp.us-east-1.amazonaws.com/".to_owned();
+        let says_flow = async |aws: &FakeAws, expected: &ExpectedToken| {
+            let refusals =
+                [aws.verify(expected, &secret).await.unwrap_err(), aws.accepts(expected, &secret).await.unwrap_err()];
+            refusals.iter().all(|refusal| refusal.to_string().contains("ALLOW_CLIENT_TOKEN_AUTH"))
+        };
+        assert!(says_flow(&aws, &expected).await, "the flow is off");
+
+        aws.world().behavior.flow_lags = LAG;
+        let (pool, id) = (expected.metadata.user_pool_id.clone(), expected.client_id.clone());
+        let client = aws.world().pools[&pool].clients[&id].client.clone();
+        aws.update_user_pool_client(&pool, &id, &UserPoolClient { auth_flow: AuthFlow::ClientToken, ..client })
+            .await
+            .unwrap();
+        assert!(says_flow(&aws, &expected).await, "the flow is not known yet");
+        tokio::time::advance(LAG).await;
+        assert_eq!(aws.verify(&expected, &secret).await, Ok(()), "beside a domain");
+        aws.delete_user_pool_domain(&pool, "one").await.unwrap();
+        assert_eq!(aws.verify(&expected, &secret).await, Ok(()), "without a domain");
+        assert_eq!(aws.accepts(&expected, &Secret::new("b".repeat(24))).await, Ok(false));
     }
 
     #[tokio::test]

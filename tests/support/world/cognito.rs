@@ -38,6 +38,8 @@ pub struct Client {
     /// As DescribeUserPoolClient shows it, without a secret.
     pub description: Value,
     pub secrets: Vec<ClientSecret>,
+    /// Since when GetClientToken knows the client's flow.
+    pub flow_known_from: Instant,
 }
 
 /// One of a client's secrets. No `Debug`: a failing test must not print the value.
@@ -277,7 +279,8 @@ impl Aws {
         let description = self.pool(body)?.client_description(body)?;
         let number = self.id();
         let id = format!("client{number}");
-        let mut client = Client { description: over(description, &json!({ "ClientId": id })), secrets: Vec::new() };
+        let description = over(description, &json!({ "ClientId": id }));
+        let mut client = Client { description, secrets: Vec::new(), flow_known_from: now() };
         if body["GenerateSecret"] == true {
             client.add_secret(&format!("secret0of0client0number{number:0>30}"), Duration::ZERO);
         }
@@ -291,7 +294,12 @@ impl Aws {
     fn update_user_pool_client(&mut self, body: &Value) -> Outcome {
         let old = &self.client(body)?.description;
         let named = over(json!({ "ClientName": old["ClientName"] }), body);
-        self.client(body)?.description = self.pool(body)?.client_description(&named)?;
+        let (description, known_from) = (self.pool(body)?.client_description(&named)?, now() + self.learns_within);
+        let client = self.client(body)?;
+        if client.description["ExplicitAuthFlows"] != description["ExplicitAuthFlows"] {
+            client.flow_known_from = known_from;
+        }
+        client.description = description;
         self.describe_user_pool_client(body)
     }
 

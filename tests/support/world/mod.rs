@@ -38,6 +38,9 @@ pub const TOKEN: &str = "POST /oauth2/token";
 pub const KEYS: &str = "GET jwks.json";
 pub const ANSWER: &str = "PUT ResponseURL";
 
+/// The operation that issues a token without a domain.
+pub const CLIENT_TOKEN: &str = "GetClientToken";
+
 pub const ACCOUNT: &str = "123456789012";
 
 /// Cognito's quota: calls of one operation on one pool in a second.
@@ -189,6 +192,7 @@ impl Aws {
         match call {
             TOKEN => self.issue_token(request),
             KEYS => self.publish_keys(request),
+            CLIENT_TOKEN => self.get_client_token(request),
             ANSWER => {
                 self.answers.push(request.json());
                 Ok(Reply::new(200, "", ""))

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use cognito_m2m::{
-    clock::wall_clock,
+    clock::{now, wall_clock},
     model::{ClientName, Owner, RotationRecord},
     ports::AWSCURRENT,
 };
@@ -56,14 +56,14 @@ impl World {
             "TokenValidityUnits": { "AccessToken": "minutes" },
         }));
         let Ok(description) = description else { unreachable!("the server defines the scopes") };
-        let mut client = Client { description, secrets: Vec::new() };
+        let mut client = Client { description, secrets: Vec::new(), flow_known_from: now() };
         client.add_secret(seed.client_secret, std::time::Duration::ZERO);
         pool.clients.insert(seed.client_id.to_owned(), client);
         aws.pools.insert(seed.pool.to_owned(), pool);
 
         let document = json!({
             "client_id": seed.client_id, "client_secret": seed.client_secret, "scope": scopes.join(" "),
-            "token_endpoint": format!("{url}/oauth2/token"), "issuer": issuer(&aws.region, seed.pool),
+            "token_service": "oauth2", "token_endpoint": format!("{url}/oauth2/token"), "issuer": issuer(&aws.region, seed.pool),
             "jwks_uri": format!("{url}/{}/.well-known/jwks.json", seed.pool),
             "user_pool_id": seed.pool, "client_name": seed.client_name,
         });

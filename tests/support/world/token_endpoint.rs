@@ -1,4 +1,4 @@
-//! Cognito's token endpoint and the keys that sign its tokens.
+//! Cognito's two ways to a token, the token endpoint and GetClientToken, and the keys that sign the tokens.
 //! <https://docs.aws.amazon.com/cognito/latest/developerguide/token-endpoint.html>
 
 use std::sync::LazyLock;
@@ -11,7 +11,7 @@ use super::{
     Aws,
     cognito::Client,
     http::{Reply, Request},
-    protocol::{self, Refusal},
+    protocol::{self, Refusal, field},
 };
 use crate::signing::SigningKey;
 
@@ -47,13 +47,49 @@ impl Aws {
         {
             return Err(Refusal::of("invalid_grant", ""));
         }
+        let asked: Vec<_> = form.get("scope").into_iter().flat_map(|scope| scope.split(' ')).collect();
+        let (pool, id) = (pool.clone(), id.to_owned());
+        let Some(token) = self.sign_token(&pool, &id, &asked) else { return Err(Refusal::of("invalid_scope", "")) };
+        Ok(Reply::json(200, &json!({ "access_token": token, "expires_in": LIFETIME, "token_type": "Bearer" })))
+    }
+
+    /// Issues a token by the operation GetClientToken. The client needs the flow, and the pool needs no domain.
+    pub fn get_client_token(&mut self, request: &Request) -> Result<Reply, Refusal> {
+        assert_eq!(request.header("authorization"), "", "the operation is public");
+        let body = request.json();
+        let (id, secret) = (field(&body, "ClientId").to_owned(), field(&body, "Secret").to_owned());
+        self.confidential.insert(secret.clone());
+        let found = self.pools.iter().find_map(|(pool, held)| held.clients.get(&id).map(|client| (pool, client)));
+        let wrong = || Refusal::of("NotAuthorizedException", "Invalid client or secret");
+        let (pool, client) = found.ok_or_else(wrong)?;
+        let has_flow = client.description["ExplicitAuthFlows"] == json!(["ALLOW_CLIENT_TOKEN_AUTH"]);
+        if !has_flow || client.flow_known_from > now() {
+            let text = "ALLOW_CLIENT_TOKEN_AUTH flow not enabled for this client";
+            return Err(Refusal::of("NotAuthorizedException", text));
+        }
+        if !self.accepts(&id, client, &secret) {
+            return Err(wrong());
+        }
+        let asked: Vec<_> = body["Scopes"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        let pool = pool.clone();
+        let Some(token) = self.sign_token(&pool, &id, &asked) else {
+            return Err(Refusal::of("InvalidParameterException", "Invalid scope"));
+        };
+        let result = json!({ "AccessToken": token, "ExpiresIn": LIFETIME, "TokenType": "Bearer" });
+        Ok(Reply::json(200, &json!({ "ClientAuthenticationResult": result })))
+    }
+
+    /// Signs a token with the scopes that are asked for, or else with all that the client has. Returns `None` if it
+    /// may not have one of them.
+    fn sign_token(&mut self, pool: &str, id: &str, asked: &[&str]) -> Option<String> {
+        let description = &self.pools[pool].clients[id].description;
         let allowed = description["AllowedOAuthScopes"].as_array().into_iter().flatten().filter_map(Value::as_str);
         // A scope that its server no longer defines vanishes from the tokens.
         let allowed: Vec<_> = allowed.filter(|scope| self.pools[pool].defines(scope)).collect();
-        let scope = form.get("scope").map_or(allowed.join(" "), ToOwned::to_owned);
-        if !scope.split(' ').all(|asked| allowed.contains(&asked)) {
-            return Err(Refusal::of("invalid_scope", ""));
+        if !asked.iter().all(|asked| allowed.contains(asked)) {
+            return None;
         }
+        let scope = if asked.is_empty() { allowed.join(" ") } else { asked.join(" ") };
         let now = wall_clock().as_secs();
         let token = KEY.sign(&json!({
             "sub": id, "client_id": id, "token_use": "access", "scope": scope, "iat": now, "auth_time": now,
@@ -62,7 +98,7 @@ impl Aws {
         // A token that is printed without its signature is no secret.
         self.confidential.extend(token.rsplit('.').next().map(ToOwned::to_owned));
         self.tokens.push(token.clone());
-        Ok(Reply::json(200, &json!({ "access_token": token, "expires_in": LIFETIME, "token_type": "Bearer" })))
+        Some(token)
     }
 
     pub fn publish_keys(&self, request: &Request) -> Result<Reply, Refusal> {
