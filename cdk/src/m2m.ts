@@ -176,12 +176,18 @@ export class CognitoM2M extends Construct {
     return this.resource.attribute('DiscoveryUrl');
   }
 
-  /** The host of the token endpoint, such as `m2m-rubicon-dev.auth.us-east-1.amazoncognito.com`. */
+  /**
+   * The host of the token endpoint, such as `m2m-rubicon-dev.auth.us-east-1.amazoncognito.com`. A resource whose
+   * `tokenService` is `API` does not have it.
+   */
   public get domain(): string {
     return this.resource.attribute('Domain');
   }
 
-  /** The address at which a client gets its tokens: `https://<domain>/oauth2/token`. */
+  /**
+   * The address at which a client gets its tokens: `https://<domain>/oauth2/token`, or that of Cognito's API if
+   * `tokenService` is `API`.
+   */
   public get tokenEndpoint(): string {
     return this.resource.attribute('TokenEndpoint');
   }

@@ -147,6 +147,14 @@ export enum TokenEndpointDomain {
   CUSTOM = 'CUSTOM',
 }
 
+/** What the property of this name may be. */
+export enum TokenService {
+  /** `DOMAIN` */
+  DOMAIN = 'DOMAIN',
+  /** `API` */
+  API = 'API',
+}
+
 /**
  * A machine-to-machine (OAuth 2 client credentials) stack in Amazon Cognito: a user pool, its domain, its resource
  * servers and scopes, its app clients, and a Secrets Manager secret for each client. All properties are optional,
@@ -180,8 +188,8 @@ export interface CognitoM2MProperties {
   /**
    * The domain is <DomainPrefix>-<EnvironmentName>. It is unique in its region across all AWS accounts. None of the
    * words between its hyphens is aws, amazon or cognito. A change deletes the old domain before it creates the new
-   * one: no client gets a token until DNS knows the new name. Must be 1 to 61 lower-case letters, digits and
-   * hyphens, with no hyphen in front.
+   * one: no client gets a token until DNS knows the new name. Leave it out if TokenService is API. Must be 1 to 61
+   * lower-case letters, digits and hyphens, with no hyphen in front.
    *
    * @default - m2m-rubicon
    */
@@ -199,7 +207,7 @@ export interface CognitoM2MProperties {
 
   /**
    * The branding of the domain's sign-in pages, which machine clients never see: 1 is the classic hosted UI, 2 is
-   * managed login. 2 needs a UserPoolTier other than LITE. Must be 1 or 2.
+   * managed login. 2 needs a UserPoolTier other than LITE. It has no effect if TokenService is API. Must be 1 or 2.
    *
    * @default - 2
    */
@@ -300,6 +308,15 @@ export interface CognitoM2MProperties {
   readonly tokenEndpointDomain?: TokenEndpointDomain;
 
   /**
+   * Where the clients get their tokens: at the token endpoint of the pool's domain, or by Cognito's operation
+   * GetClientToken. With API the pool has no domain, so it can be reached over PrivateLink. A change keeps the ids
+   * and secrets, but the consumers must ask for tokens in another way. Must be DOMAIN or API.
+   *
+   * @default - DOMAIN
+   */
+  readonly tokenService?: TokenService;
+
+  /**
    * The pool's name is <UserPoolNamePrefix>-<EnvironmentName>. A change renames the pool. By default it also
    * replaces the secrets and the default client, because they are named after the pool. Must be 1 to 126 letters,
    * digits, white space and _+=,.@-, ASCII only.
@@ -309,7 +326,8 @@ export interface CognitoM2MProperties {
   readonly userPoolNamePrefix?: string;
 
   /**
-   * The feature plan of the pool. LITE needs ManagedLoginVersion 1. Must be LITE, ESSENTIALS or PLUS.
+   * The feature plan of the pool. LITE needs ManagedLoginVersion 1, unless TokenService is API. Must be LITE,
+   * ESSENTIALS or PLUS.
    *
    * @default - ESSENTIALS
    */

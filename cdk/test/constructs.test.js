@@ -16,6 +16,7 @@ const lambda = require('aws-cdk-lib/aws-lambda');
 const sns = require('aws-cdk-lib/aws-sns');
 const ssm = require('aws-cdk-lib/aws-ssm');
 const { AwsSolutionsChecks } = require('cdk-nag');
+const { KEYWORDS } = require('../lib/private/check');
 const {
   CognitoM2M,
   CognitoM2MClient,
@@ -23,6 +24,7 @@ const {
   CognitoM2MResourceServer,
   SecurityPolicy,
   TokenEndpointDomain,
+  TokenService,
 } = require('..');
 
 const KEY_ARN = 'arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab';
@@ -131,6 +133,13 @@ test('a custom domain takes a certificate and gives the target of its DNS record
     TokenEndpointDomain: 'CUSTOM',
   });
   assert.deepEqual(stack.resolve(auth.customDomainTarget), { 'Fn::GetAtt': [id, 'CustomDomainTarget'] });
+});
+
+test('a pool without a domain is declared by its token service', () => {
+  const { stack } = stackWith({ tokenService: TokenService.API });
+  assert.equal(only(stack, 'Custom::CognitoM2M').Properties.TokenService, 'API');
+  const { stack: broken } = stackWith({ tokenService: TokenService.API, domainPrefix: 'acme' });
+  assert.match(refusal(broken), /Stack\/Auth\/Resource\] DomainPrefix/);
 });
 
 test('what is not given is left to the provider', () => {
@@ -374,8 +383,8 @@ test('what breaks a rule fails the synthesis, with the path of the construct and
   const message = refusal(stack);
   for (const expected of [
     '[Stack/Auth/Resource] EnvironmentName must be 1 to 32 lower-case letters, digits and hyphens, with no hyphen at either end, but is "Prod"',
-    'DomainPrefix must not be "my-aws". Cognito reserves some words in a domain.',
-    'ManagedLoginVersion must be given. The default ManagedLoginVersion needs another tier than LITE.',
+    'DomainPrefix must not be "my-aws". The pool has no domain if TokenService is API. Cognito reserves some words',
+    'ManagedLoginVersion must be given. The default ManagedLoginVersion needs another tier than LITE, if there is a',
     'ResourceServers[0].Name must be given. By default, the name is the identifier, but a name allows fewer characters.',
     'ResourceServers[0].Scopes[0].ScopeName must be 1 to 256 printable ASCII characters',
     'Clients[0].ClientName must be 1 to 128 letters, digits and _+=.@-, ASCII only, but is "a/b"',
@@ -387,6 +396,25 @@ test('what breaks a rule fails the synthesis, with the path of the construct and
   ]) {
     assert.ok(message.includes(expected), `${expected}\nis not in\n${message}`);
   }
+});
+
+test('the check knows every keyword of the schemas', () => {
+  const notes = ['$schema', '$comment', 'title', 'description', 'default'];
+  const unknown = new Set();
+  const walk = (schema) => {
+    for (const [keyword, value] of Object.entries(schema)) {
+      if (![...KEYWORDS, ...notes].includes(keyword)) {
+        unknown.add(keyword);
+      } else if (keyword === 'properties') {
+        Object.values(value).forEach(walk);
+      } else if (typeof value === 'object' && !['default', 'enum', 'const', 'type', 'required'].includes(keyword)) {
+        [value].flat().forEach(walk);
+      }
+    }
+  };
+  const folder = path.join(__dirname, '..', 'schemas');
+  fs.readdirSync(folder).forEach((file) => walk(JSON.parse(fs.readFileSync(path.join(folder, file), 'utf8'))));
+  assert.deepEqual([...unknown], []);
 });
 
 test('nothing is said about what CloudFormation resolves later', () => {

@@ -1,5 +1,13 @@
 import { plainRule } from './rule';
 
+/** The keywords that this file knows. Others say nothing about a value. */
+export const KEYWORDS = [
+  ...['type', 'enum', 'const', 'minimum', 'maximum', 'minLength', 'maxLength', 'pattern'],
+  ...['minItems', 'maxItems', 'uniqueItems', 'items'],
+  ...['properties', 'additionalProperties', 'propertyNames', 'maxProperties', 'required'],
+  ...['allOf', 'anyOf', 'not', 'if', 'then', 'else'],
+];
+
 /** A JSON Schema, as far as the schemas of the resource types use it. */
 export type Schema = any;
 
@@ -41,13 +49,13 @@ function checkObject(schema: Schema, value: any, path: string, report: Report): 
 
 /** Says which property breaks a rule that several are involved in. */
 function checkAcross(rule: Schema, value: any, at: (name: string) => string, report: Report): void {
-  const then = rule.then ?? rule;
-  for (const name of then.required ?? []) {
+  const branch = rule.if === undefined ? rule : holds(rule.if, value) ? rule.then : rule.else;
+  for (const name of branch.required ?? []) {
     if (value[name] === undefined) {
       report(at(name), `must be given. ${rule.$comment}`);
     }
   }
-  for (const [name, schema] of Object.entries<Schema>(then.properties ?? {})) {
+  for (const [name, schema] of Object.entries<Schema>(branch.properties ?? {})) {
     if (value[name] !== undefined && holds(schema, value[name]) === false) {
       report(at(name), `must not be ${shown(value[name])}. ${rule.$comment}`);
     }
@@ -189,7 +197,9 @@ function logic(schema: Schema, value: any): Truth[] {
     truths.push(not(holds(schema.not, value)));
   }
   if (schema.if !== undefined) {
-    truths.push(any([not(holds(schema.if, value)), holds(schema.then, value)]));
+    const condition = holds(schema.if, value);
+    truths.push(any([not(condition), holds(schema.then ?? true, value)]));
+    truths.push(any([condition, holds(schema.else ?? true, value)]));
   }
   return truths;
 }

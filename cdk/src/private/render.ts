@@ -67,6 +67,7 @@ export function renderCognitoM2MProperties(props: p.CognitoM2MProperties) {
     SharedWithStacks: props.sharedWithStacks,
     Tags: props.tags,
     TokenEndpointDomain: props.tokenEndpointDomain,
+    TokenService: props.tokenService,
     UserPoolNamePrefix: props.userPoolNamePrefix,
     UserPoolTier: props.userPoolTier,
     VerifyToken: props.verifyToken,
