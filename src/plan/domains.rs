@@ -85,7 +85,8 @@ pub(super) fn plan_domains(desired: &Desired, own: &OwnPool, now: Option<&Observ
         }
         (None, Some(present), Some(pool)) if !kept => {
             let deletion = Deletion::UserPoolDomain { pool: pool.id.clone(), domain: present.name };
-            steps.last.push(Step::Delete(deletion));
+            // Without any domain, its consumers are cut off as late as those of the prefix domain.
+            if own.domain.is_some() { &mut steps.last } else { &mut steps.closed }.push(Step::Delete(deletion));
         }
         (None, ..) => {}
     }

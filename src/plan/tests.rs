@@ -223,6 +223,21 @@ fn a_switch_to_the_api_and_to_the_lesser_tier_gives_managed_login_up_first() {
 }
 
 #[test]
+fn a_switch_to_the_api_deletes_both_domains_last() {
+    let custom = json!({
+        "DomainName": "auth.example.com",
+        "CertificateArn": "arn:aws:acm:us-east-1:111122223333:certificate/01234567-89ab-cdef-0123-456789abcdef",
+    });
+    let with_custom = desired(&json!({ "CustomDomain": custom, "TokenEndpointDomain": "CUSTOM" }));
+    let by_api = desired(&json!({ "TokenService": "API" }));
+    let shown = shown(&by_api, &observed(&with_custom));
+    let last = shown.rsplit("---").next().unwrap();
+    for domain in ["auth.example.com", "m2m-rubicon-dev"] {
+        assert!(last.contains(&format!("DeleteUserPoolDomain {domain}")), "{shown}");
+    }
+}
+
+#[test]
 fn a_switch_is_refused_while_others_use_the_pool_and_a_missing_domain_is_put_back() {
     let (domain, api) = (desired(&json!({})), desired(&json!({ "TokenService": "API" })));
     let shared = |desired: &Desired| {
