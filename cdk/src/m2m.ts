@@ -6,7 +6,7 @@ import * as secretsmanager from 'aws-cdk-lib/aws-secretsmanager';
 import { Construct } from 'constructs';
 import { renderCognitoM2MProperties } from './private/render';
 import { Resource } from './private/resource';
-import type { CognitoM2MProperties } from './props';
+import { type CognitoM2MProperties, TokenService } from './props';
 import { CognitoM2MProvider, type ICognitoM2MProvider } from './provider';
 
 /** What the constructs need beside the properties of the resource. */
@@ -53,8 +53,8 @@ export interface ICognitoM2MClient {
   /**
    * The secret with the credentials.
    *
-   * Its value is JSON with the keys `client_id`, `client_secret`, `token_endpoint`, `scope`, `issuer`, `jwks_uri`,
-   * `user_pool_id` and `client_name`. Read it at run time: `secretValueFromJson('client_secret')` would copy the client
+   * Its value is JSON with the keys `client_id`, `client_secret`, `token_endpoint`, `token_service`, `scope`, `issuer`,
+   * `jwks_uri`, `user_pool_id` and `client_name`. Read it at run time: `secretValueFromJson('client_secret')` would copy the client
    * secret into another resource, where no rotation reaches it.
    */
   readonly secret: secretsmanager.ISecret;
@@ -83,6 +83,7 @@ export class CognitoM2M extends Construct {
   /** The user pool, for constructs that want one, such as an authorizer. */
   public readonly userPool: cognito.IUserPool;
 
+  private readonly props: CognitoM2MProps;
   private readonly resource: Resource;
   private readonly clients = new Map<string, ICognitoM2MClient>();
   private readonly firstClient: ICognitoM2MClient;
@@ -92,6 +93,10 @@ export class CognitoM2M extends Construct {
     this.provider = props.provider ?? CognitoM2MProvider.getOrCreate(this);
     const keys = [props.secretKmsKey, ...(props.secretReplicas ?? []).map((replica) => replica.kmsKey)];
     keys.forEach((key) => key && this.provider.allowKey(key));
+    if (props.customDomain !== undefined) {
+      this.provider.allowCustomDomains();
+    }
+    this.props = props;
     this.resource = new Resource(this, 'Resource', {
       type: 'CognitoM2M',
       provider: this.provider,
@@ -177,10 +182,13 @@ export class CognitoM2M extends Construct {
   }
 
   /**
-   * The host of the token endpoint, such as `m2m-rubicon-dev.auth.us-east-1.amazoncognito.com`. A resource whose
-   * `tokenService` is `API` does not have it.
+   * The host of the token endpoint, such as `m2m-rubicon-dev.auth.us-east-1.amazoncognito.com`. Throws an error
+   * if `tokenService` is `API`: then there is no domain.
    */
   public get domain(): string {
+    if (this.props.tokenService === TokenService.API) {
+      throw new Error(`${this.node.path} has no domain, because its tokenService is API`);
+    }
     return this.resource.attribute('Domain');
   }
 
@@ -207,8 +215,11 @@ export class CognitoM2M extends Construct {
     return this.resource.attribute('TokenVerification');
   }
 
-  /** The name to which the DNS record of `customDomain` must point. Only a resource with a custom domain has it. */
+  /** The name to which the DNS record of `customDomain` must point. Throws an error if there is no custom domain. */
   public get customDomainTarget(): string {
+    if (this.props.customDomain === undefined) {
+      throw new Error(`${this.node.path} has no customDomain, so there is no target for its DNS record`);
+    }
     return this.resource.attribute('CustomDomainTarget');
   }
 

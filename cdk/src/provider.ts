@@ -35,6 +35,13 @@ export interface ICognitoM2MProvider extends IConstruct {
    * Does nothing for a provider that is imported: list the key in the parameter `SecretKmsKeyArns` of its stack.
    */
   allowKey(key: kms.IKey): void;
+
+  /**
+   * Lets the provider make custom domains. The construct `CognitoM2M` calls it if it has one.
+   *
+   * Does nothing for a provider that is imported: set the parameter `CustomDomains` of its stack.
+   */
+  allowCustomDomains(): void;
 }
 
 /** The settings of the provider's functions. */
@@ -75,6 +82,14 @@ export interface CognitoM2MProviderProps {
    * @default - none
    */
   readonly secretKmsKeys?: kms.IKey[];
+
+  /**
+   * Whether the provider may make custom domains for apps that import it. AWS asks for the permission to update CloudFront
+   * distributions, which IAM cannot limit to those of Cognito.
+   *
+   * @default - true if a resource of this app has a custom domain
+   */
+  readonly customDomains?: boolean;
 
   /**
    * The functions' roles may touch only secrets whose names begin with this.
@@ -142,16 +157,18 @@ export class CognitoM2MProvider extends Construct implements ICognitoM2MProvider
   public readonly rotationFunctionArn: string;
 
   private readonly keys: kms.IKey[];
+  private makesCustomDomains: boolean;
 
   constructor(scope: Construct, id: string, props: CognitoM2MProviderProps = {}) {
     super(scope, id);
     this.keys = [...(props.secretKmsKeys ?? [])];
+    this.makesCustomDomains = props.customDomains ?? false;
     const architecture = props.architecture ?? defaultArchitecture();
     const template = this.include(architecture, props);
     const resource = (name: string) => template.getResource(name);
     for (const name of ['Provider', 'Rotation']) {
       this.useCode(resource(`${name}Function`) as lambda.CfnFunction, name.toLowerCase(), architecture);
-      this.allowKeys(resource(`${name}Role`) as iam.CfnRole);
+      this.allowWhatIsNeeded(resource(`${name}Role`) as iam.CfnRole);
     }
     for (const child of template.node.children.filter(CfnResource.isCfnResource)) {
       this.answerNag(child);
@@ -168,11 +185,17 @@ export class CognitoM2MProvider extends Construct implements ICognitoM2MProvider
     }
   }
 
+  public allowCustomDomains(): void {
+    this.makesCustomDomains = true;
+  }
+
   private include(architecture: lambda.Architecture, props: CognitoM2MProviderProps): CfnInclude {
     const conditions = {
       InLocalCloud: props.localCloud ?? String(this.node.tryGetContext(LOCAL_CLOUD)) === 'true',
       WithAlarms: props.alarmTopic !== undefined,
-      WithKmsKey: true, // which keys is known later: `allowKeys` leaves out the statement if there are none
+      // Whether these two are needed is known later: `allowWhatIsNeeded` leaves out what is not.
+      WithCustomDomains: true,
+      WithKmsKey: true,
       WithPermissionsBoundary: props.permissionsBoundary !== undefined,
     };
     const parameters = {
@@ -196,24 +219,32 @@ export class CognitoM2MProvider extends Construct implements ICognitoM2MProvider
     code.addResourceMetadata(target, 'Code');
   }
 
-  /** Fills the statement of a role about keys, or leaves it out if there are none. */
-  private allowKeys(role: iam.CfnRole): void {
+  /** Leaves out a role's statements about keys and custom domains if there are none, and fills in the keys. */
+  private allowWhatIsNeeded(role: iam.CfnRole): void {
     const policies = Stack.of(this).resolve(role.policies);
-    // Not cached, because keys may come after the policies were resolved for the first time.
+    // Not cached, because resources may come after the policies were resolved for the first time.
     role.policies = Lazy.uncachedAny({
-      produce: () => {
-        const arns = [...new Set(this.keys.map((key) => key.keyArn))];
-        return policies.map((policy: any) => ({
+      produce: () =>
+        policies.map((policy: any) => ({
           policyName: policy.policyName,
           policyDocument: {
             ...policy.policyDocument,
-            Statement: policy.policyDocument.Statement.flatMap((statement: any) =>
-              statement.Sid !== 'EncryptSecrets' ? [statement] : arns.length > 0 ? [{ ...statement, Resource: arns }] : [],
-            ),
+            Statement: policy.policyDocument.Statement.flatMap((statement: any) => this.neededStatement(statement)),
           },
-        }));
-      },
+        })),
     });
+  }
+
+  private neededStatement(statement: any): any[] {
+    const arns = [...new Set(this.keys.map((key) => key.keyArn))];
+    switch (statement.Sid) {
+      case 'EncryptSecrets':
+        return arns.length > 0 ? [{ ...statement, Resource: arns }] : [];
+      case 'UpdateDistributionsOfCustomDomains':
+        return this.makesCustomDomains ? [statement] : [];
+      default:
+        return [statement];
+    }
   }
 
   /** Answers the findings of cdk-nag's pack AwsSolutions. */
@@ -235,4 +266,6 @@ class ImportedProvider extends Construct implements ICognitoM2MProvider {
   }
 
   public allowKey(_key: kms.IKey): void {}
+
+  public allowCustomDomains(): void {}
 }

@@ -28,6 +28,7 @@ const {
 } = require('..');
 
 const KEY_ARN = 'arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab';
+const CERTIFICATE_ARN = 'arn:aws:acm:us-east-1:111122223333:certificate/1234abcd-12ab-34cd-56ef-1234567890ab';
 const TOKEN = 'arn:aws:lambda:us-east-1:111122223333:function:provider';
 
 function stackWith(props) {
@@ -119,8 +120,7 @@ test('every property arrives under the name and in the unit that the resource kn
 });
 
 test('a custom domain takes a certificate and gives the target of its DNS record', () => {
-  const arn = 'arn:aws:acm:us-east-1:111122223333:certificate/1234abcd-12ab-34cd-56ef-1234567890ab';
-  const certificate = acm.Certificate.fromCertificateArn(new Stack(), 'Certificate', arn);
+  const certificate = acm.Certificate.fromCertificateArn(new Stack(), 'Certificate', CERTIFICATE_ARN);
   const { stack, auth } = stackWith({
     customDomain: { domainName: 'auth.example.com', certificate, securityPolicy: SecurityPolicy.TLS_V1_3_2025 },
     tokenEndpointDomain: TokenEndpointDomain.CUSTOM,
@@ -129,10 +129,30 @@ test('a custom domain takes a certificate and gives the target of its DNS record
   assert.deepEqual(Properties, {
     ServiceToken: TOKEN,
     ServiceTimeout: 1200,
-    CustomDomain: { DomainName: 'auth.example.com', CertificateArn: arn, SecurityPolicy: 'TLS_V1_3_2025' },
+    CustomDomain: { DomainName: 'auth.example.com', CertificateArn: CERTIFICATE_ARN, SecurityPolicy: 'TLS_V1_3_2025' },
     TokenEndpointDomain: 'CUSTOM',
   });
   assert.deepEqual(stack.resolve(auth.customDomainTarget), { 'Fn::GetAtt': [id, 'CustomDomainTarget'] });
+});
+
+test('the provider may make custom domains if a resource of the app has one', () => {
+  const certificate = acm.Certificate.fromCertificateArn(new Stack(), 'Certificate', CERTIFICATE_ARN);
+  const sids = (props, providerProps) => {
+    const stack = new Stack(new App(), 'Stack');
+    const provider = new CognitoM2MProvider(stack, 'Provider', providerProps);
+    new CognitoM2M(stack, 'Auth', { provider, ...props });
+    const roles = Object.values(Template.fromStack(stack).findResources('AWS::IAM::Role'));
+    return roles.flatMap(({ Properties }) => Properties.Policies[0].PolicyDocument.Statement.map(({ Sid }) => Sid));
+  };
+  const sid = 'UpdateDistributionsOfCustomDomains';
+  assert.ok(!sids({}).includes(sid));
+  assert.ok(sids({ customDomain: { domainName: 'auth.example.com', certificate } }).includes(sid));
+  assert.ok(sids({}, { customDomains: true }).includes(sid));
+});
+
+test('an attribute that the resource will not have is an error', () => {
+  assert.throws(() => stackWith({}).auth.customDomainTarget, /Stack\/Auth has no customDomain/);
+  assert.throws(() => stackWith({ tokenService: TokenService.API }).auth.domain, /Stack\/Auth has no domain/);
 });
 
 test('a pool without a domain is declared by its token service', () => {

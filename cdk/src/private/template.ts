@@ -25,8 +25,10 @@ export function availableArchitectures(): string[] {
 /** Hands over a file with the provider's template, its conditions decided. The file is gone afterwards. */
 export function withTemplate<T>(conditions: { [name: string]: boolean }, use: (templateFile: string) => T): T {
   const template = JSON.parse(fs.readFileSync(path.join(PACKAGE, 'provider.template.json'), 'utf8'));
-  const resources = Object.entries<any>(template.Resources).filter(([, { Condition }]) => conditions[Condition] ?? true);
-  const decided = {
+  const resources = Object.entries<any>(template.Resources).filter(
+    ([, { Condition }]) => Condition === undefined || decided(Condition, conditions),
+  );
+  const provider = {
     Parameters: template.Parameters,
     Resources: Object.fromEntries(
       resources.map(([name, { Condition, ...resource }]) => [name, decide(resource, conditions)]),
@@ -35,7 +37,7 @@ export function withTemplate<T>(conditions: { [name: string]: boolean }, use: (t
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'cdk-cognito-m2m-'));
   try {
     const file = path.join(folder, 'template.json');
-    fs.writeFileSync(file, JSON.stringify(decided));
+    fs.writeFileSync(file, JSON.stringify(provider));
     return use(file);
   } finally {
     fs.rmSync(folder, { recursive: true });
@@ -54,13 +56,21 @@ function decide(value: any, conditions: { [name: string]: boolean }): any {
   }
   if (value['Fn::If'] !== undefined) {
     const [condition, yes, no] = value['Fn::If'];
-    return decide(conditions[condition] ? yes : no, conditions);
+    return decide(decided(condition, conditions) ? yes : no, conditions);
   }
   return Object.fromEntries(
     Object.entries(value)
       .map(([name, each]) => [name, decide(each, conditions)])
       .filter(([, each]) => isValue(each)),
   );
+}
+
+function decided(condition: string, conditions: { [name: string]: boolean }): boolean {
+  const decision = conditions[condition];
+  if (decision === undefined) {
+    throw new Error(`cdk-cognito-m2m does not decide the condition ${condition} of its template; please report this`);
+  }
+  return decision;
 }
 
 function isValue(value: any): boolean {
