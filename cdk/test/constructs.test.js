@@ -5,7 +5,7 @@ const assert = require('node:assert/strict');
 const fs = require('node:fs');
 const path = require('node:path');
 const { test } = require('node:test');
-const { App, Duration, Fn, RemovalPolicy, Stack, Tags } = require('aws-cdk-lib');
+const { App, Duration, Fn, Lazy, RemovalPolicy, SecretValue, Stack, Tags } = require('aws-cdk-lib');
 const { Match, Template } = require('aws-cdk-lib/assertions');
 const acm = require('aws-cdk-lib/aws-certificatemanager');
 const apigateway = require('aws-cdk-lib/aws-apigatewayv2');
@@ -16,7 +16,7 @@ const lambda = require('aws-cdk-lib/aws-lambda');
 const sns = require('aws-cdk-lib/aws-sns');
 const ssm = require('aws-cdk-lib/aws-ssm');
 const { AwsSolutionsChecks } = require('cdk-nag');
-const { KEYWORDS } = require('../lib/private/check');
+const { violations } = require('../lib/private/check');
 const {
   CognitoM2M,
   CognitoM2MClient,
@@ -391,8 +391,9 @@ test('alarms, boundary and architecture are those of the properties', () => {
 
 test('what breaks a rule fails the synthesis, with the path of the construct and of each property', () => {
   const { stack } = stackWith({
-    environmentName: 'Prod',
+    environmentName: 'prod',
     domainPrefix: 'my-aws',
+    projectTag: 'a;b',
     userPoolTier: cognito.FeaturePlan.LITE,
     resourceServers: [{ identifier: 'https://a.example', scopes: [{ scopeName: 'a b' }] }],
     clients: [{ clientName: 'a/b', accessTokenValidity: Duration.minutes(4), allowedOAuthScopes: ['x', 'x'] }],
@@ -402,38 +403,67 @@ test('what breaks a rule fails the synthesis, with the path of the construct and
   });
   const message = refusal(stack);
   for (const expected of [
-    '[Stack/Auth/Resource] EnvironmentName must be 1 to 32 lower-case letters, digits and hyphens, with no hyphen at either end, but is "Prod"',
-    'DomainPrefix must not be "my-aws". The pool has no domain if TokenService is API. Cognito reserves some words',
-    'ManagedLoginVersion must be given. The default ManagedLoginVersion needs another tier than LITE, if there is a',
-    'ResourceServers[0].Name must be given. By default, the name is the identifier, but a name allows fewer characters.',
-    'ResourceServers[0].Scopes[0].ScopeName must be 1 to 256 printable ASCII characters',
-    'Clients[0].ClientName must be 1 to 128 letters, digits and _+=.@-, ASCII only, but is "a/b"',
-    'Clients[0].AccessTokenValidityMinutes must be 5 to 1440, but is 4',
-    'Clients[0].AllowedOAuthScopes[0] must be a scope declared in ResourceServers',
-    'SecretRecoveryWindowInDays must be 0 or 7 to 30, but is 5',
-    'SharedWithStacks[0] must be 1 to 128 letters, digits and hyphens, with a letter in front, but is "a b"',
-    'Tags.Project must be one of at most 45 tags.',
+    '[Stack/Auth/Resource] ProjectTag: must be at most 256 characters matching [\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*, but is "a;b"',
+    'DomainPrefix: the domain must not contain the word aws, which Cognito reserves, but is "my-aws-prod"',
+    'ManagedLoginVersion: must be 1 if UserPoolTier is LITE, but is 2 (the default)',
+    'ResourceServers[0].Name: must be given, because the default, the Identifier "https://a.example", is not valid as',
+    'ResourceServers[0].Scopes[0].ScopeName: must be 1 to 256 characters matching',
+    'Clients[0].ClientName: must be 1 to 128 characters matching [A-Za-z0-9_+=.@-]{1,128}, but is "a/b"',
+    'Clients[0].AccessTokenValidityMinutes: must be a whole number, 5 to 1440, but is "4"',
+    'Clients[0].AllowedOAuthScopes[0]: must be a scope declared in ResourceServers, written <Identifier>/<ScopeName>, but is "x"',
+    'SecretRecoveryWindowInDays: must be a whole number, 0 or 7 to 30, but is "5"',
+    'SharedWithStacks[0]: must be 1 to 128 characters matching [A-Za-z][A-Za-z0-9-]*, but is "a b"',
+    'Tags.Project: the tag\'s key must not be "Project", because the resource sets this tag itself',
   ]) {
     assert.ok(message.includes(expected), `${expected}\nis not in\n${message}`);
   }
 });
 
+const SCHEMAS = path.join(__dirname, '..', 'schemas');
+const schemaOf = (type) => JSON.parse(fs.readFileSync(path.join(SCHEMAS, `${type.replace('::', '-')}.json`), 'utf8'));
+const CASES = JSON.parse(fs.readFileSync(path.join(__dirname, '../../tests/tools/lint_cases.json'), 'utf8'));
+
+/** Tells whether only a deployment knows what is wrong, as in tests/tools/test_lint_rule.py. */
+function isBeyond({ properties, violations: [[name, rule]] }) {
+  const beyond = ['must be in the partition ', 'needs SecretKmsKeyId ', 'must be another region ', 'must begin with arn:aws:acm:'];
+  const isOfDefaultClient = name === 'SecretNamePrefix' && !properties?.Clients && rule.startsWith("the secret's name");
+  return beyond.some((start) => rule.startsWith(start)) || isOfDefaultClient || properties?.DomainPrefix?.Ref === 'x';
+}
+
+test('the check says what the parser says, with the same path and words', () => {
+  let [wrong, beyond] = [0, 0];
+  for (const [type, cases] of Object.entries(CASES)) {
+    for (const each of [...cases.wrong, ...cases.right]) {
+      const isUnknowable = each.violations.length > 0 && isBeyond(each);
+      const expected = isUnknowable ? [] : each.violations.map(([name, rule]) => `${name}: ${rule}`);
+      assert.deepEqual(violations(schemaOf(type), each.properties).sort(), expected.sort(), JSON.stringify(each.properties));
+      wrong += each.violations.length > 0;
+      beyond += isUnknowable;
+    }
+  }
+  assert.ok(wrong > 250 && beyond < 10, `${wrong} wrong, ${beyond} of them beyond`);
+});
+
 test('the check knows every keyword of the schemas', () => {
-  const notes = ['$schema', '$comment', 'title', 'description', 'default'];
+  const notes = ['$schema', '$comment', 'title', 'description'];
+  // What the check reads says the same as these: x-unknown, x-unique, x-names, and the patterns of numbers.
+  const said = ['additionalProperties', 'uniqueItems', 'else', 'minimum', 'maximum', 'maxProperties'];
+  const source = fs.readFileSync(path.join(__dirname, '../src/private/check.ts'), 'utf8');
+  const isRead = (keyword) => new RegExp(`\\.${keyword}\\b|'${keyword}'`).test(source);
   const unknown = new Set();
   const walk = (schema) => {
     for (const [keyword, value] of Object.entries(schema)) {
-      if (![...KEYWORDS, ...notes].includes(keyword)) {
+      if (![...notes, ...said].includes(keyword) && !isRead(keyword)) {
         unknown.add(keyword);
-      } else if (keyword === 'properties') {
+      }
+      if (keyword === 'properties') {
         Object.values(value).forEach(walk);
-      } else if (typeof value === 'object' && !['default', 'enum', 'const', 'type', 'required'].includes(keyword)) {
-        [value].flat().forEach(walk);
+      } else if (['items', 'additionalProperties', 'propertyNames', 'allOf', 'anyOf', 'not', 'if', 'then', 'else'].includes(keyword)) {
+        [value].flat().filter(Boolean).forEach(walk);
       }
     }
   };
-  const folder = path.join(__dirname, '..', 'schemas');
-  fs.readdirSync(folder).forEach((file) => walk(JSON.parse(fs.readFileSync(path.join(folder, file), 'utf8'))));
+  Object.keys(CASES).map(schemaOf).forEach(walk);
   assert.deepEqual([...unknown], []);
 });
 
@@ -441,10 +471,16 @@ test('nothing is said about what CloudFormation resolves later', () => {
   const value = (name) => Fn.importValue(name);
   const { stack } = stackWith({
     environmentName: value('a'),
-    domainPrefix: Fn.join('-', [value('b'), 'c']),
-    resourceServers: [{ identifier: value('d'), scopes: [{ scopeName: value('e') }] }],
-    clients: [{ clientName: 'worker', allowedOAuthScopes: Fn.split(',', value('f')) }, { clientName: value('g') }],
-    sharedWithStacks: [value('h'), value('h')],
+    domainPrefix: Fn.join('-', [value('b'), 'C']),
+    userPoolNamePrefix: `${value('c')} d`,
+    secretNamePrefix: SecretValue.ssmSecure('/Prefix', '1').unsafeUnwrap(),
+    resourceServers: [{ identifier: value('d'), scopes: [{ scopeName: value('e') }, { scopeName: value('e') }] }],
+    clients: [
+      { clientName: 'worker', allowedOAuthScopes: Fn.split(',', value('f')) },
+      { clientName: value('g'), allowedOAuthScopes: [`${value('g')}/read`, 'a/b'] },
+      { clientName: value('g'), accessTokenValidity: Duration.minutes(Lazy.number({ produce: () => Fn.importValue('x') })) },
+    ],
+    sharedWithStacks: [value('h'), value('h'), Fn.ref('AWS::NoValue')],
     tags: { team: value('i') },
   });
   Template.fromStack(stack).resourceCountIs('Custom::CognitoM2M', 1);

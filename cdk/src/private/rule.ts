@@ -1,5 +1,0 @@
-/** Returns what follows "Must be" in the description of a property. */
-export function plainRule(description: string | undefined): string {
-  const [, rule = 'given'] = /.*Must be (.*?)\.(?: Default: .*)?$/s.exec(description ?? '') ?? [];
-  return rule;
-}
