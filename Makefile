@@ -72,10 +72,11 @@ lint-package: ## Pack the rules of cfn-lint as a Python wheel in cdk/dist/python
 	rm -rf lint/build lint/*.egg-info
 
 # The library's own tests need what is packed: the provider's template and the functions.
-cdk: build ## Pack the CDK library with the built functions, for npm and PyPI, into cdk/dist
+cdk: build ## Pack the CDK library with the built functions, and the rules of cfn-lint, into cdk/dist
 	@tools/install cdk
 	python3 cdk/generate.py --check
 	python3 cdk/pack.py
+	@$(MAKE) --no-print-directory lint-package
 	@# One line as pytest writes it, for the sum of `make test`.
 	cd cdk && PATH="$$PWD/../$(TOOLS)/cdk/bin:$$PATH" node --test --test-reporter=./test/reporter.mjs 'test/*.test.js'
 

@@ -111,7 +111,7 @@ def test_the_template_makes_a_pool_without_a_domain_and_gives_it_one_later(cloud
     described = cloud.client("cognito-idp").describe_user_pool_client(**client)["UserPoolClient"]
     assert described["ExplicitAuthFlows"] == ["ALLOW_CLIENT_TOKEN_AUTH"]
 
-    stack = cloud.sam_deploy("private", parameters={"EnvironmentName": "private"})
+    stack = cloud.sam_deploy("private", parameters={**private, "TokenService": "DOMAIN", "VerifyToken": "true"})
     assert {name: stack.outputs[name] for name in made if name != "TokenEndpoint"} == {
         name: value for name, value in made.items() if name != "TokenEndpoint"
     }
@@ -139,15 +139,17 @@ def test_a_custom_domain_is_made_beside_the_prefix_domain_and_deleted_before_the
     assert cloud.domain_owner(custom["DomainName"]) is None
 
 
-def test_readers_are_named_in_the_secrets_policy_until_they_are_removed(cloud, stacks):
+def test_readers_are_named_in_the_secrets_policy_until_they_are_removed(cloud, provider, stacks):
     stack = stacks("shared")
     reader = "arn:aws:iam::000000000000:role/reader"
     clients = [{"ClientName": "worker", "SecretReaders": [reader]}]
-    assert stack.deploy(Clients=clients) == "CREATE_COMPLETE"
+    # The role's own statement has the condition secretsmanager:BlockPublicPolicy.
+    with provider.allowed("secretsmanager:PutResourcePolicy"):
+        assert stack.deploy(Clients=clients) == "CREATE_COMPLETE"
     secret = {"SecretId": stack.outputs["ClientSecretArn"]}
     secrets_manager = cloud.client("secretsmanager")
     [statement] = json.loads(secrets_manager.get_resource_policy(**secret)["ResourcePolicy"])["Statement"]
-    assert (statement["Sid"], statement["Principal"]) == ("CognitoM2MReaders", {"AWS": reader})
+    assert (statement["Sid"], statement["Principal"]) == ("CognitoM2MReaders", {"AWS": [reader]})
     assert stack.deploy(Clients=[{"ClientName": "worker"}]) == "UPDATE_COMPLETE"
     assert not secrets_manager.get_resource_policy(**secret).get("ResourcePolicy")
 
