@@ -1,4 +1,4 @@
-import { Fn, RemovalPolicy } from 'aws-cdk-lib';
+import { Fn, RemovalPolicy, Token } from 'aws-cdk-lib';
 import { Construct } from 'constructs';
 import { renderCognitoM2MResourceServerProperties } from './private/render';
 import { Resource } from './private/resource';
@@ -30,10 +30,12 @@ export class CognitoM2MResourceServer extends Construct {
   /** The provider that makes the resource. */
   public readonly provider: ICognitoM2MProvider;
   private readonly resource: Resource;
+  private readonly scopeNames: string[];
 
   constructor(scope: Construct, id: string, props: CognitoM2MResourceServerProps) {
     super(scope, id);
     this.provider = props.provider ?? CognitoM2MProvider.getOrCreate(this);
+    this.scopeNames = props.scopes.map(({ scopeName }) => scopeName);
     this.resource = new Resource(this, 'Resource', {
       type: 'CognitoM2MResourceServer',
       provider: this.provider,
@@ -53,11 +55,16 @@ export class CognitoM2MResourceServer extends Construct {
   }
 
   /**
-   * Returns one of the scopes, written `<Identifier>/<ScopeName>`. What uses it waits for the server.
+   * Returns one of the scopes, written `<Identifier>/<ScopeName>`. What uses it waits for the server. Throws an error if
+   * no scope of that name is declared.
    *
    * @param scopeName the name of the scope
    */
   public scope(scopeName: string): string {
+    const isKnown = ![scopeName, ...this.scopeNames].some((name) => Token.isUnresolved(name));
+    if (isKnown && !this.scopeNames.includes(scopeName)) {
+      throw new Error(`${this.node.path} has no scope '${scopeName}'; declared are: ${this.scopeNames.join(', ')}`);
+    }
     return `${this.identifier}/${scopeName}`;
   }
 }

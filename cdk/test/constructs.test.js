@@ -321,6 +321,16 @@ test('a client and a server of another stack go into a shared pool', () => {
   });
 });
 
+test('an undeclared scope of a server is an error, unless CloudFormation knows the names', () => {
+  const { stack, auth: { provider, userPool } } = stackWith({});
+  const server = (id, scopeName) =>
+    new CognitoM2MResourceServer(stack, id, { provider, userPool, identifier: id, scopes: [{ scopeName }] });
+  assert.throws(() => server('orders', 'read').scope('raed'), {
+    message: "Stack/orders has no scope 'raed'; declared are: read",
+  });
+  assert.ok(server('stock', Fn.importValue('Scope')).scope('read').endsWith('/read'));
+});
+
 test('an HTTP API accepts the tokens of all clients, or of those that are named', () => {
   const { stack, auth } = stackWith({ clients: named(2) });
   const authorizer = auth.httpJwtAuthorizer('Jwt', ['client-1']);
@@ -444,6 +454,19 @@ test('the check says what the parser says, with the same path and words', () => 
   assert.ok(wrong > 250 && beyond < 10, `${wrong} wrong, ${beyond} of them beyond`);
 });
 
+test('the check says everything at once, as the parser does', () => {
+  const said = (properties) => violations(schemaOf('Custom::CognitoM2M'), properties);
+  // A property that is not valid counts as its default, so that what depends on it is still checked.
+  assert.deepEqual(said({ EnvironmentName: 'Prod', DomainPrefix: 'aws-amazon' }).map((each) => each.split(', but is ')), [
+    ['EnvironmentName: must be 1 to 32 characters matching [a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?', '"Prod"'],
+    ['DomainPrefix: the domain must not contain the word aws, which Cognito reserves', '"aws-amazon-dev"'],
+    ['DomainPrefix: the domain must not contain the word amazon, which Cognito reserves', '"aws-amazon-dev"'],
+  ]);
+  // Both names are too long. They look alike, but for their length.
+  const names = said({ SecretNamePrefix: 's'.repeat(510), Clients: [{ ClientName: 'aa' }, { ClientName: 'aab' }] });
+  assert.deepEqual(names.map((each) => each.slice(-4)), [' 513', ' 514']);
+});
+
 test('the check knows every keyword of the schemas', () => {
   const notes = ['$schema', '$comment', 'title', 'description'];
   // What the check reads says the same as these: x-unknown, x-unique, x-names, and the patterns of numbers.
@@ -484,6 +507,17 @@ test('nothing is said about what CloudFormation resolves later', () => {
     tags: { team: value('i') },
   });
   Template.fromStack(stack).resourceCountIs('Custom::CognitoM2M', 1);
+  const include = { 'Fn::Transform': { Name: 'AWS::Include', Parameters: { Location: 's3://a/b' } } };
+  for (const properties of [
+    { ...include, UserPoolTier: 'LITE' },
+    { Clients: [{ ...include }, { ...include, AllowedOAuthScopes: ['m2m-client/read'] }] },
+    { Clients: { Ref: 'AWS::NoValue' }, UserPoolNamePrefix: 'a b', SecretNamePrefix: { Ref: 'Prefix' } },
+    { Tags: { ...include, a: '1' }, ResourceServers: { 'Fn::If': ['Prod', [], []] }, SecretReplicas: include },
+    { TokenService: { Ref: 'Service' }, DomainPrefix: 'aws', CustomDomain: { Ref: 'AWS::NoValue' } },
+    { TokenService: 'API', DomainPrefix: { Ref: 'AWS::NoValue' } },
+  ]) {
+    assert.deepEqual(violations(schemaOf('Custom::CognitoM2M'), properties), [], JSON.stringify(properties));
+  }
 });
 
 test("cdk-nag's pack AwsSolutions finds nothing that is not answered", () => {

@@ -56,7 +56,8 @@ class Checker {
     const root = new Value(properties, '');
     this.any(root, this.schema);
     this.scopes(root);
-    return this.findings;
+    // Two names that are too long may look alike in a message.
+    return [...new Set(this.findings)];
   }
 
   private refuse(path: string, message: string): void {
@@ -88,7 +89,7 @@ class Checker {
     }
   }
 
-  /** Returns a scalar as CloudFormation hands it over. */
+  /** Returns a scalar as CloudFormation hands it over: as text. */
   private text(value: Value): string | undefined {
     if (value.literal === undefined) {
       this.refuse(value.path, `must be a string, but is ${kind(value.value)}`);
@@ -138,7 +139,7 @@ class Checker {
       this.refuse(value.path || 'ResourceProperties', `must be a map, but is ${kind(value.value)}`);
       return;
     }
-    for (const name of names(value)) {
+    for (const name of keys(value)) {
       if (!Object.hasOwn(schema.properties, name)) {
         this.refuse(value.property(name).path, schema['x-unknown']);
       }
@@ -175,6 +176,7 @@ class Checker {
     }
   }
 
+  /** Checks a property that `then` requires, or its default. */
   private required(value: Value, schema: Schema, rule: Schema, name: string): void {
     const property = value.property(name);
     if (rule['x-path'] !== undefined) {
@@ -186,7 +188,8 @@ class Checker {
     }
     const text = this.read(property, schema.properties[name]);
     if (text !== undefined && !this.refused.has(property.path) && !holds(rule.then.properties[name], text)) {
-      this.refuse(property.path, fill(rule['x-message'], `${Number(text)}${property.isAbsent ? ' (the default)' : ''}`));
+      const origin = property.isAbsent ? ' (the default)' : '';
+      this.refuse(property.path, fill(rule['x-message'], `${Number(text)}${origin}`));
     }
   }
 
@@ -217,15 +220,16 @@ class Checker {
         .map((text) => ({ ...rule, text })),
     );
     for (const { path, message, text } of broken) {
-      // A name that begins with a name that is too long is too long, too.
-      if (!broken.some((other: Schema) => text !== other.text && text.startsWith(other.text))) {
+      // The default client's name begins with the pool's. If that is too long by itself, it says enough.
+      const isSaidBy = (other: Schema) => other.path !== path && other.text !== text && text.startsWith(other.text);
+      if (!broken.some(isSaidBy)) {
         const words = fill(message, quoted(text)).replace('{length}', `${[...text].length}`);
         this.refuse(value.property(path).path, words);
       }
     }
   }
 
-  /** Returns each text that the parts make together. */
+  /** Returns each text that the parts of a name make together. */
   private texts(value: Value, schema: Schema, parts: Schema[]): string[] {
     const append = (texts: string[], part: Schema) => {
       const more = this.part(value, schema, part);
@@ -256,15 +260,15 @@ class Checker {
     }
     const clients = root.property('Clients');
     const ofDefault = clients.isAbsent && !this.refused.has('Clients') ? [new Value({}, 'Clients[0]')] : [];
-    const message = this.schema.properties.Clients.items.properties.AllowedOAuthScopes.items['x-message'];
+    const { items: scopeRule } = this.schema.properties.Clients.items.properties.AllowedOAuthScopes;
     for (const client of [...clients.items(), ...ofDefault].filter(isComplete)) {
       const scopes = client.property('AllowedOAuthScopes');
       if (scopes.isAbsent && declared.length > rule.max) {
         this.refuse(scopes.path, fill(rule.message, declared.length));
       }
       for (const { literal: scope, path } of scopes.items()) {
-        if (scope !== undefined && !declared.includes(scope) && !this.refused.has(path)) {
-          this.refuse(path, fill(message, quoted(scope)));
+        if (scope !== undefined && holds(scopeRule, scope) && !declared.includes(scope)) {
+          this.refuse(path, fill(scopeRule['x-message'], quoted(scope)));
         }
       }
     }
@@ -282,7 +286,7 @@ class Checker {
 
   private tags(value: Value, schema: Schema): void {
     if (isMap(value.value)) {
-      const tags = names(value).map((name) => ({ item: value.property(name), name }));
+      const tags = keys(value).map((name) => ({ item: value.property(name), name }));
       this.count(value, tags.map(({ item }) => item), schema);
       tags.forEach(({ item, name }) => this.tag(item, schema, name));
     } else if (!Array.isArray(value.value)) {
@@ -342,12 +346,12 @@ function isUnknown(value: any): boolean {
   return name !== undefined && others.length === 0 && (name === 'Ref' || name === 'Condition' || isFunctionName(name));
 }
 
-/** Returns the names in a map. Fn::Transform and Fn::ForEach add names that are not here. */
-function names(value: Value): string[] {
+/** Returns the keys of a map. Fn::Transform and Fn::ForEach add keys that are not here. */
+function keys(value: Value): string[] {
   return Object.keys(value.value).filter((name) => !isFunctionName(name));
 }
 
-/** Tells whether a value is a map to which CloudFormation adds no names. */
+/** Tells whether a value is a map to which CloudFormation adds no keys. */
 function isComplete(value: Value): boolean {
   return isMap(value.value) && !value.isUnknown && !Object.keys(value.value).some(isFunctionName);
 }
