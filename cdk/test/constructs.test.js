@@ -462,8 +462,9 @@ test('the check says everything at once, as the parser does', () => {
     ['DomainPrefix: the domain must not contain the word aws, which Cognito reserves', '"aws-amazon-dev"'],
     ['DomainPrefix: the domain must not contain the word amazon, which Cognito reserves', '"aws-amazon-dev"'],
   ]);
-  // Both names are too long. They look alike, but for their length.
-  const names = said({ SecretNamePrefix: 's'.repeat(510), Clients: [{ ClientName: 'aa' }, { ClientName: 'aab' }] });
+  // All three names are too long, and the first two look alike in a message.
+  const clients = ['aa', 'bb', 'aab'].map((name) => ({ ClientName: name }));
+  const names = said({ SecretNamePrefix: 's'.repeat(510), Clients: clients });
   assert.deepEqual(names.map((each) => each.slice(-4)), [' 513', ' 514']);
 });
 
@@ -515,6 +516,7 @@ test('nothing is said about what CloudFormation resolves later', () => {
     { Tags: { ...include, a: '1' }, ResourceServers: { 'Fn::If': ['Prod', [], []] }, SecretReplicas: include },
     { TokenService: { Ref: 'Service' }, DomainPrefix: 'aws', CustomDomain: { Ref: 'AWS::NoValue' } },
     { TokenService: 'API', DomainPrefix: { Ref: 'AWS::NoValue' } },
+    { SharedWithStacks: Array(129).fill({ 'Fn::If': ['Prod', 'team-', { Ref: 'AWS::NoValue' }] }) },
   ]) {
     assert.deepEqual(violations(schemaOf('Custom::CognitoM2M'), properties), [], JSON.stringify(properties));
   }
