@@ -19,6 +19,7 @@ mod convergence;
 mod corpus;
 mod custom_domain;
 mod faults;
+mod growth_plot;
 mod iam_roles;
 mod late;
 mod layers;
