@@ -36,8 +36,8 @@ pub const NO_OP_UPDATE: Chain = &[
 ];
 
 pub const DELETE: Chain = &[
-    ("ListUserPools", "the first: every pool with the mark goes, not only the one whose id the event carries"),
-    ("DescribeUserPool", "needs the pool's id; only it shows the mark and the protection, and nothing goes before"),
+    ("ListSecrets", "the first: secrets go that the properties do not name"),
+    ("DescribeSecret", "needs their names; the listing shows the mark, too, but lags behind"),
     ("DeleteSecret", "the contract's order: secrets, the domain, the pool"),
     ("DeleteUserPoolDomain", "the contract's order"),
     ("DeleteUserPool", "Cognito refuses it while the pool has a domain"),

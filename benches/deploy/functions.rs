@@ -12,9 +12,9 @@ use crate::{
 const STARTS: usize = 101;
 const CREATES: usize = 15;
 
-/// The empty Lambda has neither an HTTP client nor anything to log: a third more is what these cost.
+/// The empty Lambda loads the runtime and nothing else. What a function adds to it should be small beside it.
 const COLD_START: Target = Target::AtMost(1.3, "times");
-/// What a rewrite in Rust must be worth to a function that mostly waits.
+/// Python and boto3 set the scale. A function that mostly waits should need next to nothing of what they need.
 const CPU: Target = Target::AtLeast(60.0, "times less");
 const WALL: Target = Target::AtLeast(10.0, "times less");
 /// Lambda's smallest function has 128 MB; the runtime and the system need some of them.

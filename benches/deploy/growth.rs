@@ -2,30 +2,36 @@
 
 use std::time::Duration;
 
+use cognito_m2m::clock::now;
 use serde_json::{Value, json};
 
 use crate::{
     Bench, LATENCY, Result,
     chains::{self, Chain, Floor, pace},
-    measure::{Crowd, crowd, measure},
+    measure::{Crowd, REGION, crowd, measure},
     plot::Panel,
-    report::{Spread, Table, Target, markdown, over, side_by_side},
-    world::Call,
+    report::{Spread, Table, Target, markdown, over, side_by_side, timeline},
+    world::{Aws, Call},
 };
 
-/// How many clients one Create makes, and how often it runs. A wall of many seconds varies little. What other work on
-/// the machine costs shows in a short one.
-const CLIENTS: [(usize, usize); 6] = [(1, 5), (5, 5), (10, 3), (20, 3), (50, 1), (100, 1)];
-/// How many stacks add a client each, and how often. They retry at random, so even a long wall varies.
-const STACKS: [(usize, usize); 5] = [(1, 5), (5, 5), (10, 3), (20, 3), (50, 3)];
+/// How many clients one Create makes.
+const CLIENTS: [usize; 6] = [1, 5, 10, 20, 50, 100];
+/// How many stacks add a client each.
+const STACKS: [usize; 5] = [1, 5, 10, 20, 50];
+/// The most runs of each. It is odd, so that the median is one of them.
+const RUNS: usize = 5;
+/// After this time there are runs enough: a long wall varies less, and the whole benchmark should take five minutes.
+const ENOUGH: Duration = Duration::from_secs(20);
 /// Nobody starts fifty deployments in one moment. Their starts are spread over half of the time that the quota takes.
 const SPREAD: Duration = Duration::from_secs(5);
 
-/// What the pace leaves to improve: the last calls wait for the quota and for nothing else.
+/// The last client should wait for the quota and for nothing else. The rest is the cold start and some round trips.
 const PACED: Target = Target::AtMost(1.05, "times");
 /// The stacks know nothing of each other, so they learn from refusals that the quota is used up.
 const CROWDED: Target = Target::AtMost(1.25, "times");
+/// What is over the floor must not grow with the number.
 const LINEAR: Target = Target::AtMost(1.15, "times");
+/// Up to five clients, the quota keeps nobody waiting.
 const FLAT: Target = Target::AtMost(1.15, "times");
 
 /// The time over the number of things, and its floor.
@@ -59,9 +65,10 @@ impl Bench {
             table.limit(&format!("{clients} clients"), point.ratio(), point.measured(), PACED);
         }
         let [one, five, half, all] = [1, 5, 50, 100].map(|clients| curve.at(clients).wall.median);
-        let (slope, paced) = (all.saturating_sub(half), pace(100) - pace(50));
-        let ratio = over(slope, paced);
-        let measured = format!("{ratio:.3} times the pace ({slope:.1?} to {paced:.1?})");
+        let more = |all: Duration, half| Spread::only(all.saturating_sub(half));
+        let (slope, paced) = (more(all, half), more(pace(100), pace(50)));
+        let ratio = slope.over(&paced);
+        let measured = format!("{ratio:.3} times the pace ({slope} to {paced})");
         table.limit("growth at the pace: from 50 to 100 clients", ratio, measured, LINEAR);
         let ratio = over(five, one);
         table.limit("growth below the pace: 5 clients over one", ratio, format!("{ratio:.3} times"), FLAT);
@@ -74,7 +81,7 @@ impl Bench {
         let curve = Curve::measure("stacks", chains::CLIENT_CREATE, &STACKS, |stacks| {
             self.run_stacks(vec![Duration::ZERO; stacks])
         })?;
-        let spread = Curve::measure("stacks", chains::CLIENT_CREATE, &[(50, 3)], |stacks| {
+        let spread = Curve::measure("stacks", chains::CLIENT_CREATE, &[50], |stacks| {
             let mut delays: Vec<_> = (0..stacks).map(|_| SPREAD.mul_f64(fastrand::f64())).collect();
             // The wall begins with the first stack.
             delays[0] = Duration::ZERO;
@@ -86,7 +93,7 @@ impl Bench {
         ] {
             let what = format!("{} stacks in one pool, {start}", point.number);
             table.limit(&what, point.ratio(), point.measured(), CROWDED);
-            table.detail(&format!("{what}: {}", point.refusals()));
+            table.detail(&format!("{what}: {}", point.throttling()));
         }
         let failures: Vec<_> = curve.points.iter().chain(&spread.points).flat_map(|point| &point.failures).collect();
         table.promise("stacks that failed", failures.len().to_string(), "none", failures.is_empty());
@@ -98,10 +105,12 @@ impl Bench {
 
     /// Lets stacks add a client each to a new pool, each so long after the first.
     fn run_stacks(&self, delays: Vec<Duration>) -> Result<Crowd> {
-        self.empty_account();
+        *self.world.aws() = Aws::new(REGION);
         let owner = self.event("Create", &Value::Null, &json!({ "SharedWithStacks": ["team-"] }), None);
         let owner = measure(&self.world, &[&self.provider], vec![owner], Duration::ZERO)?;
         let pool = &owner.answer["PhysicalResourceId"];
+        // Only now, so that the owner's calls do not count.
+        self.world.aws().quota = true;
         let client = |(number, delay)| (delay, self.client_event(number, pool));
         let events = delays.into_iter().enumerate().map(client).collect();
         Ok(crowd(&self.world, &self.provider, events, LATENCY)?)
@@ -119,15 +128,19 @@ impl Bench {
 }
 
 impl Curve {
-    /// Runs each number as often as the plan says.
+    /// Runs each number, until there are runs enough.
     fn measure(
         things: &'static str,
         chain: Chain,
-        plan: &[(usize, usize)],
+        numbers: &[usize],
         run: impl Fn(usize) -> Result<Crowd>,
     ) -> Result<Self> {
-        let point = |&(number, runs): &(usize, usize)| {
-            let runs: Vec<_> = (0..runs).map(|_| run(number)).collect::<Result<_>>()?;
+        let point = |&number: &usize| {
+            let started = now();
+            let mut runs = Vec::new();
+            while runs.len() < RUNS && (runs.len().is_multiple_of(2) || started.elapsed() < ENOUGH) {
+                runs.push(run(number)?);
+            }
             Ok(Point {
                 number,
                 wall: Spread::of(&runs, |run| run.wall),
@@ -136,18 +149,23 @@ impl Curve {
                 failures: runs.into_iter().flat_map(|run| run.failures).collect(),
             })
         };
-        Ok(Self { things, chain, points: plan.iter().map(point).collect::<Result<_>>()? })
+        Ok(Self { things, chain, points: numbers.iter().map(point).collect::<Result<_>>()? })
     }
 
-    /// Returns the point of a number in the plan.
-    #[expect(clippy::panic, reason = "a number that the plan lacks is a mistake in this file")]
+    /// Returns the point of a number.
+    #[expect(clippy::panic, reason = "a number that is not measured is a mistake in this file")]
     fn at(&self, number: usize) -> &Point {
         let found = self.points.iter().find(|point| point.number == number);
         found.unwrap_or_else(|| panic!("{number} {} are not measured", self.things))
     }
 
+    /// Returns the list of the calls for the first number.
+    pub fn timeline(&self, name: &str) -> String {
+        self.points.first().map(|point| timeline(name, &point.calls)).unwrap_or_default()
+    }
+
     pub fn markdown(&self) -> String {
-        let head = [self.things, "measured", "floor", "times", "calls", "side by side", "refused"];
+        let head = [self.things, "measured", "floor", "times", "calls of one run", "side by side", "throttled"];
         let row = |point: &Point| {
             vec![
                 point.number.to_string(),
@@ -156,7 +174,7 @@ impl Curve {
                 format!("{:.3}", point.ratio()),
                 point.calls.len().to_string(),
                 side_by_side(&point.calls).to_string(),
-                point.refused().to_string(),
+                point.throttled().count().to_string(),
             ]
         };
         markdown(&head, &self.points.iter().map(row).collect::<Vec<_>>())
@@ -185,17 +203,17 @@ impl Point {
         format!("{:.3} times its floor ({wall} to {floor}, of which the pace is {pace} s)", self.ratio())
     }
 
-    fn refused(&self) -> usize {
-        self.calls.iter().filter(|call| call.refused).count()
+    /// Returns the names of the calls that were over the quota, in one run.
+    fn throttled(&self) -> impl Iterator<Item = &str> {
+        self.calls.iter().filter(|call| call.throttled).map(|call| call.name.as_str())
     }
 
-    /// Says which calls were refused, and how often.
-    fn refusals(&self) -> String {
-        let refused = self.calls.iter().filter(|call| call.refused);
-        let mut names: Vec<_> = refused.map(|call| call.name.as_str()).collect();
+    /// Says which calls were throttled, and how often.
+    fn throttling(&self) -> String {
+        let mut names: Vec<_> = self.throttled().collect();
         names.sort_unstable();
         let counts = names.chunk_by(|one, other| one == other).map(|same| format!("{} {}", same.len(), same[0]));
-        format!("refused in one run: {}", counts.collect::<Vec<_>>().join(", "))
+        format!("throttled in one run: {}", counts.collect::<Vec<_>>().join(", "))
     }
 }
 

@@ -58,15 +58,16 @@ fn main() -> Result<()> {
     let documents = arguments.next();
     let bench = Bench::new(&functions, python);
 
-    println!("Measuring for about four minutes; other work on this machine shows in the figures ...");
+    println!("Measuring for about five minutes; other work on this machine shows in the figures ...");
     let started = now();
     let mut table = Table::default();
     bench.cold_starts(&mut table)?;
     bench.cold_creates(&mut table)?;
     bench.packages(&mut table)?;
-    let timelines = bench.events(&mut table)?;
+    let mut timelines = bench.events(&mut table)?;
     let clients = bench.clients(&mut table)?;
     let stacks = bench.stacks(&mut table)?;
+    timelines += &stacks.timeline("Create of a client in another stack's pool");
     let results = Results {
         figures: table.markdown(),
         growth: format!("{}\n{}", clients.markdown(), stacks.markdown()),

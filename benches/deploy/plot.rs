@@ -35,7 +35,7 @@ const STYLE: &str = "\
     .grid { stroke: #d1d9e0; }
     .axis { stroke: #59636e; }
     .floor { fill: none; stroke: #bc4c00; stroke-width: 2; }
-    .measured { fill: none; stroke: #0969da; stroke-width: 2; }
+    .measured { fill: none; stroke: #0969da; stroke-width: 2; stroke-dasharray: 2 4; }
     .dot { fill: #0969da; }
     .middle { text-anchor: middle; }
     .end { text-anchor: end; }
@@ -100,6 +100,11 @@ fn draw(panel: &Panel, left: f64) -> String {
     let _ = writeln!(svg, "<path class=\"measured\" d=\"{}\"/>", scale.line(measured));
     for (x, y) in scale.places(measured) {
         let _ = writeln!(svg, "<circle class=\"dot\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"4\"/>");
+    }
+    if let (Some(&last), Some(&(_, floor))) = (measured.last(), floor.last()) {
+        let ((x, y), seconds) = (scale.place(last), last.1);
+        let text = format!("{seconds:.1} s, {:.2} times its floor", seconds / floor);
+        let _ = writeln!(svg, "<text class=\"label end\" x=\"{:.1}\" y=\"{:.1}\">{text}</text>", x - 10.0, y + 4.0);
     }
     svg
 }

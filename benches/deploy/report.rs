@@ -183,7 +183,7 @@ impl Table {
 
     /// Adds a line that only the terminal shows.
     pub fn detail(&mut self, line: &str) {
-        self.details += &format!("  {line}\n");
+        self.details.extend(["  ", line, "\n"]);
     }
 
     pub fn details(&self) -> String {
