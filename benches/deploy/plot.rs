@@ -104,7 +104,7 @@ fn draw(panel: &Panel, left: f64) -> String {
     if let (Some(&last), Some(&(_, floor))) = (measured.last(), floor.last()) {
         let ((x, y), seconds) = (scale.place(last), last.1);
         let text = format!("{seconds:.1} s, {:.2} times its floor", seconds / floor);
-        let _ = writeln!(svg, "<text class=\"label end\" x=\"{:.1}\" y=\"{:.1}\">{text}</text>", x - 10.0, y + 4.0);
+        let _ = writeln!(svg, "<text class=\"label end\" x=\"{:.1}\" y=\"{:.1}\">{text}</text>", x - 12.0, y + 4.0);
     }
     svg
 }
