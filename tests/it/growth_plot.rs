@@ -16,7 +16,7 @@ fn every_figure_of_the_plot_is_in_its_place() {
     let scale = Scale::of(&panel, 70.0);
     let (left, bottom) = scale.place((0.0, 0.0));
     let (right, top) = scale.place((100.0, 25.0));
-    assert_eq!((left, right), (70.0, 450.0));
+    assert_eq!((left, right, top, bottom), (70.0, 450.0, 84.0, 344.0));
     assert_eq!(scale.place((50.0, 12.5)), (f64::midpoint(left, right), f64::midpoint(top, bottom)));
     let drawn = svg(&[panel, self::panel(&[(1.0, 1.0)], &[(1.0, 1.0)])]);
     let (x, y) = (f64::midpoint(left, right), f64::midpoint(top, bottom));
