@@ -85,11 +85,11 @@ tools:
 
 # As sam build does it, for this machine's processor.
 BUILD_FUNCTIONS := cargo lambda build --locked --release $(if $(filter aarch64 arm64,$(shell uname -m)),--arm64)
-bench: tools ## Measure what a deploy waits for, beside an empty Lambda and a boto3 provider
+bench: tools ## Measure what a deploy waits for; WRITE_RESULTS=1 puts the figures into docs/
 	@echo "Building the functions and the benchmark (several minutes the first time) ..."
 	$(WITH_TOOLS) $(BUILD_FUNCTIONS) --bin provider --bin rotation
 	$(WITH_TOOLS) $(BUILD_FUNCTIONS) --example empty
-	cargo bench --locked --profile dev --bench deploy -- target/lambda $(TOOLS)/sam/bin/python
+	cargo bench --locked --profile dev --bench deploy -- target/lambda $(TOOLS)/sam/bin/python $(if $(WRITE_RESULTS),docs)
 
 # Not a part of `make test`: the advisories come from the internet, and they change without a change here.
 audit: ## Check the licenses, sources and known vulnerabilities of the dependencies (needs the internet)

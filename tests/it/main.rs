@@ -20,6 +20,7 @@ mod corpus;
 mod custom_domain;
 mod faults;
 mod generated;
+mod growth_plot;
 mod iam_roles;
 mod late;
 mod layers;
