@@ -183,38 +183,47 @@ class Checker:
                         self.refuse(cause.place, cause.path, fill(rule["x-message"], quoted(literal(cause))))
                     continue
                 absent = is_absent(value, name)
-                text = as_text(schema["properties"][name]["default"]) if absent else literal(value.property(name))
+                text = self.read(value, schema, name)
                 path = f"{value.path}.{name}" if value.path else name
                 if text is None or path in self.refused or holds(rule["then"]["properties"][name], text):
                     continue
                 place = value.place if absent else [*value.place, name]
                 self.refuse(place, path, fill(rule["x-message"], f"{int(text)}{' (the default)' if absent else ''}"))
 
+    def read(self, value, schema, name):
+        """Returns the text of a property as the provider reads it.
+
+        It reads the default if the property is absent or refused. Returns None if there is no default, or if only a
+        deployment knows the text.
+        """
+        if is_absent(value, name) or is_known(value.property(name)) and value.property(name).path in self.refused:
+            default = schema["properties"][name].get("default")
+            return None if default is None else as_text(default)
+        return literal(value.property(name))
+
     def apply(self, value, schema, conditions):
         """Tells whether properties keep the conditions of a rule. If only a deployment knows, they do not."""
-        for name, condition in conditions.items():
-            if is_absent(value, name):
-                text = schema["properties"][name].get("default")
-            else:
-                text = literal(value.property(name))
-            if text is None or not holds(condition, as_text(text)):
-                return False
-        return True
+        texts = [(self.read(value, schema, name), condition) for name, condition in conditions.items()]
+        return all(text is not None and holds(condition, text) for text, condition in texts)
 
     def names(self, value, schema):
         """Checks names that follow from several properties."""
+        broken = []
         for rule in schema.get("x-names", []):
             if not self.apply(value, schema, rule.get("when", {})):
                 continue
             if "unless" in rule and not is_absent(value, rule["unless"]):
                 continue
+            texts = self.texts(value, schema, rule["parts"])
+            broken += [(rule, text, cause) for text, cause in texts if not holds(rule["schema"], text)]
+        for rule, text, cause in broken:
+            # The default client's name begins with the pool's. If that is too long by itself, it says enough.
+            others = [other["path"] for other, begin, _ in broken if other["path"] != rule["path"] and begin != text]
+            if any({"property": other} in rule["parts"] for other in others):
+                continue
             path = f"{value.path}.{rule['path']}" if value.path else rule["path"]
-            for text, cause in self.texts(value, schema, rule["parts"]):
-                if not holds(rule["schema"], text):
-                    place = [*value.place, rule["path"]] if rule["path"] in value.value else cause
-                    message = fill(rule["message"], quoted(text)).replace("{length}", str(len(text)))
-                    self.refuse(place, path, message)
-                    break
+            place = [*value.place, rule["path"]] if rule["path"] in value.value else cause
+            self.refuse(place, path, fill(rule["message"], quoted(text)).replace("{length}", str(len(text))))
 
     def texts(self, value, schema, parts):
         """Returns each text that the parts make together, and the place that it is from."""
@@ -235,13 +244,9 @@ class Checker:
 
     def part(self, value, schema, name):
         if is_absent(value, name):
-            default = schema["properties"][name].get("default")
-            return (None if default is None else as_text(default)), value.place
+            return self.read(value, schema, name), value.place
         item = value.property(name)
-        if item.path in self.refused:
-            return None, item.place
-        text = literal(item)
-        return (UNKNOWN_TEXT if text is None else text), item.place
+        return (self.read(value, schema, name) if is_known(item) else UNKNOWN_TEXT), item.place
 
     def each(self, value, part):
         names = []
@@ -282,7 +287,7 @@ class Checker:
             for index, item in enumerate(scopes.value if isinstance(scopes.value, list) else []):
                 for scope in scopes.item(index, item).alternatives()[0]:
                     text = literal(scope)
-                    if text is not None and text not in declared and scope.path not in self.refused:
+                    if text is not None and holds(item_rule, text) and text not in declared:
                         self.refuse(scope.place, scope.path, fill(item_rule["x-message"], quoted(text)))
 
     def declared(self, root):
@@ -377,9 +382,14 @@ def is_certain(value):
     return not (kind_of_function == "Ref" and value.value[kind_of_function] == "AWS::NoValue")
 
 
+def is_known(value):
+    """Tells whether a template has the value itself: no function, and no text with a dynamic reference."""
+    return value.alternatives() == ([value], True)
+
+
 def literal(value):
     """Returns the text of a scalar, or None if only a deployment knows it."""
-    if value.alternatives() != ([value], True) or value.value is None or isinstance(value.value, (dict, list)):
+    if not is_known(value) or value.value is None or isinstance(value.value, (dict, list)):
         return None
     return as_text(value.value)
 

@@ -82,6 +82,46 @@ def test_what_the_parser_refuses_the_rule_refuses_with_the_same_path_and_words()
     assert len(cases("wrong")) > 250 and beyond < 10
 
 
+def test_what_depends_on_a_refused_property_is_checked_with_its_default():
+    assert messages(POOL, {"EnvironmentName": "Prod", "DomainPrefix": "my-aws"}) == [
+        'DomainPrefix: the domain must not contain the word aws, which Cognito reserves, but is "my-aws-dev"',
+        'EnvironmentName: must be 1 to 32 characters matching [a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?, but is "Prod"',
+    ]
+    # The default of TokenService has a domain, and the default of UserPoolTier allows any version.
+    found = messages(POOL, {"TokenService": "NONE", "UserPoolTier": "LITE"})
+    assert [message.split(":")[0] for message in found] == ["ManagedLoginVersion", "TokenService"]
+    found = messages(POOL, {"UserPoolTier": "GOLD", "ManagedLoginVersion": 2})
+    assert [message.split(":")[0] for message in found] == ["UserPoolTier"]
+
+
+def test_all_broken_names_are_reported():
+    found = messages(POOL, {"DomainPrefix": f"aws-{'a' * 57}", "EnvironmentName": "cognito"})
+    assert [message.split(",")[0] for message in found] == [
+        "DomainPrefix: the domain must have at most 63 characters",
+        "DomainPrefix: the domain must not contain the word aws",
+        "DomainPrefix: the domain must not contain the word cognito",
+    ]
+    # All three names are too long, and the first two look alike in a message.
+    clients = [{"ClientName": name} for name in ("aa", "bb", "aab")]
+    found = messages(POOL, {"SecretNamePrefix": "s" * 510, "Clients": clients})
+    assert [message[-4:] for message in found] == [" 513", " 514"]
+    # The default client's name contains the pool's name, which is too long by itself.
+    found = messages(POOL, {"UserPoolNamePrefix": "a b" * 42})
+    assert [message.split(":")[0] for message in found] == ["SecretNamePrefix", "UserPoolNamePrefix"]
+    found = messages(POOL, {"UserPoolNamePrefix": "a b"})
+    assert [message.split(":")[0] for message in found] == ["Clients", "SecretNamePrefix"]
+
+
+def test_a_scope_that_is_there_twice_must_be_declared_too():
+    scopes = ["m2m-client/read", "other/read", "other/read"]
+    found = messages(POOL, {"Clients": [{"ClientName": "one", "AllowedOAuthScopes": scopes}]})
+    assert [message.split(" in ")[0] for message in found] == [
+        "Clients[0].AllowedOAuthScopes[1]: must be a scope declared",
+        "Clients[0].AllowedOAuthScopes[2]: must be a scope declared",
+        "Clients[0].AllowedOAuthScopes[2]: must be unique",
+    ]
+
+
 def test_what_the_parser_accepts_the_rule_accepts():
     assert len(cases("right")) >= 30
     for resource_type, case in cases("right"):
@@ -197,6 +237,7 @@ def test_a_function_is_accepted_wherever_cloudformation_resolves_it(yaml):
         ("UserPoolTier: LITE\nManagedLoginVersion: !Ref AWS::NoValue", "ManagedLoginVersion", "Properties"),
         ("Clients:\n  - !If\n    - Prod\n    - ClientName: a b\n    - ClientName: c", "Clients[0].ClientName", "- ClientName: a b"),
         ("Clients: !Ref Name\nUserPoolTier: !If [Prod, GOLD, LITE]", "UserPoolTier", "UserPoolTier"),
+        ("EnvironmentName: !If [Prod, p, Dev]\nDomainPrefix: '%s'" % ("a" * 61), "EnvironmentName", "EnvironmentName"),
     ],
 )
 def test_a_literal_beside_a_function_is_checked(yaml, path, line):
