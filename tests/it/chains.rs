@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::support::{Fault, Stack, assert_is, fixtures::with, new_stack};
+use crate::support::{FakeSecret, Fault, Stack, assert_is, fixtures::with, new_stack};
 
 const ROUND_TRIP: Duration = Duration::from_millis(10);
 
@@ -129,4 +129,21 @@ async fn a_client_that_fails_stops_those_that_have_not_begun_and_cancels_nothing
     assert!((5..=10).contains(&created.len()), "{}", created.len());
     assert!(created.iter().all(|(_, answered)| answered.is_some()), "none was canceled");
     assert!(times(&stack, "CreateSecret").len() < created.len());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_loses_a_secret_observes_again_before_it_fails_on_a_token() {
+    let stack = new_stack();
+    // The first client's token is refused when the run believes it, and not any more in the next round.
+    stack.world().behavior.token_service_lags = Duration::from_secs(38);
+    let (account, tags) = (stack.clone(), stack.owner().tags());
+    let lose = Fault::meanwhile(move || {
+        let secret = FakeSecret { tags: tags.clone(), ..FakeSecret::new("arn:theirs".to_owned()) };
+        account.world().secrets.insert("machine-to-machine-dev/client-001".into(), secret);
+    });
+    // Four looks, the pool, its domain and its server, two clients, and the first secret come before.
+    stack.send_with(&stack.create_event(&clients(2)), [(10, lose)]).await.good();
+    let calls = operations(&stack);
+    assert_eq!(calls.iter().filter(|call| **call == "ListUserPoolClients").count(), 1, "a second round: {calls:?}");
+    assert_is(&stack, &clients(2));
 }
