@@ -21,7 +21,7 @@ async fn main() -> Result<(), Error> {
     let rotation_function = std::env::var("ROTATION_FUNCTION_ARN").ok().filter(|arn| !arn.is_empty());
 
     #[expect(clippy::disallowed_methods, reason = "a binary may read its environment")]
-    let http = Http::new(std::env::var_os("AWS_CA_BUNDLE"));
+    let http = Http::for_function(|name| std::env::var_os(name));
     let response_url = ResponseUrlClient(http.clone());
     // Made by the first event, inside what is guarded and answered, and kept for the next.
     let config = OnceCell::new();

@@ -17,7 +17,7 @@ async fn main() -> Result<(), Error> {
     telemetry::start(level.ok().as_deref());
 
     #[expect(clippy::disallowed_methods, reason = "a binary may read its environment")]
-    let http = Http::new(std::env::var_os("AWS_CA_BUNDLE"));
+    let http = Http::for_function(|name| std::env::var_os(name));
     let config = OnceCell::new();
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Value>| {
         let deadline = Deadline::at_epoch_ms(event.context.deadline);

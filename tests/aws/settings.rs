@@ -2,6 +2,7 @@
 
 use std::{
     ffi::OsString,
+    path::Path,
     process::Command,
     sync::{
         Arc,
@@ -141,17 +142,25 @@ async fn the_endpoints_are_those_of_the_sdks_own_settings_and_its_retries_are_of
 /// Holds the address that the child process must call.
 const CHILD_CALLS: &str = "COGNITO_M2M_TEST_CALL";
 
-/// Calls the address if this is the child process.
-async fn call_as_child() -> bool {
+/// Calls the address once with each client if this is the child process.
+async fn call_as_child(clients: &[Http]) -> bool {
     #[expect(clippy::disallowed_methods, reason = "the test talks to its own child process")]
     let Ok(uri) = std::env::var(CHILD_CALLS) else { return false };
-    Cognito::new(&sdk_config(&uri)).list_user_pools(None).await.unwrap();
+    for http in clients {
+        Cognito::new(&sdk_config_with(http, &uri)).list_user_pools(None).await.unwrap();
+    }
     true
+}
+
+/// The client as the functions make it.
+fn http_of_the_environment() -> Http {
+    #[expect(clippy::disallowed_methods, reason = "the test talks to its own child process")]
+    Http::for_function(|name| std::env::var_os(name))
 }
 
 #[tokio::test]
 async fn the_proxy_of_the_environment_is_used_except_for_the_hosts_of_no_proxy() {
-    if call_as_child().await {
+    if call_as_child(&[http_of_the_environment()]).await {
         return;
     }
     let this_test = "the_proxy_of_the_environment_is_used_except_for_the_hosts_of_no_proxy";
@@ -182,6 +191,7 @@ impl TlsServer {
         let mut ca = CertificateParams::new([]).unwrap();
         ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let ca_bundle = format!("{}/{name}.pem", env!("CARGO_TARGET_TMPDIR"));
+        std::fs::create_dir_all(Path::new(&ca_bundle).parent().unwrap()).unwrap();
         std::fs::write(&ca_bundle, ca.self_signed(&ca_key).unwrap().pem()).unwrap();
         let key = KeyPair::generate().unwrap();
         let server = CertificateParams::new(["127.0.0.1".to_owned()]).unwrap();
@@ -219,7 +229,8 @@ impl TlsServer {
 #[tokio::test]
 async fn a_server_under_an_unknown_authority_is_lost_and_gets_no_request() {
     let server = TlsServer::start("unknown-authority").await;
-    for http in [Http::default(), Http::new(Some(OsString::new()))] {
+    let empty = || Some(OsString::new());
+    for http in [Http::default(), Http::new(empty()), Http::for_function(|_| None), Http::for_function(|_| empty())] {
         let error = Cognito::new(&sdk_config_with(&http, &server.uri)).list_user_pools(None).await.unwrap_err();
         assert_eq!((error.kind, error.code.as_str()), (ErrorKind::Lost, "ConnectionLost"), "{error}");
         assert!(error.message.contains("UnknownIssuer"), "{error}");
@@ -232,28 +243,69 @@ async fn a_server_under_an_unknown_authority_is_lost_and_gets_no_request() {
 
 #[tokio::test]
 async fn the_authority_of_aws_ca_bundle_is_trusted_by_every_caller_and_no_other_is() {
-    let server = TlsServer::start("aws-ca-bundle").await;
-    let http = Http::new(Some(server.ca_bundle.clone().into()));
-    Cognito::new(&sdk_config_with(&http, &server.uri)).list_user_pools(None).await.unwrap();
-    let url = ResponseUrl::parse(&server.uri).unwrap();
-    assert_eq!(ResponseUrlClient(http.clone()).put(&url, "{}").await, Ok(200));
-    assert_eq!(server.requests(), 2);
+    let (server, other) = (TlsServer::start("aws-ca-bundle").await, TlsServer::start("another-authority").await);
+    let bundle = || Some(server.ca_bundle.clone().into());
+    // It takes precedence over the other two variables.
+    let of_function = Http::for_function(|name| if name == "AWS_CA_BUNDLE" { bundle() } else { Some("other".into()) });
+    for http in [Http::new(bundle()), of_function] {
+        let before = server.requests();
+        Cognito::new(&sdk_config_with(&http, &server.uri)).list_user_pools(None).await.unwrap();
+        let url = ResponseUrl::parse(&server.uri).unwrap();
+        assert_eq!(ResponseUrlClient(http.clone()).put(&url, "{}").await, Ok(200));
+        assert_eq!(server.requests(), before + 2);
 
-    let other = TlsServer::start("another-authority").await;
-    let error = Cognito::new(&sdk_config_with(&http, &other.uri)).list_user_pools(None).await.unwrap_err();
-    assert!(error.message.contains("invalid peer certificate"), "{error}");
+        let error = Cognito::new(&sdk_config_with(&http, &other.uri)).list_user_pools(None).await.unwrap_err();
+        assert!(error.message.contains("invalid peer certificate"), "{error}");
+    }
     assert_eq!(other.requests(), 0);
 }
 
 #[tokio::test]
-async fn the_authority_of_ssl_cert_file_is_trusted() {
-    if call_as_child().await {
+async fn the_authorities_of_ssl_cert_file_and_of_ssl_cert_dir_are_trusted() {
+    if call_as_child(&[Http::default(), http_of_the_environment()]).await {
         return;
     }
-    let server = TlsServer::start("ssl-cert-file").await;
+    let server = TlsServer::start("ssl-cert/authority").await;
+    let folder = Path::new(&server.ca_bundle).parent().unwrap().display().to_string();
+    for (variable, value) in [("SSL_CERT_FILE", &server.ca_bundle), ("SSL_CERT_DIR", &folder)] {
+        let before = server.requests();
+        let environment = [(CHILD_CALLS, server.uri.as_str()), (variable, value)];
+        run_again("the_authorities_of_ssl_cert_file_and_of_ssl_cert_dir_are_trusted", &environment).await;
+        assert_eq!(server.requests(), before + 2);
+    }
+}
+
+/// The child's system has one authority, that of the server. A function that is told of none must refuse it.
+#[tokio::test]
+async fn a_function_does_not_trust_the_systems_authorities() {
+    #[expect(clippy::disallowed_methods, reason = "the test talks to its own child process")]
+    if let Ok(uri) = std::env::var(CHILD_CALLS) {
+        let config = |http: &Http| sdk_config_with(http, &uri);
+        let function = Http::for_function(|_| None);
+        let error = Cognito::new(&config(&function)).list_user_pools(None).await.unwrap_err();
+        assert!(error.message.contains("UnknownIssuer"), "{error}");
+        Cognito::new(&config(&Http::default())).list_user_pools(None).await.unwrap();
+        return;
+    }
+    let server = TlsServer::start("system").await;
     let environment = [(CHILD_CALLS, server.uri.as_str()), ("SSL_CERT_FILE", &server.ca_bundle)];
-    run_again("the_authority_of_ssl_cert_file_is_trusted", &environment).await;
+    run_again("a_function_does_not_trust_the_systems_authorities", &environment).await;
     assert_eq!(server.requests(), 1);
+}
+
+/// <https://www.amazontrust.com/repository/>
+#[test]
+fn the_embedded_authorities_include_amazons() {
+    for name in [
+        "Amazon Root CA 1",
+        "Amazon Root CA 2",
+        "Amazon Root CA 3",
+        "Amazon Root CA 4",
+        "Starfield Services Root Certificate Authority - G2",
+    ] {
+        let named = |subject: &[u8]| subject.windows(name.len()).any(|part| part == name.as_bytes());
+        assert!(webpki_roots::TLS_SERVER_ROOTS.iter().any(|root| named(&root.subject)), "{name}");
+    }
 }
 
 #[tokio::test]
