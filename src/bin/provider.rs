@@ -1,5 +1,7 @@
 //! The Lambda function behind `Custom::CognitoM2M`: composes the parts and runs.
 
+use std::sync::OnceLock;
+
 use cognito_m2m::{
     aws::{self, AwsServices, Http, ResponseUrlClient},
     cfn::Event,
@@ -9,7 +11,6 @@ use cognito_m2m::{
     telemetry,
 };
 use lambda_runtime::{Error, LambdaEvent, service_fn};
-use tokio::sync::OnceCell;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -21,12 +22,13 @@ async fn main() -> Result<(), Error> {
     let rotation_function = std::env::var("ROTATION_FUNCTION_ARN").ok().filter(|arn| !arn.is_empty());
 
     #[expect(clippy::disallowed_methods, reason = "a binary may read its environment")]
-    let http = Http::for_function(|name| std::env::var_os(name));
+    let environment: aws::Environment = |name| std::env::var_os(name);
+    let http = Http::for_function(environment);
     let response_url = ResponseUrlClient(http.clone());
     // Made by the first event, inside what is guarded and answered, and kept for the next.
-    let config = OnceCell::new();
+    let config = OnceLock::new();
     let provider = async || {
-        let config = config.get_or_init(|| aws::config(&http)).await;
+        let config = config.get_or_init(|| aws::function_config(&http, environment));
         Provider {
             services: AwsServices::new(config, &http),
             config: ProviderConfig { endpoints: aws::endpoints(config), rotation_function: rotation_function.clone() },

@@ -26,7 +26,7 @@ use tokio_rustls::{
 };
 
 use crate::support::{
-    Aws, Scripted, TOKEN_PATH, Turn, domain, metadata, nobody, pool_id, read_request, sdk_config, sdk_config_with,
+    Aws, Scripted, TOKEN_PATH, Turn, domain, metadata, nobody, pool_id, read_request, sdk_config_with,
 };
 
 fn endpoints_of(region: &str, endpoint: Option<&str>) -> (String, String, String) {
@@ -72,9 +72,9 @@ fn a_custom_endpoint_serves_tokens_and_keys_and_an_endpoint_of_awss_own_does_not
 /// Set only for the child process. Holds the token endpoint that the child must see.
 const CHILD: &str = "COGNITO_M2M_TEST_EXPECTED_TOKEN_ENDPOINT";
 
-/// Runs this test again in a child process that has only these settings. The child loads the settings
-/// as the functions do, compares the token endpoint with `expected`, and makes a call.
-async fn with_environment(expected: &str, settings: &[(&str, &str)]) {
+/// Runs a test again in a child process that has only these settings, compares its token endpoint with `expected`, and
+/// lets it make a call.
+async fn with_environment(test: &str, expected: &str, settings: &[(&str, &str)]) {
     let mut all = vec![
         (CHILD, expected),
         ("AWS_REGION", "us-east-1"),
@@ -83,7 +83,7 @@ async fn with_environment(expected: &str, settings: &[(&str, &str)]) {
         ("AWS_EC2_METADATA_DISABLED", "true"),
     ];
     all.extend(settings);
-    run_again("the_endpoints_are_those_of_the_sdks_own_settings_and_its_retries_are_off", &all).await;
+    run_again(test, &all).await;
 }
 
 /// Runs one test of this file in a child process that has only this environment.
@@ -97,46 +97,96 @@ async fn run_again(test: &str, environment: &[(&str, &str)]) {
     assert!(output.status.success() && said.contains("1 passed"), "with {environment:?}: {said}");
 }
 
+/// What the child must see, in the child.
+fn expected_by_parent() -> Option<String> {
+    #[expect(clippy::disallowed_methods, reason = "the test talks to its own child process")]
+    std::env::var(CHILD).ok()
+}
+
 /// What the child does.
-async fn is_child(expected: &str) {
-    let config = aws::config(&Http::default()).await;
-    let (token_endpoint, ..) = shown(&aws::endpoints(&config));
+async fn is_child(config: &SdkConfig, expected: &str) {
+    let (token_endpoint, ..) = shown(&aws::endpoints(config));
     assert_eq!(token_endpoint, expected);
     let local = expected.starts_with("http://127.0.0.1");
     if local {
-        let error = Cognito::new(&config).list_user_pools(None).await.unwrap_err();
+        let error = Cognito::new(config).list_user_pools(None).await.unwrap_err();
         assert_eq!((error.kind, error.code.as_str()), (ErrorKind::Throttled, "ThrottlingException"), "{error}");
     }
 }
 
-#[tokio::test]
-async fn the_endpoints_are_those_of_the_sdks_own_settings_and_its_retries_are_off() {
-    #[expect(clippy::disallowed_methods, reason = "the test talks to its own child process")]
-    if let Ok(expected) = std::env::var(CHILD) {
-        return is_child(&expected).await;
-    }
+const ALL: &str = "AWS_ENDPOINT_URL";
+const OF_COGNITO: &str = "AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER";
+
+/// What the parent does. `profile` is whether the settings of a profile count.
+async fn is_parent(test: &str, profile: bool) {
     // Throttling is what the SDK would be most eager to try again.
     let aws = Aws::refusing(400, "ThrottlingException", "Rate exceeded").await;
     let (local, other) = (aws.server.uri(), nobody().await);
     let (local, other) = (local.as_str(), other.as_str());
     let local_token = format!("{local}{TOKEN_PATH}");
     let aws_token = metadata().token_endpoint;
-    let profile = format!("{}/endpoint-of-a-profile", env!("CARGO_TARGET_TMPDIR"));
-    std::fs::write(&profile, format!("[default]\nendpoint_url = {local}\n")).unwrap();
+    let file = format!("{}/{test}", env!("CARGO_TARGET_TMPDIR"));
+    std::fs::write(&file, format!("[default]\nendpoint_url = {local}\n")).unwrap();
+    let of_profile = ("AWS_CONFIG_FILE", file.as_str());
 
-    let (all, cognito) = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER");
-    with_environment(&aws_token, &[]).await;
-    with_environment(&aws_token, &[("AWS_ENDPOINT_URL_SECRETS_MANAGER", other)]).await;
-    with_environment(&aws_token, &[(all, other), ("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true")]).await;
+    with_environment(test, &aws_token, &[]).await;
+    with_environment(test, &aws_token, &[("AWS_ENDPOINT_URL_SECRETS_MANAGER", other)]).await;
+    with_environment(test, &aws_token, &[(ALL, other), ("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true")]).await;
+    if !profile {
+        with_environment(test, &aws_token, &[of_profile]).await;
+    }
     assert_eq!(aws.server.received_requests().await.unwrap().len(), 0);
 
-    let custom: [&[(&str, &str)]; 4] =
-        [&[(all, local)], &[(cognito, local)], &[(all, other), (cognito, local)], &[("AWS_CONFIG_FILE", &profile)]];
+    let mut custom = vec![vec![(ALL, local)], vec![(OF_COGNITO, local)], vec![(ALL, other), (OF_COGNITO, local)]];
+    if profile {
+        custom.push(vec![of_profile]);
+    }
     for settings in custom {
         aws.refuses(400, "ThrottlingException", "Rate exceeded").await;
-        with_environment(&local_token, settings).await;
+        with_environment(test, &local_token, &settings).await;
         aws.sent_cognito("ListUserPools", json!({ "MaxResults": 60 })).await;
     }
+}
+
+#[tokio::test]
+async fn the_endpoints_of_a_function_are_those_of_its_environment_and_the_sdks_retries_are_off() {
+    if let Some(expected) = expected_by_parent() {
+        #[expect(clippy::disallowed_methods, reason = "the test talks to its own child process")]
+        let config = aws::function_config(&Http::default(), |name| std::env::var_os(name));
+        return is_child(&config, &expected).await;
+    }
+    is_parent("the_endpoints_of_a_function_are_those_of_its_environment_and_the_sdks_retries_are_off", false).await;
+}
+
+#[cfg(feature = "cli")]
+#[tokio::test]
+async fn the_endpoints_of_m2mctl_are_those_of_the_environment_or_the_profile_and_the_sdks_retries_are_off() {
+    if let Some(expected) = expected_by_parent() {
+        return is_child(&aws::cli_config(&Http::default(), None, None).await, &expected).await;
+    }
+    let test = "the_endpoints_of_m2mctl_are_those_of_the_environment_or_the_profile_and_the_sdks_retries_are_off";
+    is_parent(test, true).await;
+}
+
+#[test]
+fn a_functions_region_and_kinds_of_endpoints_come_from_its_environment() {
+    let seen = |environment| {
+        let config = aws::function_config(&Http::default(), environment);
+        (config.region().map(ToString::to_string), config.use_fips(), config.use_dual_stack())
+    };
+    let named = |region: &str| Some(region.to_owned());
+    assert_eq!(seen(|_| None), (None, Some(false), Some(false)));
+    assert_eq!(
+        seen(|name| (name == "AWS_DEFAULT_REGION").then(|| "eu-west-1".into())),
+        (named("eu-west-1"), Some(false), Some(false))
+    );
+    let all: aws::Environment = |name| match name {
+        "AWS_REGION" => Some("us-east-1".into()),
+        "AWS_DEFAULT_REGION" => Some("eu-west-1".into()),
+        "AWS_USE_FIPS_ENDPOINT" | "AWS_USE_DUALSTACK_ENDPOINT" => Some("TRUE".into()),
+        _ => None,
+    };
+    assert_eq!(seen(all), (named("us-east-1"), Some(true), Some(true)));
 }
 
 /// Holds the address that the child process must call.
@@ -155,7 +205,7 @@ async fn call_as_child(clients: &[Http]) -> bool {
 /// The client as the functions make it.
 fn http_of_the_environment() -> Http {
     #[expect(clippy::disallowed_methods, reason = "the test talks to its own child process")]
-    Http::for_function(|name| std::env::var_os(name))
+    Http::for_function(std::env::var_os)
 }
 
 #[tokio::test]
