@@ -10,6 +10,7 @@ use cognito_m2m::{
     provider::{Provider, handle},
     telemetry,
 };
+use futures::FutureExt;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 
 #[tokio::main(flavor = "current_thread")]
@@ -36,7 +37,9 @@ async fn main() -> Result<(), Error> {
     };
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Event>| {
         let deadline = Deadline::at_epoch_ms(event.context.deadline);
-        handle(event.payload, deadline, &provider, &response_url).await.map_err(|error| Error::from(error.report()))
+        // Boxed, because it is large: otherwise every start would touch the pages of a stack that has room for it.
+        let handled = handle(event.payload, deadline, &provider, &response_url).boxed_local();
+        handled.await.map_err(|error| Error::from(error.report()))
     }))
     .await
 }

@@ -8,6 +8,7 @@ use cognito_m2m::{
     rotation::handle,
     telemetry,
 };
+use futures::FutureExt;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde_json::Value;
 
@@ -27,7 +28,9 @@ async fn main() -> Result<(), Error> {
         let services = AwsServices::new(config, &http);
         // Secrets Manager learns of a failure only by the function's error. (The provider does the opposite.)
         let endpoints = aws::endpoints(config);
-        handle(&event.payload, deadline, &services, &endpoints).await.map_err(|error| Error::from(error.report()))
+        // Boxed, because it is large: otherwise every start would touch the pages of a stack that has room for it.
+        let handled = handle(&event.payload, deadline, &services, &endpoints).boxed_local();
+        handled.await.map_err(|error| Error::from(error.report()))
     }))
     .await
 }
