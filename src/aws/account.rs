@@ -2,7 +2,7 @@
 
 use std::net::ToSocketAddrs;
 
-use aws_config::{BehaviorVersion, Region, SdkConfig, retry::RetryConfig};
+use aws_config::{BehaviorVersion, Region, SdkConfig, profile::ProfileFileCredentialsProvider, retry::RetryConfig};
 use aws_sdk_cloudformation::{
     self as cloudformation,
     types::{ResourceStatus, TemplateStage},
@@ -24,7 +24,9 @@ pub async fn cli_config(http: &Http, profile: Option<&str>, region: Option<&str>
         .retry_config(RetryConfig::disabled())
         .http_client(http.for_sdk());
     if let Some(profile) = profile {
-        loader = loader.profile_name(profile);
+        // As in the AWS CLI, a profile that is named comes before keys in the environment. In the SDK it does not.
+        let credentials = ProfileFileCredentialsProvider::builder().profile_name(profile).build();
+        loader = loader.profile_name(profile).credentials_provider(credentials);
     }
     if let Some(region) = region {
         loader = loader.region(Region::new(region.to_owned()));

@@ -101,7 +101,7 @@ impl LoadServiceConfig for EndpointUrls {
 }
 
 fn text(environment: Environment, name: &str) -> Option<String> {
-    environment(name)?.into_string().ok()
+    environment(name)?.into_string().ok().filter(|value| !value.is_empty())
 }
 
 fn is_true(environment: Environment, name: &str) -> bool {

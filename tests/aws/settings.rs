@@ -11,6 +11,8 @@ use std::{
 };
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
+#[cfg(feature = "cli")]
+use aws_sdk_cognitoidentityprovider::config::ProvideCredentials as _;
 use cognito_m2m::{
     aws::{self, Cognito, Http, ResponseUrlClient},
     cfn::{Deliver, ResponseUrl},
@@ -166,6 +168,22 @@ async fn the_endpoints_of_m2mctl_are_those_of_the_environment_or_the_profile_and
     }
     let test = "the_endpoints_of_m2mctl_are_those_of_the_environment_or_the_profile_and_the_sdks_retries_are_off";
     is_parent(test, true).await;
+}
+
+#[cfg(feature = "cli")]
+#[tokio::test]
+async fn a_profile_that_m2mctl_is_given_comes_before_the_keys_of_the_environment() {
+    let test = "a_profile_that_m2mctl_is_given_comes_before_the_keys_of_the_environment";
+    if let Some(expected) = expected_by_parent() {
+        let config = aws::cli_config(&Http::default(), Some("other"), None).await;
+        let credentials = config.credentials_provider().unwrap().provide_credentials().await.unwrap();
+        assert_eq!(credentials.access_key_id(), expected);
+        return;
+    }
+    let file = format!("{}/{test}", env!("CARGO_TARGET_TMPDIR"));
+    std::fs::write(&file, "[profile other]\naws_access_key_id = AKIDOTHER\naws_secret_access_key = not-a-key\n")
+        .unwrap();
+    with_environment(test, "AKIDOTHER", &[("AWS_CONFIG_FILE", &file)]).await;
 }
 
 #[test]
