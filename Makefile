@@ -7,7 +7,7 @@ WITH_TOOLS := PATH="$$PWD/$(TOOLS)/sam/bin:$$PATH"
 export SAM_CLI_TELEMETRY := 0
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help audit bench demo fuzz test test-format test-clippy test-rust test-templates test-e2e lint lint-data lint-package build tools clean
+.PHONY: help audit bench cdk demo fuzz test test-format test-clippy test-rust test-templates test-e2e lint generate lint-package build tools clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -43,8 +43,7 @@ lint: tools ## Check the templates, the documents and the release tools
 EXAMPLES := $(addprefix tests/e2e/test_,cdk.py consumers.py protected_api.py teams.py)
 EXAMPLES_LOG := $(TOOLS)/run/examples.log
 PYTEST := $(TOOLS)/sam/bin/python -m pytest -p no:cacheprovider -q $(PYTEST_ARGS)
-test-e2e: build ## Run the end-to-end tests: the built functions, m2mctl and the examples in a local AWS
-	@tools/install cdk
+test-e2e: build cdk ## Run the end-to-end tests: the built functions, m2mctl and the examples in a local AWS
 	@# As `make test-rust` builds it, so that nothing is built twice.
 	cargo test --quiet --locked --all-features --no-run --test m2mctl --example consumer
 ifdef PYTEST_ARGS
@@ -61,24 +60,36 @@ build: tools ## Build the functions with sam build; ARCHITECTURE=arm64 for Gravi
 	@echo "Building the functions with sam build (several minutes the first time) ..."
 	$(WITH_TOOLS) sam build $(if $(ARCHITECTURE),--parameter-overrides Architecture=$(ARCHITECTURE))
 
-lint-data: ## Write the files that the lint rule takes from the code
-	WRITE_LINT_DATA=1 cargo test --locked --all-features --test it lint_rule::
+generate: ## Write the files that follow from the table of properties: for cfn-lint, and for the CDK library
+	GENERATE=1 cargo test --locked --all-features --test it generated::
+	python3 cdk/generate.py
 
-# The wheel, beside the packages of the CDK library. Setuptools comes from the internet.
-lint-package: tools ## Pack the rules of cfn-lint as a Python wheel in cdk/dist/python
-	$(TOOLS)/sam/bin/python -m pip wheel --no-deps --disable-pip-version-check --wheel-dir cdk/dist/python ./lint
+# Beside the packages of the CDK library, with the same pinned tools.
+lint-package: ## Pack the rules of cfn-lint as a Python wheel in cdk/dist/python
+	@tools/install cdk
+	$(TOOLS)/cdk/bin/python -m pip wheel --quiet --no-deps --no-build-isolation --disable-pip-version-check \
+	  --wheel-dir cdk/dist/python ./lint
 	rm -rf lint/build lint/*.egg-info
+
+# The library's own tests need what is packed: the provider's template and the functions.
+cdk: build ## Pack the CDK library with the built functions, and the rules of cfn-lint, into cdk/dist
+	@tools/install cdk
+	python3 cdk/generate.py --check
+	python3 cdk/pack.py
+	@$(MAKE) --no-print-directory lint-package
+	@# One line as pytest writes it, for the sum of `make test`.
+	cd cdk && PATH="$$PWD/../$(TOOLS)/cdk/bin:$$PATH" node --test --test-reporter=./test/reporter.mjs 'test/*.test.js'
 
 tools:
 	@tools/install
 
 # As sam build does it, for this machine's processor.
 BUILD_FUNCTIONS := cargo lambda build --locked --release $(if $(filter aarch64 arm64,$(shell uname -m)),--arm64)
-bench: tools ## Measure what a deploy waits for, beside an empty Lambda and a boto3 provider
+bench: tools ## Measure what a deploy waits for; WRITE_RESULTS=1 puts the figures into docs/
 	@echo "Building the functions and the benchmark (several minutes the first time) ..."
 	$(WITH_TOOLS) $(BUILD_FUNCTIONS) --bin provider --bin rotation
 	$(WITH_TOOLS) $(BUILD_FUNCTIONS) --example empty
-	cargo bench --locked --profile dev --bench deploy -- target/lambda $(TOOLS)/sam/bin/python
+	cargo bench --locked --profile dev --bench deploy -- target/lambda $(TOOLS)/sam/bin/python $(if $(WRITE_RESULTS),docs)
 
 # Not a part of `make test`: the advisories come from the internet, and they change without a change here.
 audit: ## Check the licenses, sources and known vulnerabilities of the dependencies (needs the internet)
@@ -89,4 +100,5 @@ fuzz: ## Fuzz the parsers; FUZZ_SECONDS=600 for ten minutes each (needs a nightl
 	@tools/fuzz $(or $(FUZZ_SECONDS),60)
 
 clean: ## Remove everything that was built or installed here
-	rm -rf .aws-sam target .tools cdk/dist examples/*/node_modules examples/*/*/node_modules examples/*/cdk.out
+	rm -rf .aws-sam target .tools examples/*/node_modules examples/*/*/node_modules examples/*/cdk.out \
+	  $(addprefix cdk/,.jsii dist functions lib node_modules schemas)

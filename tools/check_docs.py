@@ -14,7 +14,9 @@ from pathlib import Path
 from urllib.parse import unquote
 
 ROOT = Path(__file__).resolve().parent.parent
-DOCUMENTS = ("README.md", "CONTRIBUTING.md", "SECURITY.md", "docs/**/*.md", "examples/**/*.md", "lint/*.md")
+DOCUMENTS = (
+    "README.md", "CONTRIBUTING.md", "SECURITY.md", "docs/**/*.md", "cdk/README.md", "examples/**/*.md", "lint/*.md"
+)
 NOT_OURS = {"node_modules", ".venv", "cdk.out"}
 REFERENCE = ROOT / "docs" / "reference.md"
 

@@ -16,7 +16,6 @@ environment_name = context("environmentName")
 OrdersStack(
     app,
     f"orders-{environment_name}",
-    provider_stack_name=context("providerStackName"),
     environment_name=environment_name,
     domain_prefix=context("domainPrefix"),
     partners=[partner for partner in context("partners").split(",") if partner],

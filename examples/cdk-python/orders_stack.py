@@ -2,12 +2,11 @@
 
 from collections.abc import Sequence
 
-from aws_cdk import CfnOutput, Duration, Fn, Stack
+from aws_cdk import CfnOutput, Duration, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_ssm as ssm
+from cdk_cognito_m2m import ClientOptions, CognitoM2M, ResourceServerOptions, ScopeOptions
 from constructs import Construct
-
-from cognito_m2m import ClientProps, CognitoM2M, ResourceServerProps, ScopeProps
 
 
 class OrdersStack(Stack):
@@ -18,13 +17,11 @@ class OrdersStack(Stack):
         scope: Construct,
         id: str,
         *,
-        provider_stack_name: str,
         environment_name: str,
         domain_prefix: str,
         partners: Sequence[str],
     ) -> None:
         """
-        :param provider_stack_name: The name of the stack that exports the provider's `ServiceToken`.
         :param environment_name: The end of the names of the pool, the domain and the parameters.
         :param domain_prefix: The domain is `<domain_prefix>-<environment_name>`. Domains are unique in a region over
             all AWS accounts.
@@ -35,47 +32,46 @@ class OrdersStack(Stack):
         auth = CognitoM2M(
             self,
             "Auth",
-            service_token=Fn.import_value(f"{provider_stack_name}-ServiceToken"),
             environment_name=environment_name,
             user_pool_name_prefix="orders",
             domain_prefix=domain_prefix,
             project_tag="orders",
             tags={"Team": "orders"},
             resource_servers=[
-                ResourceServerProps(
+                ResourceServerOptions(
                     identifier="orders",
                     name="Orders API",
                     scopes=[
-                        ScopeProps(scope_name="read", scope_description="See orders"),
-                        ScopeProps(scope_name="write", scope_description="Place and change orders"),
+                        ScopeOptions(scope_name="read", scope_description="See orders"),
+                        ScopeOptions(scope_name="write", scope_description="Place and change orders"),
                     ],
                 ),
-                ResourceServerProps(
+                ResourceServerOptions(
                     identifier="invoices",
                     name="Invoices API",
                     scopes=[
-                        ScopeProps(scope_name="read", scope_description="See invoices"),
-                        ScopeProps(scope_name="issue", scope_description="Issue invoices"),
+                        ScopeOptions(scope_name="read", scope_description="See invoices"),
+                        ScopeOptions(scope_name="issue", scope_description="Issue invoices"),
                     ],
                 ),
             ],
             clients=[
-                ClientProps(
+                ClientOptions(
                     client_name="web-shop",
-                    allowed_oauth_scopes=["orders/read", "orders/write"],
+                    allowed_o_auth_scopes=["orders/read", "orders/write"],
                     access_token_validity=Duration.hours(2),
                 ),
-                ClientProps(
+                ClientOptions(
                     client_name="billing",
-                    allowed_oauth_scopes=["orders/read", "invoices/read", "invoices/issue"],
+                    allowed_o_auth_scopes=["orders/read", "invoices/read", "invoices/issue"],
                 ),
-                ClientProps(
+                ClientOptions(
                     client_name="reporting",
-                    allowed_oauth_scopes=["orders/read", "invoices/read"],
+                    allowed_o_auth_scopes=["orders/read", "invoices/read"],
                     access_token_validity=Duration.minutes(5),
                 ),
                 *(
-                    ClientProps(client_name=f"partner-{partner}", allowed_oauth_scopes=["orders/read"])
+                    ClientOptions(client_name=f"partner-{partner}", allowed_o_auth_scopes=["orders/read"])
                     for partner in partners
                 ),
             ],
@@ -83,7 +79,7 @@ class OrdersStack(Stack):
 
         # Billing runs as this role. It can read its own credentials and nobody else's.
         billing = iam.Role(self, "BillingRole", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
-        auth.client("billing").secret.grant_read(billing)
+        auth.client("billing").grant_read(billing)
 
         # An API finds here whose tokens it takes, and the reporting job who it is. Neither is a secret.
         ssm.StringParameter(

@@ -536,6 +536,9 @@ mod tests {
         assert!(names_another_domain(&version(95, "new"), Some(&version(1, "old"))));
         assert!(!names_another_domain(&version(95, "new"), Some(&version(1, "new"))));
         assert!(!names_another_domain(&version(95, "new"), None));
+        let mut by_api = version(95, "api");
+        by_api.document.as_mut().unwrap().metadata.token_service = TokenService::GetClientToken;
+        assert!(!names_another_domain(&by_api, Some(&version(1, "old"))), "the API's host is as old as the region");
     }
 
     #[test]

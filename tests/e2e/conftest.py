@@ -104,17 +104,24 @@ class Provider:
     def log(self):
         return self.cloud.log_of(self.log_group)
 
-    @contextlib.contextmanager
     def denied(self, *actions):
         """Takes actions away from the provider, which is how a test makes an operation fail half way."""
+        return self._with_policy("Deny", actions)
+
+    def allowed(self, *actions):
+        """Gives actions to the provider that its role has under a condition unknown to MiniStack."""
+        return self._with_policy("Allow", actions)
+
+    @contextlib.contextmanager
+    def _with_policy(self, effect, actions):
         iam = self.cloud.client("iam")
-        statement = {"Effect": "Deny", "Action": actions, "Resource": "*"}
+        statement = {"Effect": effect, "Action": actions, "Resource": "*"}
         document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-        iam.put_role_policy(RoleName=self.role, PolicyName="denied", PolicyDocument=document)
+        iam.put_role_policy(RoleName=self.role, PolicyName="test", PolicyDocument=document)
         try:
             yield
         finally:
-            iam.delete_role_policy(RoleName=self.role, PolicyName="denied")
+            iam.delete_role_policy(RoleName=self.role, PolicyName="test")
 
     def event(self, request_type, stack_id, properties, physical_id=None, query=""):
         """An event as CloudFormation makes it, for those that MiniStack never sends."""

@@ -1,10 +1,15 @@
-"""The CDK examples by the real CDK command line: checked, deployed, changed in place and destroyed, in each language.
+"""The packed CDK library by the real CDK command line.
+
+The examples install the packed files. They are checked, deployed, changed in place and destroyed, in each language. Then
+a new project in an empty folder, again in each language: install, five lines, deploy, and a token.
 
 The languages run side by side, because most of this is waiting for processes to start.
 """
 
 import json
 import os
+import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import boto3
@@ -13,12 +18,33 @@ from botocore.exceptions import ClientError
 from cloud import REGION, ROOT, TOOLS, Stack, request_token, verified_claims
 
 EXAMPLES = ROOT / "examples"
+DIST = ROOT / "cdk" / "dist"
 NODE_MODULES = EXAMPLES / "cdk-typescript" / "node_modules"
+# The library's two packages, and the packages that its users have: the CDK, from where the tools are.
+PACKAGES = {"typescript": "js/*.tgz", "python": "python/cdk_cognito_m2m-*.whl"}
+TYPESCRIPT = """\
+import { App, CfnOutput, Stack } from 'aws-cdk-lib';
+import { CognitoM2M } from 'cdk-cognito-m2m';
+const stack = new Stack(new App(), 'first-typescript');
+const auth = new CognitoM2M(stack, 'Auth', { domainPrefix: 'first-typescript' });
+new CfnOutput(stack, 'SecretArn', { value: auth.client().secret.secretArn });
+"""
+PYTHON = """\
+import aws_cdk as cdk
+from cdk_cognito_m2m import CognitoM2M
+stack = cdk.Stack(app := cdk.App(), "first-python")
+auth = CognitoM2M(stack, "Auth", domain_prefix="first-python")
+cdk.CfnOutput(stack, "SecretArn", value=auth.client().secret.secret_arn)
+app.synth()
+"""
+# A synthesis that takes longer would be a nuisance.
+SYNTH_SECONDS = 10
 STAGING_BUCKET = f"cdk-hnb659fds-assets-000000000000-{REGION}"
 CHECKS = {
     "typescript": (["node_modules/.bin/tsc"], ["node", "--test"]),
     "python": (["python", "-m", "pytest", "-p", "no:cacheprovider", "-q"],),
 }
+LOCAL_CLOUD = "cognito-m2m:localCloud"
 LANGUAGES = tuple(CHECKS)
 # With the three clients of the app these are eleven: from there on the construct does without attributes for each.
 PARTNERS = ("acme", "globex", "hooli", "initech", "soylent", "tyrell", "umbrella", "wonka")
@@ -29,6 +55,13 @@ IMPATIENT = (
 )
 
 
+def package(language):
+    """The packed library for a language."""
+    found = sorted(DIST.glob(PACKAGES[language]))
+    assert len(found) == 1, f"not one package: {found}; run `make cdk` first, or `make test-e2e`, which does"
+    return found[0]
+
+
 class Example:
     """One of the two apps, and a folder for what it makes."""
 
@@ -37,13 +70,17 @@ class Example:
         self.language = language
         self.scratch = scratch
         self.output = scratch / "cdk.out"
+        self.venv = scratch / "venv"
         self.stack = Stack(cloud, f"orders-{language}")
 
     def run(self, *command, folder=None, **environment):
         variables = {
-            "PATH": f"{TOOLS / 'cdk' / 'bin'}{os.pathsep}{os.environ['PATH']}",
+            # The Python of the example's own environment comes first.
+            "PATH": os.pathsep.join(map(str, (self.venv / "bin", TOOLS / "cdk" / "bin", os.environ["PATH"]))),
             "NODE_COMPILE_CACHE": str(TOOLS / "cdk" / "compiled"),
-            "JSII_RUNTIME_PACKAGE_CACHE_ROOT": str(TOOLS / "cdk" / "jsii"),
+            # Without the library, whose version does not change with its content.
+            "JSII_RUNTIME_PACKAGE_CACHE_ROOT": str(self.scratch / "jsii"),
+            "NPM_CONFIG_CACHE": str(TOOLS / "cdk" / "npm"),
             # A check against CloudFormation's schemas, which takes as long as all the rest of an app.
             "CDK_VALIDATION": "false",
             **environment,
@@ -71,7 +108,7 @@ class Example:
         self.cloud.client("s3").delete_bucket_policy(Bucket=STAGING_BUCKET)
 
     def deploy(self, partners=()):
-        values = {"providerStackName": "platform", "environmentName": self.language, "partners": ",".join(partners)}
+        values = {"environmentName": self.language, "partners": ",".join(partners), LOCAL_CLOUD: "true"}
         context = [argument for name, value in values.items() for argument in ("--context", f"{name}={value}")]
         self.cdk("deploy", "--output", self.output, *context)
 
@@ -118,6 +155,46 @@ def scopes_of_a_token(secret):
     return set(claims["scope"].split())
 
 
+def install(example):
+    """Installs the packed library beside the CDK, which is there already."""
+    if example.language == "typescript":
+        options = ("--no-save", "--no-package-lock", "--ignore-scripts", "--prefer-offline", "--no-audit", "--no-fund")
+        example.run("npm", "install", *options, package("typescript"))
+        return
+    example.run(sys.executable, "-m", "venv", example.venv, "--without-pip")
+    site = next(example.venv.glob("lib/python*/site-packages"))
+    tools = next((TOOLS / "cdk").glob("lib/python*/site-packages"))
+    (site / "tools.pth").write_text(f"{tools}\n")
+    # Without an index: what the wheel requires is there, or this fails.
+    example.run("python", "-m", "pip", "install", "--quiet", "--no-index", package("python"))
+
+
+def start_in_an_empty_folder(example):
+    """What somebody does who tries the library: the packed file, Node, the CDK, five lines."""
+    folder = example.scratch / "first"
+    folder.mkdir()
+    if example.language == "typescript":
+        example.run("npm", "init", "--yes", folder=folder)
+        # The CDK from where it is installed for the examples: the library has to fit what it finds.
+        options = ("--ignore-scripts", "--prefer-offline", "--no-audit", "--no-fund")
+        versions = json.loads((EXAMPLES / "cdk-typescript" / "package.json").read_text())["dependencies"]
+        cdk = [f"{name}@{versions[name]}" for name in ("aws-cdk-lib", "constructs")]
+        example.run("npm", "install", *options, package("typescript"), *cdk, folder=folder)
+        (folder / "app.mts").write_text(TYPESCRIPT)
+        app = "node app.mts"
+    else:
+        (folder / "app.py").write_text(PYTHON)
+        app = "python app.py"
+    output = folder / "cdk.out"
+    local = ("--context", f"{LOCAL_CLOUD}=true")
+    example.cdk("deploy", "--app", app, "--output", output, *local, folder=folder)
+    stack = Stack(example.cloud, f"first-{example.language}")
+    secret = example.cloud.secret(stack.outputs["SecretArn"])[0]
+    assert scopes_of_a_token(secret) == {"m2m-client/read", "m2m-client/write"}
+    example.cdk("destroy", "--force", "--app", output, folder=folder)
+    assert stack.status is None
+
+
 def check(example):
     """What the example's README says to run after a change."""
     for command in CHECKS[example.language]:
@@ -154,15 +231,22 @@ def live(example):
 
 
 @pytest.fixture(scope="module")
-def work(cloud, provider, tmp_path_factory):
-    """All that there is to do, under way: by what is done and the language."""
+def examples(cloud, tmp_path_factory):
     if not (TOOLS / "cdk" / "bin" / "node").exists() or not NODE_MODULES.exists():
         pytest.fail("there is no CDK: run `tools/install cdk` first, or `make test-e2e`, which does")
-    examples = [Example(cloud, tmp_path_factory.mktemp(language), language) for language in LANGUAGES]
+    return {language: Example(cloud, tmp_path_factory.mktemp(language), language) for language in LANGUAGES}
+
+
+@pytest.fixture(scope="module")
+def work(cloud, examples):
+    """All that there is to do, under way: by what is done and the language."""
+    examples = list(examples.values())
     with ThreadPoolExecutor() as pool:
+        list(pool.map(install, examples))
         under_way = {(check, example.language): pool.submit(check, example) for example in examples}
         examples[0].bootstrap()
-        under_way |= {(live, example.language): pool.submit(live, example) for example in examples}
+        for task in (live, start_in_an_empty_folder):
+            under_way |= {(task, example.language): pool.submit(task, example) for example in examples}
         yield under_way
     for stack in (*(example.stack for example in examples), Stack(cloud, "CDKToolkit")):
         if stack.status:
@@ -182,3 +266,18 @@ def test_the_app_is_deployed_and_changed_in_place_and_leaves_nothing(work, langu
 def test_both_languages_make_the_same_template(work):
     typescript, python = (work[live, language].result() for language in LANGUAGES)
     assert typescript == python
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_five_lines_in_an_empty_folder_deploy_a_client_that_gets_a_token(work, language):
+    work[start_in_an_empty_folder, language].result()
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_example_is_synthesized_fast(work, examples, language):
+    # Alone, so that nothing else of this file is measured.
+    for task in work.values():
+        task.exception()
+    started = time.monotonic()
+    examples[language].cdk("synth", "--quiet", "--output", examples[language].scratch / "timed")
+    assert time.monotonic() - started < SYNTH_SECONDS

@@ -98,6 +98,62 @@ def test_with_a_prefix_the_roles_still_reach_the_secrets_of_the_templates_own_st
     assert stack.delete() == "DELETE_COMPLETE"
 
 
+def test_the_template_makes_a_pool_without_a_domain_and_gives_it_one_later(cloud):
+    # The local AWS does not know GetClientToken, so nothing can check the token.
+    private = {"EnvironmentName": "private", "TokenService": "API", "VerifyToken": "false"}
+    stack = cloud.sam_deploy("private", parameters=private)
+    made = stack.outputs
+    secret, _ = cloud.secret(made["ClientSecretArn"])
+    assert "Domain" not in made
+    assert cloud.domain_owner("m2m-rubicon-private") is None
+    assert (secret["token_service"], secret["token_endpoint"]) == ("GetClientToken", f"{cloud.endpoint}/")
+    client = {"UserPoolId": made["UserPoolId"], "ClientId": made["ClientId"]}
+    described = cloud.client("cognito-idp").describe_user_pool_client(**client)["UserPoolClient"]
+    assert described["ExplicitAuthFlows"] == ["ALLOW_CLIENT_TOKEN_AUTH"]
+
+    stack = cloud.sam_deploy("private", parameters={**private, "TokenService": "DOMAIN", "VerifyToken": "true"})
+    assert {name: stack.outputs[name] for name in made if name != "TokenEndpoint"} == {
+        name: value for name, value in made.items() if name != "TokenEndpoint"
+    }
+    assert cloud.domain_owner("m2m-rubicon-private") == made["UserPoolId"]
+    switched, _ = cloud.secret(made["ClientSecretArn"])
+    assert switched["token_service"] == "oauth2"
+    # Compared first, so that a failure does not print it.
+    kept = switched["client_secret"] == secret["client_secret"]
+    assert kept
+    assert scopes_of(claims_of(switched)) == {"m2m-client/read", "m2m-client/write"}
+    assert stack.delete() == "DELETE_COMPLETE"
+
+
+def test_a_custom_domain_is_made_beside_the_prefix_domain_and_deleted_before_the_pool(cloud, stacks):
+    stack = stacks("named")
+    certificate = "arn:aws:acm:us-east-1:000000000000:certificate/1234abcd-12ab-34cd-56ef-1234567890ab"
+    custom = {"DomainName": "auth.orders.example.com", "CertificateArn": certificate}
+    assert stack.deploy(CustomDomain=custom) == "CREATE_COMPLETE"
+    pool = stack.outputs["UserPoolId"]
+    assert [cloud.domain_owner(name) for name in ("m2m-rubicon-named", custom["DomainName"])] == [pool, pool]
+    assert stack.deploy() == "UPDATE_COMPLETE"
+    assert cloud.domain_owner(custom["DomainName"]) is None
+    assert stack.deploy(CustomDomain=custom) == "UPDATE_COMPLETE"
+    assert stack.delete() == "DELETE_COMPLETE"
+    assert cloud.domain_owner(custom["DomainName"]) is None
+
+
+def test_readers_are_named_in_the_secrets_policy_until_they_are_removed(cloud, provider, stacks):
+    stack = stacks("shared")
+    reader = "arn:aws:iam::000000000000:role/reader"
+    clients = [{"ClientName": "worker", "SecretReaders": [reader]}]
+    # The role's own statement has the condition secretsmanager:BlockPublicPolicy.
+    with provider.allowed("secretsmanager:PutResourcePolicy"):
+        assert stack.deploy(Clients=clients) == "CREATE_COMPLETE"
+    secret = {"SecretId": stack.outputs["ClientSecretArn"]}
+    secrets_manager = cloud.client("secretsmanager")
+    [statement] = json.loads(secrets_manager.get_resource_policy(**secret)["ResourcePolicy"])["Statement"]
+    assert (statement["Sid"], statement["Principal"]) == ("CognitoM2MReaders", {"AWS": [reader]})
+    assert stack.deploy(Clients=[{"ClientName": "worker"}]) == "UPDATE_COMPLETE"
+    assert not secrets_manager.get_resource_policy(**secret).get("ResourcePolicy")
+
+
 def test_every_attribute_is_there_and_says_what_cognito_says(cloud, stacks):
     stack = stacks("attributes")
     clients = [{"ClientName": "a"}, {"ClientName": "b"}]

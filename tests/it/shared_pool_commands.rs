@@ -186,7 +186,7 @@ async fn a_plan_that_would_break_others_names_their_stacks() {
     let there = account(&server, &resources);
     let text = fails(&server, there, "plan --template FILE --stack team-a", &[&file(&template(&resources))]).await;
     assert!(
-        text.contains("The scope billing/issue is still in use by client orders") && text.contains("of stack team-a"),
+        text.contains("Cannot remove billing/issue: still in use by client orders") && text.contains("of stack team-a"),
         "{text}"
     );
 }

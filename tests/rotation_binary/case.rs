@@ -10,12 +10,13 @@ use std::{
 use cognito_m2m::{clock::wall_clock, model::Owner, ports::AWSCURRENT};
 use serde_json::{Value, json};
 
+pub use crate::world::secrets_manager::STEPS;
 use crate::{
     lambda::{self, Function},
     world::{
         Aws, Call, TOKEN, World,
         cognito::{Client, ClientSecret, Pool},
-        secrets_manager::{Secret, Version},
+        secrets_manager::{self, Secret, Version},
         seed::Seed,
     },
 };
@@ -33,8 +34,6 @@ pub const FIRST_VALUE: &str = "canary0firstvalue0123456789abcdefghijklmnopqrstuv
 pub const FIRST_VERSION: &str = "00000000-0000-4000-8000-000000000000";
 /// A client secret that somebody else has added by hand.
 const FOREIGN_VALUE: &str = "canary0foreignvalue0123456789abcdefghijklmnopqrstuv";
-
-pub const STEPS: [&str; 4] = ["createSecret", "setSecret", "testSecret", "finishSecret"];
 
 /// The template's timeout is longer; no step here needs as much.
 pub const TIMEOUT: Duration = Duration::from_mins(1);
@@ -283,5 +282,5 @@ impl Case {
 }
 
 pub fn rotation_event(step: &str, token: &str) -> Value {
-    json!({ "Step": step, "SecretId": SECRET_ARN, "ClientRequestToken": token, "RotationToken": "unused" })
+    secrets_manager::rotation_event(SECRET_ARN, step, token)
 }

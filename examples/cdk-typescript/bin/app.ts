@@ -8,7 +8,6 @@ const context = (name: string): string => app.node.getContext(name);
 
 const environmentName = context('environmentName');
 new OrdersStack(app, `orders-${environmentName}`, {
-  providerStackName: context('providerStackName'),
   environmentName,
   domainPrefix: context('domainPrefix'),
   partners: context('partners').split(',').filter((partner) => partner !== ''),

@@ -1,13 +1,10 @@
-import { CfnOutput, Duration, Fn, Stack, type StackProps } from 'aws-cdk-lib';
+import { CfnOutput, Duration, Stack, type StackProps } from 'aws-cdk-lib';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import * as ssm from 'aws-cdk-lib/aws-ssm';
+import { CognitoM2M } from 'cdk-cognito-m2m';
 import type { Construct } from 'constructs';
-import { CognitoM2M } from './cognito-m2m.ts';
 
 export interface OrdersStackProps extends StackProps {
-  /** The name of the stack that exports the provider's `ServiceToken`. */
-  readonly providerStackName: string;
-
   /** The end of the names of the pool, the domain and the parameters. */
   readonly environmentName: string;
 
@@ -24,7 +21,6 @@ export class OrdersStack extends Stack {
     super(scope, id, props);
 
     const auth = new CognitoM2M(this, 'Auth', {
-      serviceToken: Fn.importValue(`${props.providerStackName}-ServiceToken`),
       environmentName: props.environmentName,
       userPoolNamePrefix: 'orders',
       domainPrefix: props.domainPrefix,
@@ -71,7 +67,7 @@ export class OrdersStack extends Stack {
     const billing = new iam.Role(this, 'BillingRole', {
       assumedBy: new iam.ServicePrincipal('lambda.amazonaws.com'),
     });
-    auth.client('billing').secret.grantRead(billing);
+    auth.client('billing').grantRead(billing);
 
     // An API finds here whose tokens it takes, and the reporting job who it is. Neither is a secret.
     new ssm.StringParameter(this, 'Issuer', {

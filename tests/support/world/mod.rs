@@ -48,6 +48,7 @@ pub const ACCOUNT: &str = "123456789012";
 
 /// Cognito's quota: calls of one operation on one pool in a second.
 /// <https://docs.aws.amazon.com/cognito/latest/developerguide/quotas.html>
+const TOO_MANY: &str = "TooManyRequestsException";
 pub const CALLS_AT_A_PACE: usize = 5;
 pub const PACE: Duration = Duration::from_secs(1);
 
@@ -57,8 +58,8 @@ pub struct Call {
     /// The operation, or one of [`TOKEN`], [`KEYS`] and [`ANSWER`].
     pub name: String,
     pub body: String,
-    /// The answer was an error.
-    pub refused: bool,
+    /// The service refused the call, because there were too many.
+    pub throttled: bool,
     pub start: Instant,
     pub end: Instant,
 }
@@ -250,7 +251,7 @@ impl Aws {
 
     fn keep_the_quota(&mut self, operation: &str, pool: &str) -> Result<(), Refusal> {
         if self.quota && !self.quotas.allow(operation, pool, now()) {
-            return Err(Refusal::of("TooManyRequestsException", "Too many requests"));
+            return Err(Refusal::of(TOO_MANY, "Too many requests"));
         }
         Ok(())
     }
@@ -312,8 +313,8 @@ fn serve(aws: &Mutex<Aws>, request: &Request) -> Option<Reply> {
         (aws.handle(&name, request), aws.latency)
     };
     wait_until(start + latency);
-    let refused = reply.as_ref().is_some_and(|reply| reply.status >= 400);
-    aws.lock().unwrap().calls.push(Call { name, body: request.text(), refused, start, end: now() });
+    let throttled = reply.as_ref().is_some_and(|reply| reply.status >= 400 && reply.body.contains(TOO_MANY));
+    aws.lock().unwrap().calls.push(Call { name, body: request.text(), throttled, start, end: now() });
     reply
 }
 

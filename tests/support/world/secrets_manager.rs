@@ -18,6 +18,9 @@ use super::{
 
 type Outcome = Result<Value, Refusal>;
 
+/// What the service asks the rotation function for, one after the other.
+pub const STEPS: [&str; 4] = ["createSecret", "setSecret", "testSecret", "finishSecret"];
+
 /// Without `RecoveryWindowInDays` and `ForceDeleteWithoutRecovery`.
 const DEFAULT_RECOVERY_WINDOW_IN_DAYS: u64 = 30;
 
@@ -399,6 +402,11 @@ impl Aws {
         let document: Value = serde_json::from_str(field(body, "SecretString")).unwrap_or_default();
         self.confidential.extend(document["client_secret"].as_str().map(ToOwned::to_owned));
     }
+}
+
+/// Returns what the service sends to the rotation function.
+pub fn rotation_event(secret_arn: &str, step: &str, token: &str) -> Value {
+    json!({ "Step": step, "SecretId": secret_arn, "ClientRequestToken": token, "RotationToken": "unused" })
 }
 
 /// Returns a secret's ARN. AWS chooses the six characters at its end.

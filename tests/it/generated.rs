@@ -1,7 +1,8 @@
-//! The files that the lint rule in `lint/` and its tests take from the code: the JSON Schemas, and what the parser says
-//! about the tables of good and bad properties. These tests hold the files equal to the code.
+//! The files that follow from the code, for what is not Rust: the JSON Schemas, for the rules of cfn-lint in `lint/` and
+//! for the CDK library in `cdk/`; and what the parser says about the tables of good and bad properties, for the tests of
+//! the rules. These tests hold the files equal to the code.
 //!
-//! `make lint-data` writes them.
+//! `make generate` writes them.
 
 use std::{env, fs, path::Path};
 
@@ -23,13 +24,13 @@ const MAX_CASE_BYTES: usize = 10_000;
 fn hold(path: &str, value: &Value) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
     let text = format!("{value:#}\n");
-    if env::var_os("WRITE_LINT_DATA").is_some() {
+    if env::var_os("GENERATE").is_some() {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, text).unwrap();
         return;
     }
     let found = fs::read_to_string(&path).unwrap_or_default();
-    assert!(found == text, "{} is not what the code says: run `make lint-data`", path.display());
+    assert!(found == text, "{} is not what the code says: run `make generate`", path.display());
 }
 
 /// Returns properties of a resource type, those that are wrong first.
@@ -54,7 +55,7 @@ fn judged(resource_type: ResourceType, properties: &Value) -> Value {
 }
 
 #[test]
-fn the_schemas_of_the_lint_rule_are_those_of_the_code() {
+fn the_schemas_in_the_packages_are_those_of_the_code() {
     for resource_type in TYPES {
         let name = resource_type.as_str().replace("::", "-");
         hold(&format!("lint/cfn_lint_cognito_m2m/schemas/{name}.json"), &schema(resource_type));
