@@ -31,6 +31,8 @@ mod many_stacks;
 mod pace;
 mod package;
 mod protocol;
+#[path = "../support/quotas.rs"]
+mod quotas;
 mod readers;
 mod redaction;
 mod replicas;
