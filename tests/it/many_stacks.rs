@@ -149,13 +149,13 @@ async fn fifty_stacks(refused_calls_count: bool, at_most: Duration) {
 
     let started = Instant::now();
     let creates = stacks.iter().map(|stack| after_a_cold_start(stack.create(&properties)));
-    let created = future::join_all(creates).await;
+    let responses = future::join_all(creates).await;
     let creates_took = took("Creates", started);
-    let created: Vec<_> = created.into_iter().map(|response| response.good().physical_id().to_owned()).collect();
+    let ids: Vec<_> = responses.into_iter().map(|response| response.good().physical_id().to_owned()).collect();
 
     let changed = with(properties.clone(), "AccessTokenValidityMinutes", 5);
     let started = Instant::now();
-    let updates = stacks.iter().zip(&created);
+    let updates = stacks.iter().zip(&ids);
     let updates = updates.map(|(stack, id)| after_a_cold_start(stack.update(id, &changed, &properties)));
     for response in future::join_all(updates).await {
         response.good();
@@ -166,7 +166,7 @@ async fn fifty_stacks(refused_calls_count: bool, at_most: Duration) {
     }
 
     let started = Instant::now();
-    let deletes = stacks.iter().zip(&created).map(|(stack, id)| after_a_cold_start(stack.delete(id, &changed)));
+    let deletes = stacks.iter().zip(&ids).map(|(stack, id)| after_a_cold_start(stack.delete(id, &changed)));
     for response in future::join_all(deletes).await {
         response.good();
     }
