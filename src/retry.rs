@@ -5,14 +5,14 @@
 //! may have created a pool. And they do not keep within Cognito's rate.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use tokio::{
-    sync::Semaphore,
+    sync::{Semaphore, SemaphorePermit, watch},
     time::{Instant, timeout},
 };
 
@@ -39,11 +39,26 @@ const WINDOW: Duration = Duration::from_secs(1);
 /// about three seconds.
 const ANSWER_WITHIN: Duration = Duration::from_secs(15);
 
+/// After a lost answer or a server error.
 const FIRST_BACKOFF: Duration = Duration::from_millis(250);
 const MAX_BACKOFF: Duration = Duration::from_secs(4);
-/// Fifty stacks may share one pool's five calls a second. If refused calls count against the quota, which nobody has
-/// published, callers that retry more often than this refuse each other for good.
-const MAX_BACKOFF_IF_THROTTLED: Duration = Duration::from_secs(16);
+
+/// The window that a pause is drawn from while a quota is used up by others, or while another client is being changed.
+/// The quota allows a call every fifth of a second. So of many callers, some should try again within that time.
+const WINDOW_OF_PAUSES: Duration = Duration::from_millis(500);
+/// If a quota is used up, the window grows by a share of the time that the call has waited: by a fifth of it after 10 s,
+/// by two fifths after 20 s. In the first 10 s, which is what fifty stacks in one pool need, the window stays so short
+/// that the quota is never idle. It must grow in case refused calls count against the quota, which nobody has
+/// published: callers that did not slow down would then refuse each other for good. docs/performance.md compares others.
+const WHOLE_SHARE_AFTER: Duration = Duration::from_secs(50);
+/// Under that reading, pauses of ten seconds on average let fifty stacks make five calls a second.
+const MAX_WINDOW_OF_PAUSES: Duration = Duration::from_secs(20);
+
+/// Draws a pause evenly from the window, so that many callers do not try again in step.
+fn draw_pause(waited: Duration) -> Duration {
+    let growth = waited.mul_f32(waited.div_duration_f32(WHOLE_SHARE_AFTER));
+    (WINDOW_OF_PAUSES + growth).min(MAX_WINDOW_OF_PAUSES).mul_f32(fastrand::f32())
+}
 
 /// The services with rate limits and retries, until a deadline.
 pub struct RetryingServices<'a, S: Services> {
@@ -72,6 +87,8 @@ pub struct Retrying<'a, T> {
     inner: &'a T,
     deadline: Deadline,
     limiters: Mutex<HashMap<&'static str, Arc<RateLimiter>>>,
+    /// How many calls of each operation are throttled and wait for their next attempt.
+    throttled: watch::Sender<BTreeMap<&'static str, usize>>,
 }
 
 /// Whether a call whose answer was lost may be made again.
@@ -86,7 +103,7 @@ enum Idempotency {
 impl<'a, T> Retrying<'a, T> {
     #[must_use]
     pub fn new(inner: &'a T, deadline: Deadline) -> Self {
-        Self { inner, deadline, limiters: Mutex::default() }
+        Self { inner, deadline, limiters: Mutex::default(), throttled: watch::Sender::default() }
     }
 
     async fn call<R, F>(
@@ -101,44 +118,72 @@ impl<'a, T> Retrying<'a, T> {
     {
         let limiter = is_limited.then(|| self.limiter(operation));
         let mut backoff = Backoff::new(FIRST_BACKOFF, MAX_BACKOFF);
-        let mut throttled = Backoff::new(FIRST_BACKOFF, MAX_BACKOFF_IF_THROTTLED);
+        let (mut throttled_since, mut turn) = (None, None);
         loop {
-            let within = ANSWER_WITHIN.min(self.deadline.left());
-            // Boxed, so that the callers' futures do not contain the SDK's.
-            let called: Pin<Box<dyn Future<Output = Result<R>> + '_>> = Box::pin(call());
-            let answered = async { timeout(within, called).await };
-            let answered = match &limiter {
-                Some(limiter) => limiter.keep(answered).await,
-                None => answered.await,
+            let error = match self.attempt(operation, limiter.as_deref(), &call).await {
+                Ok(result) => return Ok(result),
+                Err(error) => error,
             };
-            let error = match answered {
-                Ok(Ok(result)) => return Ok(result),
-                Ok(Err(error)) => error,
-                Err(_) => AwsError {
-                    operation,
-                    // Only the port knows it; the step that made the call names it.
-                    subject: String::new(),
-                    kind: ErrorKind::Lost,
-                    code: "Timeout".to_owned(),
-                    message: format!("no answer within {} s", within.as_secs_f32().ceil()),
-                },
-            };
-            let retry = match error.kind {
-                ErrorKind::Throttled | ErrorKind::Busy => true,
-                ErrorKind::Lost => idempotency == Idempotency::Idempotent,
-                ErrorKind::Changed
+            let pause = match error.kind {
+                ErrorKind::Throttled => draw_pause(throttled_since.get_or_insert_with(now).elapsed()),
+                // The other change is over in a moment, whatever came before. Each attempt counts against the quota.
+                ErrorKind::Busy => draw_pause(Duration::ZERO),
+                ErrorKind::Lost if idempotency == Idempotency::Idempotent => backoff.pause(),
+                ErrorKind::Lost
+                | ErrorKind::Changed
                 | ErrorKind::Quota
                 | ErrorKind::Denied
                 | ErrorKind::UnknownPrincipal
-                | ErrorKind::Refused => false,
+                | ErrorKind::Refused => return Err(error),
             };
-            let pause = if error.kind == ErrorKind::Throttled { throttled.pause() } else { backoff.pause() };
-            if !retry || pause >= self.deadline.left() {
+            if pause >= self.deadline.left() {
                 return Err(error);
             }
             tracing::info!(operation = error.operation, code = error.code, "retrying after {} ms", pause.as_millis());
+            turn = (error.kind == ErrorKind::Throttled)
+                .then(|| turn.take().unwrap_or_else(|| Turn::new(&self.throttled, operation)));
             wait(pause).await;
+            if let Some(turn) = &turn
+                && timeout(self.deadline.left(), turn.comes()).await.is_err()
+            {
+                return Err(error);
+            }
         }
+    }
+
+    /// Makes one call, as soon as the rate allows it.
+    async fn attempt<R, F>(
+        &self,
+        operation: &'static str,
+        limiter: Option<&RateLimiter>,
+        call: impl Fn() -> F,
+    ) -> Result<R>
+    where
+        F: Future<Output = Result<R>>,
+    {
+        let permit = match limiter {
+            Some(limiter) => Some(limiter.permit().await),
+            None => None,
+        };
+        let (sent, within) = (now(), ANSWER_WITHIN.min(self.deadline.left()));
+        // Boxed, so that the callers' futures do not contain the SDK's.
+        let called: Pin<Box<dyn Future<Output = Result<R>> + '_>> = Box::pin(call());
+        let answered = timeout(within, called).await.unwrap_or_else(|_| {
+            Err(AwsError {
+                operation,
+                // Only the port knows it; the step that made the call names it.
+                subject: String::new(),
+                kind: ErrorKind::Lost,
+                code: "Timeout".to_owned(),
+                message: format!("no answer within {} s", within.as_secs_f32().ceil()),
+            })
+        });
+        if let Some(permit) = permit
+            && !answered.as_ref().is_err_and(|error| error.kind == ErrorKind::Lost)
+        {
+            permit.answered_after(sent.elapsed());
+        }
+        answered
     }
 
     fn limiter(&self, operation: &'static str) -> Arc<RateLimiter> {
@@ -149,44 +194,103 @@ impl<'a, T> Retrying<'a, T> {
 
 /// Allows at most [`CALLS_PER_WINDOW`] calls in any [`WINDOW`], as the service counts them.
 ///
-/// The service counts arrivals. So a permit is free again one window after its call was *answered*,
-/// not after it was sent: however long the requests travel, two calls with the same permit arrive at
-/// least one window apart.
+/// The service counts arrivals, and nobody here sees them. A call that is answered has arrived before its answer, by at
+/// least the time that the service and the way back take. The next call with the same permit arrives after it is sent,
+/// by at least the time that the way there takes. These two times together are at least half of the shortest round trip
+/// so far, unless calls become more than twice as fast. So a permit is free again a window after its call was answered,
+/// less half of the shortest round trip. If calls do become faster, a call may arrive that much too early. The service
+/// then refuses it, and it is made again.
+///
+/// Nothing is known of a call without an answer. Its permit is free a window after the run gave it up.
 struct RateLimiter {
     permits: Semaphore,
-    free_from: Mutex<Vec<Instant>>,
+    state: Mutex<LimiterState>,
+}
+
+struct LimiterState {
+    free_from: Vec<Instant>,
+    shortest_round_trip: Duration,
 }
 
 impl RateLimiter {
     fn new() -> Self {
-        Self { permits: Semaphore::new(CALLS_PER_WINDOW), free_from: Mutex::new(vec![now(); CALLS_PER_WINDOW]) }
+        let state = LimiterState { free_from: vec![now(); CALLS_PER_WINDOW], shortest_round_trip: Duration::MAX };
+        Self { permits: Semaphore::new(CALLS_PER_WINDOW), state: Mutex::new(state) }
     }
 
-    async fn keep<R>(&self, call: impl Future<Output = R>) -> R {
-        let _permit = self.permits.acquire().await;
+    /// Waits until a call may be sent.
+    async fn permit(&self) -> Permit<'_> {
+        let semaphore = self.permits.acquire().await;
+        let from = self.earliest();
         // Its drop returns it, also when this call is canceled.
-        let permit = Permit { limiter: self, from: self.earliest() };
-        wait_until(permit.from).await;
-        let result = call.await;
-        drop(permit);
-        result
+        let permit = Permit { limiter: self, free_early_by: Duration::ZERO, _semaphore: semaphore.ok() };
+        wait_until(from).await;
+        permit
     }
 
     fn earliest(&self) -> Instant {
-        let mut free_from = self.free_from.lock().unwrap_or_else(PoisonError::into_inner);
+        let free_from = &mut self.state().free_from;
         let index = (0..free_from.len()).min_by_key(|index| free_from[*index]);
         index.map_or_else(now, |index| free_from.swap_remove(index))
+    }
+
+    fn state(&self) -> MutexGuard<'_, LimiterState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 struct Permit<'a> {
     limiter: &'a RateLimiter,
-    from: Instant,
+    free_early_by: Duration,
+    _semaphore: Option<SemaphorePermit<'a>>,
+}
+
+impl Permit<'_> {
+    /// Returns the permit of a call that was answered just now.
+    fn answered_after(mut self, round_trip: Duration) {
+        let shortest = &mut self.limiter.state().shortest_round_trip;
+        *shortest = round_trip.min(*shortest);
+        self.free_early_by = *shortest / 2;
+    }
 }
 
 impl Drop for Permit<'_> {
     fn drop(&mut self) {
-        self.limiter.free_from.lock().unwrap_or_else(PoisonError::into_inner).push(now() + WINDOW);
+        self.limiter.state().free_from.push(now() + WINDOW - self.free_early_by);
+    }
+}
+
+/// A throttled call's place among the throttled calls of its run.
+///
+/// They take turns in the order of their operations' names, which is the same in every run. Without turns, of many
+/// stacks in one pool one would get its resource servers and another its clients, and neither could go on.
+struct Turn<'a> {
+    throttled: &'a watch::Sender<BTreeMap<&'static str, usize>>,
+    operation: &'static str,
+}
+
+impl<'a> Turn<'a> {
+    fn new(throttled: &'a watch::Sender<BTreeMap<&'static str, usize>>, operation: &'static str) -> Self {
+        throttled.send_modify(|throttled| *throttled.entry(operation).or_default() += 1);
+        Self { throttled, operation }
+    }
+
+    /// Waits until no call of an operation with an earlier name is throttled.
+    async fn comes(&self) {
+        let is_first = |throttled: &BTreeMap<_, _>| throttled.keys().next() == Some(&self.operation);
+        // Fails only if the sender is gone, which `self` borrows.
+        let _ = self.throttled.subscribe().wait_for(is_first).await;
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.throttled.send_modify(|throttled| {
+            if let Some(calls) = throttled.get_mut(self.operation) {
+                *calls -= 1;
+            }
+            throttled.retain(|_, calls| *calls > 0);
+        });
     }
 }
 

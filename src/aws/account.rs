@@ -2,7 +2,7 @@
 
 use std::net::ToSocketAddrs;
 
-use aws_config::{Region, SdkConfig, retry::RetryConfig};
+use aws_config::{BehaviorVersion, Region, SdkConfig, profile::ProfileFileCredentialsProvider, retry::RetryConfig};
 use aws_sdk_cloudformation::{
     self as cloudformation,
     types::{ResourceStatus, TemplateStage},
@@ -11,17 +11,22 @@ use aws_sdk_iam::{self as iam, types::PolicyEvaluationDecisionType};
 use aws_sdk_sts as sts;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
-use super::{error::failed, http::Http, loader};
+use super::{error::failed, http::Http};
 use crate::ports::{Account, AwsError, Caller, ErrorKind, Page, Result, StackDescription, StackResource};
 
 /// The port that a custom domain is served at.
 const HTTPS: u16 = 443;
 
-/// Loads the SDK's settings for the command line, which may name a profile and a region.
+/// Loads the SDK's settings for the command line, which may name a profile and a region. The SDK's retries are off:
+/// [`retry`](crate::retry) has its own.
 pub async fn cli_config(http: &Http, profile: Option<&str>, region: Option<&str>) -> SdkConfig {
-    let mut loader = loader(http);
+    let mut loader = aws_config::defaults(BehaviorVersion::latest())
+        .retry_config(RetryConfig::disabled())
+        .http_client(http.for_sdk());
     if let Some(profile) = profile {
-        loader = loader.profile_name(profile);
+        // As in the AWS CLI, a profile that is named comes before keys in the environment. In the SDK it does not.
+        let credentials = ProfileFileCredentialsProvider::builder().profile_name(profile).build();
+        loader = loader.profile_name(profile).credentials_provider(credentials);
     }
     if let Some(region) = region {
         loader = loader.region(Region::new(region.to_owned()));

@@ -1,14 +1,16 @@
 //! The HTTP client of the whole program: for AWS's API, the token endpoint and the ResponseURL.
 //!
-//! Loading the trusted certificates is the most expensive thing that a process does before its first
-//! request. So there is one [`reqwest::Client`], and the first request that needs it makes it.
+//! There is one [`reqwest::Client`], and the first request that needs it makes it. Loading the system's
+//! certificates was the most expensive thing that a function did before its first request, so the functions
+//! embed the authorities that Mozilla trusts (`docs/decisions/0004`).
 //!
 //! `reqwest` reads `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY`, `SSL_CERT_FILE` and
 //! `SSL_CERT_DIR` from the environment by itself. It does not know `AWS_CA_BUNDLE`, so the binaries
-//! read that variable and hand its value to [`Http::new`].
+//! read that variable and hand its value to [`Http`].
 
 use std::{
-    ffi::OsString,
+    error::Error,
+    ffi::{OsStr, OsString},
     sync::{Arc, OnceLock},
     time::Duration,
 };
@@ -23,6 +25,7 @@ use aws_smithy_runtime_api::{
 };
 use aws_smithy_types::body::SdkBody;
 use reqwest::{Certificate, Client, RequestBuilder, header::CONTENT_TYPE, redirect::Policy, retry};
+use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs};
 
 use crate::{
     cfn::{Deliver, ResponseUrl},
@@ -42,8 +45,20 @@ const MAX_BODY_BYTES: usize = 1024 * 1024;
 /// sends one. It never repeats a request: [`retry`](crate::retry) does that.
 #[derive(Clone, Debug, Default)]
 pub struct Http {
-    ca_bundle: Option<OsString>,
+    roots: Roots,
     client: Arc<OnceLock<Result<Client, String>>>,
+}
+
+/// The authorities whose certificates the client accepts.
+#[derive(Clone, Debug, Default)]
+enum Roots {
+    /// Those of the system, or of `SSL_CERT_FILE` and `SSL_CERT_DIR`.
+    #[default]
+    System,
+    /// Those that Mozilla trusted when this program was built.
+    Embedded,
+    /// Those of a PEM file.
+    File(OsString),
 }
 
 /// A status and a body. The body is secret because it may hold a token.
@@ -58,7 +73,22 @@ impl Http {
     /// <https://docs.aws.amazon.com/sdkref/latest/guide/feature-gen-config.html>
     #[must_use]
     pub fn new(ca_bundle: Option<OsString>) -> Self {
-        Self { ca_bundle: ca_bundle.filter(|path| !path.is_empty()), client: Arc::default() }
+        let roots = ca_bundle.filter(|path| !path.is_empty()).map_or(Roots::System, Roots::File);
+        Self { roots, client: Arc::default() }
+    }
+
+    /// Takes the environment of a Lambda function. The client trusts the embedded certificates, unless
+    /// `AWS_CA_BUNDLE`, `SSL_CERT_FILE` or `SSL_CERT_DIR` name others. Nobody changes the system's
+    /// certificates in Lambda: its file system is read-only.
+    #[must_use]
+    pub fn for_function(variable: impl Fn(&'static str) -> Option<OsString>) -> Self {
+        let set = |name| variable(name).filter(|value| !value.is_empty());
+        let roots = match set("AWS_CA_BUNDLE") {
+            Some(path) => Roots::File(path),
+            None if set("SSL_CERT_FILE").or_else(|| set("SSL_CERT_DIR")).is_some() => Roots::System,
+            None => Roots::Embedded,
+        };
+        Self { roots, client: Arc::default() }
     }
 
     /// Returns the client for the settings of the AWS SDK.
@@ -77,24 +107,43 @@ impl Http {
     }
 
     fn build(&self) -> Result<Client, String> {
-        let mut builder = Client::builder()
+        let builder = Client::builder()
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(TIMEOUT)
             .redirect(Policy::none())
             .retry(retry::never());
-        if let Some(path) = &self.ca_bundle {
-            let failed = |why: &dyn std::error::Error| {
-                format!("cannot use the AWS_CA_BUNDLE {}: {}", path.display(), redact::causes(why))
-            };
-            let pem = std::fs::read(path).map_err(|error| failed(&error))?;
-            let certificates = Certificate::from_pem_bundle(&pem).map_err(|error| failed(&error))?;
-            if certificates.is_empty() {
-                return Err(format!("the AWS_CA_BUNDLE {} holds no certificate", path.display()));
-            }
-            builder = builder.tls_certs_only(certificates);
-        }
-        builder.build().map_err(|error| format!("cannot make the HTTP client: {}", redact::causes(&error)))
+        let builder = match &self.roots {
+            Roots::System => builder,
+            Roots::Embedded => builder.tls_backend_preconfigured(embedded_roots().map_err(|why| cannot_be_made(&why))?),
+            Roots::File(path) => builder.tls_certs_only(read_certificates(path)?),
+        };
+        builder.build().map_err(|error| cannot_be_made(&error))
     }
+}
+
+fn cannot_be_made(why: &dyn Error) -> String {
+    format!("cannot make the HTTP client: {}", redact::causes(why))
+}
+
+/// Returns the settings that `reqwest` makes by itself, with other roots.
+fn embedded_roots() -> Result<ClientConfig, rustls::Error> {
+    let roots: RootCertStore = webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect();
+    let mut config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(config)
+}
+
+fn read_certificates(path: &OsStr) -> Result<Vec<Certificate>, String> {
+    let failed = |why: &dyn Error| format!("cannot use the AWS_CA_BUNDLE {}: {}", path.display(), redact::causes(why));
+    let pem = std::fs::read(path).map_err(|error| failed(&error))?;
+    let certificates = Certificate::from_pem_bundle(&pem).map_err(|error| failed(&error))?;
+    if certificates.is_empty() {
+        return Err(format!("the AWS_CA_BUNDLE {} holds no certificate", path.display()));
+    }
+    Ok(certificates)
 }
 
 /// Sends a request and reads the whole answer, whatever its status.

@@ -1,5 +1,7 @@
 //! The Lambda function behind `Custom::CognitoM2M`: composes the parts and runs.
 
+use std::sync::OnceLock;
+
 use cognito_m2m::{
     aws::{self, AwsServices, Http, ResponseUrlClient},
     cfn::Event,
@@ -8,8 +10,8 @@ use cognito_m2m::{
     provider::{Provider, handle},
     telemetry,
 };
+use futures::FutureExt;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
-use tokio::sync::OnceCell;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -21,12 +23,13 @@ async fn main() -> Result<(), Error> {
     let rotation_function = std::env::var("ROTATION_FUNCTION_ARN").ok().filter(|arn| !arn.is_empty());
 
     #[expect(clippy::disallowed_methods, reason = "a binary may read its environment")]
-    let http = Http::new(std::env::var_os("AWS_CA_BUNDLE"));
+    let environment: aws::Environment = |name| std::env::var_os(name);
+    let http = Http::for_function(environment);
     let response_url = ResponseUrlClient(http.clone());
     // Made by the first event, inside what is guarded and answered, and kept for the next.
-    let config = OnceCell::new();
+    let config = OnceLock::new();
     let provider = async || {
-        let config = config.get_or_init(|| aws::config(&http)).await;
+        let config = config.get_or_init(|| aws::function_config(&http, environment));
         Provider {
             services: AwsServices::new(config, &http),
             config: ProviderConfig { endpoints: aws::endpoints(config), rotation_function: rotation_function.clone() },
@@ -34,7 +37,9 @@ async fn main() -> Result<(), Error> {
     };
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Event>| {
         let deadline = Deadline::at_epoch_ms(event.context.deadline);
-        handle(event.payload, deadline, &provider, &response_url).await.map_err(|error| Error::from(error.report()))
+        // Boxed, because it is large: otherwise every start would touch the pages of a stack that has room for it.
+        let handled = handle(event.payload, deadline, &provider, &response_url).boxed_local();
+        handled.await.map_err(|error| Error::from(error.report()))
     }))
     .await
 }

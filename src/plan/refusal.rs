@@ -46,7 +46,7 @@ pub enum Refusal {
     )]
     UnknownScopes { pool: PoolId, scopes: Vec<String> },
     #[error(
-        "The scope {} is still in use by {}. Nothing was changed. A scope can be removed when no other client has it: \
+        "Cannot remove {}: still in use by {}. Nothing was changed. A scope can be removed when no other client has it: \
          take it out of their AllowedOAuthScopes first",
         scopes.join(", "), list(clients)
     )]

@@ -43,18 +43,21 @@ impl Fields {
 
 impl Reader {
     pub(super) fn refuse(&mut self, path: impl Into<String>, rule: impl Into<String>) {
-        self.violations.push(Violation { path: path.into(), rule: rule.into() });
+        let violation = Violation { path: path.into(), rule: rule.into() };
+        // Some properties are read twice.
+        if !self.violations.contains(&violation) {
+            self.violations.push(violation);
+        }
     }
 
     pub(super) fn has_refused(&self, path: &str) -> bool {
         self.violations.iter().any(|violation| violation.path == path)
     }
 
-    pub(super) fn finish(mut self) -> Result<(), Violations> {
+    pub(super) fn finish(self) -> Result<(), Violations> {
         if self.violations.is_empty() {
             return Ok(());
         }
-        self.violations.dedup();
         Err(Violations(self.violations))
     }
 

@@ -2,6 +2,7 @@
 
 use std::{
     ffi::OsString,
+    path::Path,
     process::Command,
     sync::{
         Arc,
@@ -10,6 +11,8 @@ use std::{
 };
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
+#[cfg(feature = "cli")]
+use aws_sdk_cognitoidentityprovider::config::ProvideCredentials as _;
 use cognito_m2m::{
     aws::{self, Cognito, Http, ResponseUrlClient},
     cfn::{Deliver, ResponseUrl},
@@ -25,7 +28,7 @@ use tokio_rustls::{
 };
 
 use crate::support::{
-    Aws, Scripted, TOKEN_PATH, Turn, domain, metadata, nobody, pool_id, read_request, sdk_config, sdk_config_with,
+    Aws, Scripted, TOKEN_PATH, Turn, domain, metadata, nobody, pool_id, read_request, sdk_config_with,
 };
 
 fn endpoints_of(region: &str, endpoint: Option<&str>) -> (String, String, String) {
@@ -71,9 +74,9 @@ fn a_custom_endpoint_serves_tokens_and_keys_and_an_endpoint_of_awss_own_does_not
 /// Set only for the child process. Holds the token endpoint that the child must see.
 const CHILD: &str = "COGNITO_M2M_TEST_EXPECTED_TOKEN_ENDPOINT";
 
-/// Runs this test again in a child process that has only these settings. The child loads the settings
-/// as the functions do, compares the token endpoint with `expected`, and makes a call.
-async fn with_environment(expected: &str, settings: &[(&str, &str)]) {
+/// Runs a test again in a child process that has only these settings, compares its token endpoint with `expected`, and
+/// lets it make a call.
+async fn with_environment(test: &str, expected: &str, settings: &[(&str, &str)]) {
     let mut all = vec![
         (CHILD, expected),
         ("AWS_REGION", "us-east-1"),
@@ -82,7 +85,7 @@ async fn with_environment(expected: &str, settings: &[(&str, &str)]) {
         ("AWS_EC2_METADATA_DISABLED", "true"),
     ];
     all.extend(settings);
-    run_again("the_endpoints_are_those_of_the_sdks_own_settings_and_its_retries_are_off", &all).await;
+    run_again(test, &all).await;
 }
 
 /// Runs one test of this file in a child process that has only this environment.
@@ -96,62 +99,136 @@ async fn run_again(test: &str, environment: &[(&str, &str)]) {
     assert!(output.status.success() && said.contains("1 passed"), "with {environment:?}: {said}");
 }
 
+/// What the child must see, in the child.
+fn expected_by_parent() -> Option<String> {
+    #[expect(clippy::disallowed_methods, reason = "the test talks to its own child process")]
+    std::env::var(CHILD).ok()
+}
+
 /// What the child does.
-async fn is_child(expected: &str) {
-    let config = aws::config(&Http::default()).await;
-    let (token_endpoint, ..) = shown(&aws::endpoints(&config));
+async fn is_child(config: &SdkConfig, expected: &str) {
+    let (token_endpoint, ..) = shown(&aws::endpoints(config));
     assert_eq!(token_endpoint, expected);
     let local = expected.starts_with("http://127.0.0.1");
     if local {
-        let error = Cognito::new(&config).list_user_pools(None).await.unwrap_err();
+        let error = Cognito::new(config).list_user_pools(None).await.unwrap_err();
         assert_eq!((error.kind, error.code.as_str()), (ErrorKind::Throttled, "ThrottlingException"), "{error}");
     }
 }
 
-#[tokio::test]
-async fn the_endpoints_are_those_of_the_sdks_own_settings_and_its_retries_are_off() {
-    #[expect(clippy::disallowed_methods, reason = "the test talks to its own child process")]
-    if let Ok(expected) = std::env::var(CHILD) {
-        return is_child(&expected).await;
-    }
+const ALL: &str = "AWS_ENDPOINT_URL";
+const OF_COGNITO: &str = "AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER";
+
+/// What the parent does. `profile` is whether the settings of a profile count.
+async fn is_parent(test: &str, profile: bool) {
     // Throttling is what the SDK would be most eager to try again.
     let aws = Aws::refusing(400, "ThrottlingException", "Rate exceeded").await;
     let (local, other) = (aws.server.uri(), nobody().await);
     let (local, other) = (local.as_str(), other.as_str());
     let local_token = format!("{local}{TOKEN_PATH}");
     let aws_token = metadata().token_endpoint;
-    let profile = format!("{}/endpoint-of-a-profile", env!("CARGO_TARGET_TMPDIR"));
-    std::fs::write(&profile, format!("[default]\nendpoint_url = {local}\n")).unwrap();
+    let file = format!("{}/{test}", env!("CARGO_TARGET_TMPDIR"));
+    std::fs::write(&file, format!("[default]\nendpoint_url = {local}\n")).unwrap();
+    let of_profile = ("AWS_CONFIG_FILE", file.as_str());
 
-    let (all, cognito) = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER");
-    with_environment(&aws_token, &[]).await;
-    with_environment(&aws_token, &[("AWS_ENDPOINT_URL_SECRETS_MANAGER", other)]).await;
-    with_environment(&aws_token, &[(all, other), ("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true")]).await;
+    with_environment(test, &aws_token, &[]).await;
+    with_environment(test, &aws_token, &[("AWS_ENDPOINT_URL_SECRETS_MANAGER", other)]).await;
+    with_environment(test, &aws_token, &[(ALL, other), ("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true")]).await;
+    if !profile {
+        with_environment(test, &aws_token, &[of_profile]).await;
+    }
     assert_eq!(aws.server.received_requests().await.unwrap().len(), 0);
 
-    let custom: [&[(&str, &str)]; 4] =
-        [&[(all, local)], &[(cognito, local)], &[(all, other), (cognito, local)], &[("AWS_CONFIG_FILE", &profile)]];
+    let mut custom = vec![vec![(ALL, local)], vec![(OF_COGNITO, local)], vec![(ALL, other), (OF_COGNITO, local)]];
+    if profile {
+        custom.push(vec![of_profile]);
+    }
     for settings in custom {
         aws.refuses(400, "ThrottlingException", "Rate exceeded").await;
-        with_environment(&local_token, settings).await;
+        with_environment(test, &local_token, &settings).await;
         aws.sent_cognito("ListUserPools", json!({ "MaxResults": 60 })).await;
     }
+}
+
+#[tokio::test]
+async fn the_endpoints_of_a_function_are_those_of_its_environment_and_the_sdks_retries_are_off() {
+    if let Some(expected) = expected_by_parent() {
+        #[expect(clippy::disallowed_methods, reason = "the test talks to its own child process")]
+        let config = aws::function_config(&Http::default(), |name| std::env::var_os(name));
+        return is_child(&config, &expected).await;
+    }
+    is_parent("the_endpoints_of_a_function_are_those_of_its_environment_and_the_sdks_retries_are_off", false).await;
+}
+
+#[cfg(feature = "cli")]
+#[tokio::test]
+async fn the_endpoints_of_m2mctl_are_those_of_the_environment_or_the_profile_and_the_sdks_retries_are_off() {
+    if let Some(expected) = expected_by_parent() {
+        return is_child(&aws::cli_config(&Http::default(), None, None).await, &expected).await;
+    }
+    let test = "the_endpoints_of_m2mctl_are_those_of_the_environment_or_the_profile_and_the_sdks_retries_are_off";
+    is_parent(test, true).await;
+}
+
+#[cfg(feature = "cli")]
+#[tokio::test]
+async fn a_profile_that_m2mctl_is_given_comes_before_the_keys_of_the_environment() {
+    let test = "a_profile_that_m2mctl_is_given_comes_before_the_keys_of_the_environment";
+    if let Some(expected) = expected_by_parent() {
+        let config = aws::cli_config(&Http::default(), Some("other"), None).await;
+        let credentials = config.credentials_provider().unwrap().provide_credentials().await.unwrap();
+        assert_eq!(credentials.access_key_id(), expected);
+        return;
+    }
+    let file = format!("{}/{test}", env!("CARGO_TARGET_TMPDIR"));
+    std::fs::write(&file, "[profile other]\naws_access_key_id = AKIDOTHER\naws_secret_access_key = not-a-key\n")
+        .unwrap();
+    with_environment(test, "AKIDOTHER", &[("AWS_CONFIG_FILE", &file)]).await;
+}
+
+#[test]
+fn a_functions_region_and_kinds_of_endpoints_come_from_its_environment() {
+    let seen = |environment| {
+        let config = aws::function_config(&Http::default(), environment);
+        (config.region().map(ToString::to_string), config.use_fips(), config.use_dual_stack())
+    };
+    let named = |region: &str| Some(region.to_owned());
+    assert_eq!(seen(|_| None), (None, Some(false), Some(false)));
+    assert_eq!(
+        seen(|name| (name == "AWS_DEFAULT_REGION").then(|| "eu-west-1".into())),
+        (named("eu-west-1"), Some(false), Some(false))
+    );
+    let all: aws::Environment = |name| match name {
+        "AWS_REGION" => Some("us-east-1".into()),
+        "AWS_DEFAULT_REGION" => Some("eu-west-1".into()),
+        "AWS_USE_FIPS_ENDPOINT" | "AWS_USE_DUALSTACK_ENDPOINT" => Some("TRUE".into()),
+        _ => None,
+    };
+    assert_eq!(seen(all), (named("us-east-1"), Some(true), Some(true)));
 }
 
 /// Holds the address that the child process must call.
 const CHILD_CALLS: &str = "COGNITO_M2M_TEST_CALL";
 
-/// Calls the address if this is the child process.
-async fn call_as_child() -> bool {
+/// Calls the address once with each client if this is the child process.
+async fn call_as_child(clients: &[Http]) -> bool {
     #[expect(clippy::disallowed_methods, reason = "the test talks to its own child process")]
     let Ok(uri) = std::env::var(CHILD_CALLS) else { return false };
-    Cognito::new(&sdk_config(&uri)).list_user_pools(None).await.unwrap();
+    for http in clients {
+        Cognito::new(&sdk_config_with(http, &uri)).list_user_pools(None).await.unwrap();
+    }
     true
+}
+
+/// The client as the functions make it.
+fn http_of_the_environment() -> Http {
+    #[expect(clippy::disallowed_methods, reason = "the test talks to its own child process")]
+    Http::for_function(std::env::var_os)
 }
 
 #[tokio::test]
 async fn the_proxy_of_the_environment_is_used_except_for_the_hosts_of_no_proxy() {
-    if call_as_child().await {
+    if call_as_child(&[http_of_the_environment()]).await {
         return;
     }
     let this_test = "the_proxy_of_the_environment_is_used_except_for_the_hosts_of_no_proxy";
@@ -182,6 +259,7 @@ impl TlsServer {
         let mut ca = CertificateParams::new([]).unwrap();
         ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let ca_bundle = format!("{}/{name}.pem", env!("CARGO_TARGET_TMPDIR"));
+        std::fs::create_dir_all(Path::new(&ca_bundle).parent().unwrap()).unwrap();
         std::fs::write(&ca_bundle, ca.self_signed(&ca_key).unwrap().pem()).unwrap();
         let key = KeyPair::generate().unwrap();
         let server = CertificateParams::new(["127.0.0.1".to_owned()]).unwrap();
@@ -219,7 +297,8 @@ impl TlsServer {
 #[tokio::test]
 async fn a_server_under_an_unknown_authority_is_lost_and_gets_no_request() {
     let server = TlsServer::start("unknown-authority").await;
-    for http in [Http::default(), Http::new(Some(OsString::new()))] {
+    let empty = || Some(OsString::new());
+    for http in [Http::default(), Http::new(empty()), Http::for_function(|_| None), Http::for_function(|_| empty())] {
         let error = Cognito::new(&sdk_config_with(&http, &server.uri)).list_user_pools(None).await.unwrap_err();
         assert_eq!((error.kind, error.code.as_str()), (ErrorKind::Lost, "ConnectionLost"), "{error}");
         assert!(error.message.contains("UnknownIssuer"), "{error}");
@@ -232,28 +311,69 @@ async fn a_server_under_an_unknown_authority_is_lost_and_gets_no_request() {
 
 #[tokio::test]
 async fn the_authority_of_aws_ca_bundle_is_trusted_by_every_caller_and_no_other_is() {
-    let server = TlsServer::start("aws-ca-bundle").await;
-    let http = Http::new(Some(server.ca_bundle.clone().into()));
-    Cognito::new(&sdk_config_with(&http, &server.uri)).list_user_pools(None).await.unwrap();
-    let url = ResponseUrl::parse(&server.uri).unwrap();
-    assert_eq!(ResponseUrlClient(http.clone()).put(&url, "{}").await, Ok(200));
-    assert_eq!(server.requests(), 2);
+    let (server, other) = (TlsServer::start("aws-ca-bundle").await, TlsServer::start("another-authority").await);
+    let bundle = || Some(server.ca_bundle.clone().into());
+    // It takes precedence over the other two variables.
+    let of_function = Http::for_function(|name| if name == "AWS_CA_BUNDLE" { bundle() } else { Some("other".into()) });
+    for http in [Http::new(bundle()), of_function] {
+        let before = server.requests();
+        Cognito::new(&sdk_config_with(&http, &server.uri)).list_user_pools(None).await.unwrap();
+        let url = ResponseUrl::parse(&server.uri).unwrap();
+        assert_eq!(ResponseUrlClient(http.clone()).put(&url, "{}").await, Ok(200));
+        assert_eq!(server.requests(), before + 2);
 
-    let other = TlsServer::start("another-authority").await;
-    let error = Cognito::new(&sdk_config_with(&http, &other.uri)).list_user_pools(None).await.unwrap_err();
-    assert!(error.message.contains("invalid peer certificate"), "{error}");
+        let error = Cognito::new(&sdk_config_with(&http, &other.uri)).list_user_pools(None).await.unwrap_err();
+        assert!(error.message.contains("invalid peer certificate"), "{error}");
+    }
     assert_eq!(other.requests(), 0);
 }
 
 #[tokio::test]
-async fn the_authority_of_ssl_cert_file_is_trusted() {
-    if call_as_child().await {
+async fn the_authorities_of_ssl_cert_file_and_of_ssl_cert_dir_are_trusted() {
+    if call_as_child(&[Http::default(), http_of_the_environment()]).await {
         return;
     }
-    let server = TlsServer::start("ssl-cert-file").await;
+    let server = TlsServer::start("ssl-cert/authority").await;
+    let folder = Path::new(&server.ca_bundle).parent().unwrap().display().to_string();
+    for (variable, value) in [("SSL_CERT_FILE", &server.ca_bundle), ("SSL_CERT_DIR", &folder)] {
+        let before = server.requests();
+        let environment = [(CHILD_CALLS, server.uri.as_str()), (variable, value)];
+        run_again("the_authorities_of_ssl_cert_file_and_of_ssl_cert_dir_are_trusted", &environment).await;
+        assert_eq!(server.requests(), before + 2);
+    }
+}
+
+/// The child's system has one authority, that of the server. A function that is told of none must refuse it.
+#[tokio::test]
+async fn a_function_does_not_trust_the_systems_authorities() {
+    #[expect(clippy::disallowed_methods, reason = "the test talks to its own child process")]
+    if let Ok(uri) = std::env::var(CHILD_CALLS) {
+        let config = |http: &Http| sdk_config_with(http, &uri);
+        let function = Http::for_function(|_| None);
+        let error = Cognito::new(&config(&function)).list_user_pools(None).await.unwrap_err();
+        assert!(error.message.contains("UnknownIssuer"), "{error}");
+        Cognito::new(&config(&Http::default())).list_user_pools(None).await.unwrap();
+        return;
+    }
+    let server = TlsServer::start("system").await;
     let environment = [(CHILD_CALLS, server.uri.as_str()), ("SSL_CERT_FILE", &server.ca_bundle)];
-    run_again("the_authority_of_ssl_cert_file_is_trusted", &environment).await;
+    run_again("a_function_does_not_trust_the_systems_authorities", &environment).await;
     assert_eq!(server.requests(), 1);
+}
+
+/// <https://www.amazontrust.com/repository/>
+#[test]
+fn the_embedded_authorities_include_amazons() {
+    for name in [
+        "Amazon Root CA 1",
+        "Amazon Root CA 2",
+        "Amazon Root CA 3",
+        "Amazon Root CA 4",
+        "Starfield Services Root Certificate Authority - G2",
+    ] {
+        let named = |subject: &[u8]| subject.windows(name.len()).any(|part| part == name.as_bytes());
+        assert!(webpki_roots::TLS_SERVER_ROOTS.iter().any(|root| named(&root.subject)), "{name}");
+    }
 }
 
 #[tokio::test]

@@ -431,7 +431,7 @@ async fn a_wrong_property_is_named_with_its_rule_and_nothing_is_written() {
 #[tokio::test(start_paused = true)]
 async fn all_that_is_wrong_is_reported_at_once() {
     let properties = json!({
-        "EnvironmentName": "UP", "Nonsense": 1, "UserPoolTier": "GOLD",
+        "EnvironmentName": "UP", "Nonsense": 1, "UserPoolTier": "GOLD", "TokenEndpointDomain": "OTHER",
         "ResourceServers": [{ "Identifier": "api", "Scopes": [{ "ScopeName": "a" }, { "ScopeName": "a" }] }],
         "Clients": [{ "ClientName": "one" }, { "ClientName": "one", "AllowedOAuthScopes": ["nope"], "AccessTokenValidityMinutes": 1 }],
     });
@@ -440,6 +440,8 @@ async fn all_that_is_wrong_is_reported_at_once() {
         "EnvironmentName",
         "Nonsense",
         "UserPoolTier",
+        // It is read twice, with other properties between.
+        "TokenEndpointDomain",
         "ResourceServers[0].Scopes[1].ScopeName",
         "Clients[1].ClientName",
         "Clients[1].AllowedOAuthScopes[0]",
@@ -447,7 +449,7 @@ async fn all_that_is_wrong_is_reported_at_once() {
     ] {
         assert!(answer.reason().contains(path), "{path} in {}", answer.reason());
     }
-    assert!(answer.reason().contains("7 properties"), "{}", answer.reason());
+    assert!(answer.reason().contains("8 properties"), "{}", answer.reason());
 }
 
 /// Returns properties that are valid although they look wrong.

@@ -12,6 +12,7 @@
 mod adoption;
 mod bad_input;
 mod bad_input_parts;
+mod chains;
 #[cfg(feature = "cli")]
 mod command_line;
 mod concurrency;
@@ -30,6 +31,8 @@ mod many_stacks;
 mod pace;
 mod package;
 mod protocol;
+#[path = "../support/quotas.rs"]
+mod quotas;
 mod readers;
 mod redaction;
 mod replicas;

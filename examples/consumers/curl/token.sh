@@ -44,7 +44,7 @@ m2m_token() ( # in a shell of its own: its settings and its lock end with it
     printf 'token.sh: no token for %s %s\n' "$1" "$(jq -r '.error? // .__type? // empty' <<<"$answer" 2>/dev/null)" >&2
     exit 1
   }
-  # A token is not used in its last minute, for clocks differ and calls take time. The new file takes the old one's
+  # A token is not used in its last minute, because clocks differ and calls take time. The new file takes the old one's
   # place at once, so nobody reads half of it.
   printf '%s' "$answer" |
     jq -r --argjson now "$now" '
@@ -55,7 +55,7 @@ m2m_token() ( # in a shell of its own: its settings and its lock end with it
     printf '%s\n' "$token"
 )
 
-# Prints the header, for curl's `--header @<(…)`: what stands in an argument, everybody sees in the process list.
+# Prints the header, for curl's `--header @<(…)`: everybody can see a program's arguments in the process list.
 m2m_header() {
   local token
   token=$(m2m_token "$1") && printf 'Authorization: Bearer %s\n' "$token"

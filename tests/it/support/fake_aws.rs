@@ -23,6 +23,7 @@ use tokio::time::Instant;
 use super::{
     cloudformation::parts, cognito::FakePool, consumers::Consumers, faults::Call, secrets_manager::FakeSecret,
 };
+use crate::quotas::Quotas;
 
 /// Every client secret that Cognito generates starts with this, so that a test can look for it everywhere.
 pub const CANARY: &str = "canary-client-secret-";
@@ -60,12 +61,11 @@ pub struct Behavior {
     /// Whether the role's policy is in force that allows work on the clients and servers of a pool only by the
     /// pool's tags.
     pub iam_reads_tags: bool,
-    /// Whether Cognito has its quotas: five calls a second of one operation on a pool, fifteen of a category in the
-    /// account, and one change of a client at a time. Its pages are then as long as the real ones.
-    /// <https://docs.aws.amazon.com/cognito/latest/developerguide/quotas.html>
+    /// How long calls and their answers travel.
+    pub latency: Latency,
+    /// Whether Cognito has its [`Quotas`], and makes one change of a client at a time. Its pages are then as long as
+    /// the real ones.
     pub quotas: bool,
-    /// Whether a call that exceeds a quota counts against it, too. Nobody has published which of the two Cognito does.
-    pub refused_calls_count: bool,
     pub token_endpoint: TokenEndpointState,
     /// How long the token service does not know a new client, a changed client or a new client secret,
     /// and refuses it. Seen on live AWS: it learns of them seconds late.
@@ -112,6 +112,21 @@ pub struct Behavior {
     /// Keys with which nothing can be encrypted.
     /// <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_UpdateSecret.html>
     pub encrypt_denied: BTreeSet<String>,
+}
+
+/// How long a call takes to reach AWS, and its answer to come back. Each time is multiplied by a random number between 1
+/// and this factor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Latency {
+    pub there: Duration,
+    pub back: Duration,
+    pub factor: u32,
+}
+
+impl Default for Latency {
+    fn default() -> Self {
+        Self { there: Duration::from_millis(5), back: Duration::from_millis(5), factor: 1 }
+    }
 }
 
 /// See [`Behavior::domain_dns`].
@@ -169,8 +184,10 @@ pub struct World {
     /// The hosts of custom domains that were looked up.
     pub custom_hosts_looked_up: Vec<String>,
     last_number: u64,
-    /// When each operation of Cognito was carried out in the last second.
-    recent: Vec<(&'static str, Instant)>,
+    pub quotas: Quotas,
+    pub refused_for_quota: usize,
+    /// Where the random part of the latencies comes from.
+    pub random: fastrand::Rng,
     /// Until when a change of a client keeps others from changing one.
     client_is_changing_until: Option<Instant>,
     /// The owners whose things nobody else may change; see [`Session`](super::Session).
@@ -218,24 +235,34 @@ impl World {
         Ok(())
     }
 
-    /// Refuses a call that exceeds a quota.
+    /// Returns how long a call that begins now travels, and its answer.
+    pub fn latency(&mut self) -> (Duration, Duration) {
+        let Latency { there, back, factor } = self.behavior.latency;
+        let mut varied = |time: Duration| {
+            let extra = time * (factor - 1);
+            time + extra.mul_f64(self.random.f64())
+        };
+        (varied(there), varied(back))
+    }
+
+    /// Refuses a call that exceeds a quota of requests, whatever pool it is about, or that meets another change.
     fn check_quotas(&mut self, operation: &'static str) -> Result<(), Refusal> {
-        const SECOND: Duration = Duration::from_secs(1);
-        const CLIENT_CHANGES_FOR: Duration = Duration::from_millis(30);
-        let Some(category) = category(operation).filter(|_| self.behavior.quotas) else { return Ok(()) };
-        let now = Instant::now();
-        self.recent.retain(|(_, at)| now.duration_since(*at) < SECOND);
-        let of_operation = self.recent.iter().filter(|(recent, _)| *recent == operation).count();
-        let of_category = self.recent.iter().filter(|(recent, _)| self::category(recent) == Some(category)).count();
-        let max_of_category = if category.starts_with("resource") { 20 } else { 15 };
-        if of_operation >= 5 || of_category >= max_of_category {
-            if self.behavior.refused_calls_count {
-                self.recent.push((operation, now));
-            }
+        if !self.behavior.quotas {
+            return Ok(());
+        }
+        if !self.quotas.allow(operation, "", Instant::now()) {
+            self.refused_for_quota += 1;
             return Err(Refusal::new(ErrorKind::Throttled, "TooManyRequestsException", "Rate exceeded"));
         }
-        self.recent.push((operation, now));
-        if category == "client update" {
+        self.check_other_changes(operation)
+    }
+
+    /// Refuses to change a client while another one is being changed. The API has this error for these two operations.
+    /// <https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_UpdateUserPoolClient.html>
+    fn check_other_changes(&mut self, operation: &'static str) -> Result<(), Refusal> {
+        const CLIENT_CHANGES_FOR: Duration = Duration::from_millis(30);
+        let now = Instant::now();
+        if ["UpdateUserPoolClient", "DeleteUserPoolClient"].contains(&operation) {
             if self.client_is_changing_until.is_some_and(|until| now < until) {
                 let message = "Only one request to update user pool client can be processed at a time.";
                 return Err(Refusal::new(ErrorKind::Busy, "ConcurrentModificationException", message));
@@ -333,23 +360,6 @@ pub fn over_quota(message: &str) -> Refusal {
 
 pub fn not_found() -> Refusal {
     changed("ResourceNotFoundException", "no such thing")
-}
-
-/// Cognito's category of an operation, as far as the provider uses it.
-fn category(operation: &str) -> Option<&'static str> {
-    Some(match operation {
-        "DescribeUserPool" | "ListUserPools" | "DescribeUserPoolDomain" => "pool read",
-        "CreateUserPool" | "UpdateUserPool" | "DeleteUserPool" => "pool update",
-        "ListResourceServers" => "resource read",
-        "CreateResourceServer" | "UpdateResourceServer" | "DeleteResourceServer" => "resource update",
-        "ListUserPoolClients" | "DescribeUserPoolClient" | "ListUserPoolClientSecrets" => "client read",
-        "CreateUserPoolClient"
-        | "UpdateUserPoolClient"
-        | "DeleteUserPoolClient"
-        | "AddUserPoolClientSecret"
-        | "DeleteUserPoolClientSecret" => "client update",
-        _ => return None,
-    })
 }
 
 /// Returns the page that starts at `next`, which is the number of an entry.

@@ -29,9 +29,6 @@ use tokio::{sync::Notify, time::Instant};
 
 use super::fake_aws::{FakeAws, Refusal};
 
-/// A call takes this long to reach AWS, and its answer this long to come back.
-const LATENCY: Duration = Duration::from_millis(5);
-
 /// What goes wrong with one call.
 #[derive(Clone)]
 pub enum Fault {
@@ -109,6 +106,8 @@ pub fn in_another_process<F: Future<Output: Send + 'static>>(work: impl FnOnce()
 pub struct Call {
     pub operation: &'static str,
     pub at: Instant,
+    /// When AWS got it. `None` if it is still on its way.
+    pub arrived_at: Option<Instant>,
     /// `None` if no answer has come.
     pub answered_at: Option<Instant>,
 }
@@ -166,8 +165,10 @@ impl Session {
     /// Makes one call: `effect` happens unless the fault that is due prevents it.
     async fn call<R>(&self, operation: &'static str, effect: impl Future<Output = Result<R>>) -> Result<R> {
         let number = self.calls_made.fetch_add(1, Ordering::SeqCst);
+        let (there, back) = self.aws.world().latency();
         let index = self.record(operation);
-        tokio::time::sleep(LATENCY).await;
+        tokio::time::sleep(there).await;
+        self.aws.world().calls[index].arrived_at = Some(Instant::now());
         let stakes = self.aws.world().stakes(self.owner.as_ref());
         let result = self.suffer(self.faults.get(&number), operation, effect).await;
         if !matches!(self.faults.get(&number), Some(Fault::Meanwhile(_))) {
@@ -177,7 +178,7 @@ impl Session {
                 world.consumers.complaints.push(complaint);
             }
         }
-        tokio::time::sleep(LATENCY).await;
+        tokio::time::sleep(back).await;
         self.aws.world().calls[index].answered_at = Some(Instant::now());
         result
     }
@@ -212,7 +213,7 @@ impl Session {
     /// Adds the call to the account's list and returns its place there.
     fn record(&self, operation: &'static str) -> usize {
         let calls = &mut self.aws.world().calls;
-        calls.push(Call { operation, at: Instant::now(), answered_at: None });
+        calls.push(Call { operation, at: Instant::now(), arrived_at: None, answered_at: None });
         calls.len() - 1
     }
 

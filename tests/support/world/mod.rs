@@ -10,12 +10,14 @@ pub mod cognito;
 pub mod http;
 pub mod iam;
 pub mod protocol;
+#[path = "../quotas.rs"]
+mod quotas;
 pub mod secrets_manager;
 pub mod seed;
 pub mod token_endpoint;
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard},
     thread,
     time::Duration,
@@ -30,6 +32,7 @@ use self::{
     cognito::{ForgottenSecret, Pool},
     http::{Reply, Request, Server},
     protocol::{Refusal, field},
+    quotas::Quotas,
     secrets_manager::Secret,
 };
 
@@ -105,7 +108,7 @@ pub struct Aws {
 
     /// How long each call takes.
     pub latency: Duration,
-    /// Whether Cognito refuses the sixth call of an operation on a pool within a second.
+    /// Whether Cognito keeps its quotas of requests in a second.
     pub quota: bool,
     /// The longest page of a listing, if it is to be shorter than AWS's own.
     pub page_size: usize,
@@ -126,7 +129,7 @@ pub struct Aws {
     pub confidential: BTreeSet<String>,
     refusals: Vec<(&'static str, usize, Refusal)>,
     forgotten: Vec<ForgottenSecret>,
-    arrivals: HashMap<(String, String), VecDeque<Instant>>,
+    quotas: Quotas,
     /// How many ids have been given out.
     ids: usize,
 }
@@ -161,7 +164,7 @@ impl Aws {
             confidential: BTreeSet::new(),
             refusals: Vec::new(),
             forgotten: Vec::new(),
-            arrivals: HashMap::new(),
+            quotas: Quotas::default(),
             ids: 0,
         }
     }
@@ -247,16 +250,7 @@ impl Aws {
     }
 
     fn keep_the_quota(&mut self, operation: &str, pool: &str) -> Result<(), Refusal> {
-        if !self.quota {
-            return Ok(());
-        }
-        let now = now();
-        let arrivals = self.arrivals.entry((operation.to_owned(), pool.to_owned())).or_default();
-        while arrivals.front().is_some_and(|earlier| now.duration_since(*earlier) >= PACE) {
-            arrivals.pop_front();
-        }
-        arrivals.push_back(now);
-        if arrivals.len() > CALLS_AT_A_PACE {
+        if self.quota && !self.quotas.allow(operation, pool, now()) {
             return Err(Refusal::of(TOO_MANY, "Too many requests"));
         }
         Ok(())

@@ -122,6 +122,7 @@ fn this_project_s_template_comes_to_its_defaults() {
         "RotationDays": "0",
         "RotateSecrets": "",
         "Tags": [""],
+        "TokenService": "DOMAIN",
         "VerifyToken": "true",
     });
     assert_eq!(properties, Ok(expected));
