@@ -50,7 +50,7 @@ pub const UPDATE: Chain = &[
     ("DescribeUserPoolClient", "needs the client's id"),
     ("UpdateResourceServer", "changes nothing before everything has been looked at"),
     ("UpdateUserPoolClient", "names the new scope, which must exist"),
-    ("PutSecretValue", "promises the scope to consumers, who can get it only now"),
+    ("UpdateSecretVersionStage", "promises the scope to consumers, who can get it only now"),
     (ANSWER, "says what became of all the others"),
 ];
 

@@ -1,6 +1,9 @@
 //! The two ways to a token, the token endpoint and the operation GetClientToken, and the keys that sign the tokens.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use aws_config::SdkConfig;
 use aws_sdk_cognitoidentityprovider::config::endpoint::{DefaultResolver, Params, ResolveEndpoint};
@@ -9,6 +12,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header, jw
 use reqwest::header::CONTENT_TYPE;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::sync::OnceCell;
 
 use super::{
     cognito_endpoint,
@@ -34,7 +38,11 @@ const WRONG_SECRET: &str = "invalid client or secret";
 pub struct TokenClient {
     http: Http,
     api: Api,
+    known_keys: KnownKeys,
 }
+
+/// The keys of the pool whose tokens were checked last, and their URL. All clients of a run have the same.
+type KnownKeys = Arc<Mutex<Option<(String, Arc<OnceCell<JwkSet>>)>>>;
 
 /// Where the SDK sends calls of Cognito's API.
 #[derive(Clone, Debug)]
@@ -145,7 +153,7 @@ impl TokenClient {
     /// Creates a client that sends its requests with `http`, and calls of the API to the endpoint in `config`.
     #[must_use]
     pub fn new(config: &SdkConfig, http: &Http) -> Self {
-        Self { http: http.clone(), api: Api::of(config) }
+        Self { http: http.clone(), api: Api::of(config), known_keys: KnownKeys::default() }
     }
 
     /// Gets one token in the way that the client's secret names.
@@ -225,8 +233,32 @@ impl TokenClient {
         }
     }
 
-    /// Gets the keys that sign the pool's tokens.
+    /// Returns the keys that sign the pool's tokens. They are fetched once, also for concurrent callers.
     async fn keys(&self, url: &str) -> Result<JwkSet, TokenError> {
+        let keys = {
+            let mut known = self.known_keys.lock().unwrap_or_else(PoisonError::into_inner);
+            match &*known {
+                Some((known_url, keys)) if known_url == url => Arc::clone(keys),
+                _ => Arc::clone(&known.insert((url.to_owned(), Arc::default())).1),
+            }
+        };
+        keys.get_or_try_init(|| self.fetch_keys(url)).await.cloned()
+    }
+
+    /// Checks a token with the keys that are known, and with those of now if its own is not among them.
+    async fn check(&self, expected: &ExpectedToken, token: &Secret<String>, keys: JwkSet) -> Result<Value, TokenError> {
+        let header = decode_header(token.expose()).ok();
+        let is_known = header.and_then(|header| header.kid).is_none_or(|kid| keys.find(&kid).is_some());
+        let keys = if is_known {
+            keys
+        } else {
+            *self.known_keys.lock().unwrap_or_else(PoisonError::into_inner) = None;
+            self.keys(&self.keys_url(expected)).await?
+        };
+        check(expected, token, &keys).map_err(TokenError::Refused)
+    }
+
+    async fn fetch_keys(&self, url: &str) -> Result<JwkSet, TokenError> {
         let client = self.http.client().map_err(|why| unreachable(url, &why))?;
         let HttpResponse { status, body } = send(client.get(url)).await.map_err(|why| unreachable(url, &why))?;
         if !is_success(status) {
@@ -286,7 +318,7 @@ impl TokenEndpoint for TokenClient {
         let keys_url = self.keys_url(expected);
         let (token, keys) = futures::future::join(self.token(expected, secret, &[]), self.keys(&keys_url)).await;
         // The token's error comes first: a refusal is final even if the keys cannot be read.
-        check(expected, &token?.token, &keys?).map_err(TokenError::Refused)?;
+        self.check(expected, &token?.token, keys?).await?;
         Ok(())
     }
 }
@@ -303,7 +335,7 @@ impl Tokens for TokenClient {
 
     async fn claims(&self, expected: &ExpectedToken, token: &Secret<String>) -> Result<Value, TokenError> {
         let keys = self.keys(&self.keys_url(expected)).await?;
-        check(expected, token, &keys).map_err(TokenError::Refused)
+        self.check(expected, token, keys).await
     }
 }
 

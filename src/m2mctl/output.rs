@@ -1,6 +1,9 @@
 //! What a command prints, as text and as JSON.
 
-use std::fmt::{Display, Write as _};
+use std::{
+    fmt::{Display, Write as _},
+    iter,
+};
 
 use clap::builder::styling::{AnsiColor, Color, Style};
 use serde_json::{Value, json};
@@ -11,7 +14,7 @@ use super::{
 };
 use crate::{
     model::{Owner, ResourceType},
-    plan::{Action, Step},
+    plan::{Action, Step, Task},
 };
 
 /// What a command prints, with colors, and the exit code.
@@ -33,8 +36,15 @@ pub(super) fn plan_json(report: &PlanReport) -> Value {
         .phases
         .iter()
         .enumerate()
-        .flat_map(|(index, steps)| steps.iter().map(move |step| (index + 1, step)))
-        .map(|(phase, step)| json!({ "phase": phase, "action": action_name(step.action()), "step": step.to_string() }))
+        .flat_map(|(index, tasks)| tasks.iter().map(move |task| (index + 1, task)))
+        .flat_map(|(phase, Task { step, then })| {
+            let follow = then.iter().map(move |follower| (phase, follower, Some(step)));
+            iter::once((phase, step, None)).chain(follow)
+        })
+        .map(|(phase, step, follows)| {
+            let (action, follows) = (action_name(step.action()), follows.map(ToString::to_string));
+            json!({ "phase": phase, "action": action, "step": step.to_string(), "follows": follows })
+        })
         .collect();
     json!({
         "missing_stack": missing_stack,
@@ -67,11 +77,13 @@ pub(super) fn plan_text(report: &PlanReport) -> String {
         text.push_str("\nNo changes. The live state is what the properties declare.\n");
         return text;
     }
-    for steps in &plan.phases {
+    for tasks in &plan.phases {
         text.push('\n');
-        for step in steps {
-            let (symbol, style) = symbol(step.action());
-            let _ = writeln!(text, "  {style}{symbol} {}{style:#}", printable(step));
+        for Task { step, then } in tasks {
+            for (step, indent) in iter::once((step, "  ")).chain(then.iter().map(|step| (step, "    "))) {
+                let (symbol, style) = symbol(step.action());
+                let _ = writeln!(text, "{indent}{style}{symbol} {}{style:#}", printable(step));
+            }
         }
     }
     let count = |action| plan.steps().filter(|step| step.action() == action).count();

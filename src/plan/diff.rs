@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 
 use super::{
-    Changes, Deletion, Plan, Refusal, SecretUpdate, Step,
+    Changes, Deletion, DocumentUpdate, Phase, Plan, Refusal, SecretUpdate, Step,
     domains::{
         DomainSteps, deletions, keeps_custom_domain, plan_domains, plan_try_of_custom_domain, refuse_others_domains,
     },
     refusal::{CHANGING_THE_DOMAIN, CHANGING_THE_TOKEN_SERVICE, DELETING_THE_POOL, Member},
     sharing::{SharingSteps, plan_sharing},
+    step::phase,
 };
 use crate::model::{
     AuthFlow, Client, ClientId, ClientName, Desired, DesiredPool, Mark, OwnPool, Owner, Ownership, PolicyChange,
@@ -67,55 +68,90 @@ fn plan_steps(
     };
     let ClientSteps { update: clients, close } = plan_clients(desired, observed);
     let verify = plan_verification(desired, clients.iter().chain(&close), &domains, occasion.also_verify);
-    let SecretSteps { rotate_renamed, secrets, rotate, schedule } = plan_secrets(desired, observed);
+    let SecretSteps { prepare, rotate_renamed, secrets, rotate, schedule } = plan_secrets(desired, observed);
     let SharingSteps { readers, replicate, wait, remove } = sharing;
     let ResourceServerSteps { make_room, widen, narrow } = plan_resource_servers(servers, now);
     let Adoption { prove, record } = plan_adoption(desired, observed);
     let DomainSteps { before_pool, prefix, custom, last, closed } = domains;
-    let domain_and_widen = prefix.into_iter().chain(widen).collect();
-    let custom_domain_and_clients = custom.into_iter().chain(clients).collect();
     // An adopted client's secret is recorded before anything about the client changes.
     let (secrets_before_clients, secrets) =
         if record.is_empty() { (Vec::new(), secrets) } else { (secrets, Vec::new()) };
     // A token needs its client and the domain. Only after a rotation does it need the secret as well.
-    // The secrets come first: of two concurrent runs, the one that loses a secret must observe again
-    // before it fails on the token of a client that is about to go.
     let (verify, verify_rotated) = if rotate.is_empty() { (verify, Vec::new()) } else { (Vec::new(), verify) };
-    let secrets_and_verify = secrets.into_iter().chain(verify).collect();
+    let (clients, secrets) = if custom.is_empty() && rotate_renamed.is_empty() {
+        (client_chains(clients, secrets, verify), Phase::new())
+    } else {
+        // A secret may name the custom domain. One with a new name gets the credentials and the record that the old one
+        // has after its rotation. So the secrets wait for all of these.
+        (phase(custom.into_iter().chain(clients)), phase(secrets.into_iter().chain(verify)))
+    };
 
     Plan::of([
         // Alone, so that nothing has changed if it fails.
-        trial,
-        before_pool,
-        pool,
-        make_room,
-        domain_and_widen,
-        prove,
-        secrets_before_clients,
-        record,
-        custom_domain_and_clients,
-        // A secret with a new name gets the credentials and the record that the old one has then.
-        rotate_renamed,
-        secrets_and_verify,
-        rotate,
+        phase(trial),
+        phase(before_pool),
+        phase(pool),
+        phase(make_room),
+        // Nobody reads what is prepared, so it waits for nothing. It comes early because clients wait for this phase.
+        phase(prefix.into_iter().chain(widen).chain(prepare)),
+        phase(prove),
+        phase(secrets_before_clients),
+        phase(record),
+        clients,
+        phase(rotate_renamed),
+        secrets,
+        phase(rotate),
         // Before anything is deleted: after a failed check, the old state is easy to restore.
-        verify_rotated,
+        phase(verify_rotated),
         // Secrets Manager tests a new schedule, and the test needs the token endpoint.
-        schedule,
-        readers,
-        replicate,
-        wait,
-        last.into_iter().chain(stale_secrets(desired, observed)).chain(remove).collect(),
-        stale_clients(desired, observed),
+        phase(schedule),
+        phase(readers),
+        phase(replicate),
+        phase(wait),
+        phase(last.into_iter().chain(stale_secrets(desired, observed)).chain(remove)),
+        phase(stale_clients(desired, observed)),
         // Only now does no client hold these scopes any more.
-        narrow,
+        phase(narrow),
         // The secrets say the new way to get tokens, and it has been checked. Consumers that read them before are cut
         // off as late as possible.
-        close.into_iter().chain(closed).collect(),
-        observed.surplus_pools.iter().map(|id| Step::Delete(Deletion::UserPool { id: id.clone() })).collect(),
+        phase(close.into_iter().chain(closed)),
+        phase(observed.surplus_pools.iter().map(|id| Step::Delete(Deletion::UserPool { id: id.clone() }))),
         // Last, so that CloudFormation can still delete what a failed Create made.
-        protect,
+        phase(protect),
     ])
+}
+
+/// Makes the phase in which each client's secret and token check follow the client at once. A secret says what its
+/// client is allowed, and a token needs the client; neither needs another client. Cognito's rate keeps the last of many
+/// clients waiting, and nothing else waits for it.
+fn client_chains(clients: Vec<Step>, secrets: Vec<Step>, verify: Vec<Step>) -> Phase {
+    let mut tasks = phase(clients);
+    for step in secrets.into_iter().chain(verify) {
+        let client = client_of(&step);
+        match tasks.iter_mut().find(|task| client.is_some() && changed_client(&task.step) == client) {
+            Some(task) => task.then.push(step),
+            None => tasks.push(step.into()),
+        }
+    }
+    tasks
+}
+
+/// Returns the client that a step creates or updates in Cognito.
+fn changed_client(step: &Step) -> Option<&ClientName> {
+    match step {
+        Step::CreateUserPoolClient { client, .. } | Step::UpdateUserPoolClient { client, .. } => Some(client),
+        _ => None,
+    }
+}
+
+/// Returns the client whose secret a step writes, or whose token it checks.
+fn client_of(step: &Step) -> Option<&ClientName> {
+    match step {
+        Step::CreateSecret { client, .. } | Step::UpdateSecret { client, .. } | Step::VerifyToken { client } => {
+            Some(client)
+        }
+        _ => None,
+    }
 }
 
 /// Refuses names and clients that belong to another owner, and a change of the domain that others use.
@@ -266,6 +302,8 @@ fn scopes_in_use(held: BTreeSet<String>, holders: &[ScopeHolder]) -> Refusal {
 /// The steps of the clients' secrets.
 #[derive(Default)]
 struct SecretSteps {
+    /// Writes the versions that `secrets` releases.
+    prepare: Vec<Step>,
     /// Rotates secrets that get a new name, under the old one.
     rotate_renamed: Vec<Step>,
     /// Creates and updates.
@@ -281,7 +319,13 @@ fn plan_secrets(desired: &Desired, observed: &Observed) -> SecretSteps {
         let (record, rotated) = plan_rotation_record(desired, observed, client);
         let description = record.describe(&client.name);
         let keeps_name = rotated.is_some_and(|name| *name == client.secret_name);
-        steps.secrets.extend(plan_secret(desired, observed, client, (!keeps_name).then(|| description.clone())));
+        let secret = plan_secret(desired, observed, client, (!keeps_name).then(|| description.clone()));
+        if let Some(Step::UpdateSecret { name, client, update, .. }) = &secret
+            && update.document == DocumentUpdate::Release
+        {
+            steps.prepare.push(Step::PrepareSecret { name: name.clone(), client: client.clone() });
+        }
+        steps.secrets.extend(secret);
         if let Some(name) = rotated {
             let step = Step::RotateSecret { name: name.clone(), client: client.name.clone(), description };
             if keeps_name { &mut steps.rotate } else { &mut steps.rotate_renamed }.push(step);
@@ -334,25 +378,15 @@ pub fn plan_delete(
         .iter()
         .filter(|(_, server)| !is_held(server))
         .map(|(pool, server)| Deletion::ResourceServer { pool: pool.clone(), identifier: server.identifier.clone() });
-    Ok(Plan::of([
-        clients.collect(),
-        servers.collect(),
-        secrets
-            .iter()
-            .map(|(name, replicas)| (name, recovery_window_in_days, replicas.clone()))
-            .chain(note.iter().map(|name| (name, NOTE_KEPT_FOR_DAYS, BTreeSet::new())))
-            .map(|(name, days, replicas)| Deletion::Secret {
-                name: name.clone(),
-                recovery_window_in_days: days,
-                replicas,
-            })
-            .collect(),
-        pools
-            .iter()
-            .flat_map(|pool| deletions(&pool.id, [pool.domain.as_ref(), pool.custom_domain.as_ref()]))
-            .collect(),
-        pools.iter().map(|pool| Deletion::UserPool { id: pool.id.clone() }).collect(),
-    ]))
+    let secrets = secrets
+        .iter()
+        .map(|(name, replicas)| (name, recovery_window_in_days, replicas.clone()))
+        .chain(note.iter().map(|name| (name, NOTE_KEPT_FOR_DAYS, BTreeSet::new())))
+        .map(|(name, days, replicas)| Deletion::Secret { name: name.clone(), recovery_window_in_days: days, replicas });
+    let domains =
+        pools.iter().flat_map(|pool| deletions(&pool.id, [pool.domain.as_ref(), pool.custom_domain.as_ref()]));
+    let pools = pools.iter().map(|pool| Deletion::UserPool { id: pool.id.clone() });
+    Ok(Plan::of([phase(clients), phase(servers), phase(secrets), phase(domains), phase(pools)]))
 }
 
 /// Returns the pool's own step, and the one that turns its protection on at the very end.
@@ -706,9 +740,26 @@ fn plan_secret(desired: &Desired, observed: &Observed, client: &Client, descript
     }
     let document_changes = document_changes(desired, observed, client, current.document.as_ref());
     // UpdateSecret can succeed without encrypting anything again; a new version fails if the key cannot be used.
-    update.document = changes_key || !document_changes.is_empty();
+    if changes_key || !document_changes.is_empty() {
+        let is_prepared = can_be_prepared(observed, client, current, &update);
+        update.document = if is_prepared { DocumentUpdate::Release } else { DocumentUpdate::Write };
+    }
     changes.extend(document_changes);
     (!changes.is_empty()).then(|| Step::UpdateSecret { name, client: client.name.clone(), update, changes })
+}
+
+/// Tells whether the next version of a secret can be written before the other steps of its client.
+///
+/// The credentials must be those of AWSCURRENT, which no step of the plan changes then. The key must be the one that
+/// stays. And there must be no schedule: a new version may end a rotation that is under way, so with a schedule such a
+/// rotation is looked for right before the write.
+fn can_be_prepared(observed: &Observed, client: &Client, secret: &ObservedSecret, update: &SecretUpdate) -> bool {
+    let is_of_client =
+        |document: &ObservedDocument| observed.client(client).is_some_and(|client| client.id == document.client_id);
+    secret.document.as_ref().is_some_and(is_of_client)
+        && !update.restore
+        && update.kms_key_id.is_none()
+        && secret.rotation.is_none()
 }
 
 /// Returns the secret's tags without the mark of its readers, if the mark must stay until our statement is gone. A secret
@@ -776,12 +827,7 @@ fn plan_verification<'s>(
     if !desired.verify_token {
         return Vec::new();
     }
-    let changed: BTreeSet<&ClientName> = clients
-        .filter_map(|step| match step {
-            Step::CreateUserPoolClient { client, .. } | Step::UpdateUserPoolClient { client, .. } => Some(client),
-            _ => None,
-        })
-        .collect();
+    let changed: BTreeSet<&ClientName> = clients.filter_map(changed_client).collect();
     desired
         .clients
         .iter()

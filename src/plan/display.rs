@@ -65,6 +65,9 @@ impl fmt::Display for Step {
             Self::UpdateSecret { name, client: _, update: _, changes } => {
                 write!(f, "UpdateSecret {name}: {}", changes.join(", "))
             }
+            Self::PrepareSecret { name, client: _ } => {
+                write!(f, "PutSecretValue {name}: the next version, which nobody reads yet")
+            }
             Self::RotateSecret { name, .. } => write!(f, "RotateSecret {name}: now"),
             Self::ScheduleRotation { name, rotation } => write!(f, "RotateSecret {name}: every {} days", rotation.days),
             Self::CancelRotation { name } => write!(f, "CancelRotateSecret {name}"),

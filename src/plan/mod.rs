@@ -5,7 +5,7 @@
 //! does, so it can be logged, shown before a deployment and compared in a test.
 //!
 //! - [`step`]: what a plan consists of.
-//! - [`diff`]: how a plan is made; [`plan`] decides the order of the phases.
+//! - [`diff`]: how a plan is made; [`plan`] decides the order of the steps.
 //! - `domains`: the steps of a pool's domains, and the check before clients are sent to another one.
 //! - `sharing`: the part of it about readers and replicas of secrets.
 //! - [`refusal`]: why there is no plan.
@@ -26,4 +26,4 @@ pub use diff::{NOTE_KEPT_FOR_DAYS, Occasion, held_scopes, plan, plan_delete, sco
 pub use domains::{custom_domain_not_ready, keeps_custom_domain};
 pub use note::{add_note, note};
 pub use refusal::Refusal;
-pub use step::{Action, Changes, Deletion, Plan, SecretUpdate, Step};
+pub use step::{Action, Changes, Deletion, DocumentUpdate, Phase, Plan, SecretUpdate, Step, Task};

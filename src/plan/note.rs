@@ -1,7 +1,7 @@
 //! Adds the note about an event to a plan.
 
 use super::{
-    Plan, SecretUpdate, Step,
+    Phase, Plan, SecretUpdate, Step,
     diff::{before_protection, secret_in_use},
 };
 use crate::model::{
@@ -40,12 +40,11 @@ pub fn add_note(plan: Plan, desired: &Desired, observed: &Observed, note: &Appli
 }
 
 /// Adds the note to every step that writes the pool: Cognito drops the tags that an update leaves out.
-fn note_on_pool(plan: Plan, own: &OwnPool, observed: Option<&ObservedPool>, note: &Applied, is_due: bool) -> Plan {
-    let Plan { mut phases } = plan;
-    let writes_pool = |phase: &Vec<Step>| {
-        phase.iter().any(|step| matches!(step, Step::CreateUserPool { .. } | Step::UpdateUserPool { .. }))
+fn note_on_pool(mut plan: Plan, own: &OwnPool, observed: Option<&ObservedPool>, note: &Applied, is_due: bool) -> Plan {
+    let writes_pool = |phase: &Phase| {
+        phase.iter().any(|task| matches!(task.step, Step::CreateUserPool { .. } | Step::UpdateUserPool { .. }))
     };
-    let is_noted = match phases.as_slice() {
+    let is_noted = match plan.phases.as_slice() {
         [only] => writes_pool(only),
         // The last phase may turn the protection on: too late for the note.
         [early @ .., _] => early.iter().any(writes_pool),
@@ -53,21 +52,20 @@ fn note_on_pool(plan: Plan, own: &OwnPool, observed: Option<&ObservedPool>, note
     };
     if is_due && !is_noted {
         let pool = before_protection(&own.state, observed);
-        add_first(&mut phases, Step::UpdateUserPool { pool, changes: vec![CHANGE.to_owned()] });
+        add_first(&mut plan, Step::UpdateUserPool { pool, changes: vec![CHANGE.to_owned()] });
     }
-    for step in phases.iter_mut().flatten() {
+    for step in plan.steps_mut() {
         if let Step::CreateUserPool { pool } | Step::UpdateUserPool { pool, .. } = step {
             pool.tags.insert(APPLIED_TAG.to_owned(), note.to_string());
         }
     }
-    Plan { phases }
+    plan
 }
 
 /// Adds the note to the step that creates or restores the secret, or to the secret that is there.
-fn note_on_secret(plan: Plan, client: &Client, observed: &Observed, note: &Applied, is_due: bool) -> Plan {
-    let Plan { mut phases } = plan;
+fn note_on_secret(mut plan: Plan, client: &Client, observed: &Observed, note: &Applied, is_due: bool) -> Plan {
     let tag = (APPLIED_TAG.to_owned(), note.to_string());
-    for step in phases.iter_mut().flatten() {
+    for step in plan.steps_mut() {
         match step {
             Step::CreateSecret { tags, .. } => tags.extend([tag.clone()]),
             Step::UpdateSecret { update, .. } if update.restore => update.tag.extend([tag.clone()]),
@@ -78,18 +76,19 @@ fn note_on_secret(plan: Plan, client: &Client, observed: &Observed, note: &Appli
         let update = SecretUpdate { tag: [tag].into(), ..SecretUpdate::default() };
         let changes = vec![CHANGE.to_owned()];
         let (name, client) = (name.clone(), client.name.clone());
-        add_first(&mut phases, Step::UpdateSecret { name, client, update, changes });
+        add_first(&mut plan, Step::UpdateSecret { name, client, update, changes });
     }
-    Plan { phases }
+    plan
 }
 
 const CHANGE: &str = "note of this event";
 
 /// Adds a step to the first phase that may write.
-fn add_first(phases: &mut Vec<Vec<Step>>, step: Step) {
-    let is_before_any_write = |phase: &Vec<Step>| phase.iter().all(|step| matches!(step, Step::TryCustomDomain { .. }));
-    match phases.iter_mut().find(|phase| !is_before_any_write(phase)) {
-        Some(first) => first.insert(0, step),
-        None => phases.push(vec![step]),
+fn add_first(plan: &mut Plan, step: Step) {
+    let is_before_any_write =
+        |phase: &Phase| phase.iter().all(|task| matches!(task.step, Step::TryCustomDomain { .. }));
+    match plan.phases.iter_mut().find(|phase| !is_before_any_write(phase)) {
+        Some(first) => first.insert(0, step.into()),
+        None => plan.phases.push(vec![step.into()]),
     }
 }

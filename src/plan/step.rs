@@ -1,17 +1,33 @@
 //! A plan and its steps, as data.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, iter};
 
 use crate::model::{
     ClientId, ClientName, PoolDomain, PoolId, Principal, Region, Replicas, ResourceServer, Rotation, SecretId, Tags,
     UserPool, UserPoolClient, observed::FormerClient,
 };
 
-/// Steps in phases. The steps of one phase are independent of each other and run concurrently. A phase
-/// begins when the one before it has ended.
+/// Steps in phases. A phase begins when the one before it has ended. The tasks of one phase are independent of each
+/// other and run concurrently.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan<S = Step> {
-    pub phases: Vec<Vec<S>>,
+    pub phases: Vec<Phase<S>>,
+}
+
+pub type Phase<S = Step> = Vec<Task<S>>;
+
+/// A step, and the steps that need no other step of the phase. They begin when it has ended, whatever the rest of the
+/// phase does, and run concurrently.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Task<S = Step> {
+    pub step: S,
+    pub then: Vec<S>,
+}
+
+impl<S> From<S> for Task<S> {
+    fn from(step: S) -> Self {
+        Self { step, then: Vec::new() }
+    }
 }
 
 /// One change. A create or an update holds the whole new state, because Cognito resets what an update
@@ -105,6 +121,11 @@ pub enum Step {
         update: SecretUpdate,
         changes: Changes,
     },
+    /// Writes the version that [`DocumentUpdate::Release`] makes AWSCURRENT in a later phase. Nobody reads it until then.
+    PrepareSecret {
+        name: SecretId,
+        client: ClientName,
+    },
     /// Makes the statement of ours in the secret's resource policy name these readers. The other statements stay.
     PutResourcePolicy {
         name: SecretId,
@@ -192,8 +213,18 @@ pub struct SecretUpdate {
     /// `Some(None)` is the AWS managed key.
     pub kms_key_id: Option<Option<String>>,
     pub description: Option<String>,
-    /// Whether AWSCURRENT is written anew. `apply` makes the document: only it knows the client's id.
-    pub document: bool,
+    pub document: DocumentUpdate,
+}
+
+/// What becomes of AWSCURRENT. `apply` makes the document: only it knows the client's id.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DocumentUpdate {
+    #[default]
+    Keep,
+    /// A new version is written.
+    Write,
+    /// The version becomes AWSCURRENT that [`Step::PrepareSecret`] has written.
+    Release,
 }
 
 /// What an update changes, in words for people.
@@ -215,6 +246,7 @@ impl Step {
             | Self::UpdateUserPoolClient { .. }
             | Self::RecordFormerClient { .. }
             | Self::UpdateSecret { .. }
+            | Self::PrepareSecret { .. }
             | Self::RotateSecret { .. }
             | Self::ScheduleRotation { .. }
             | Self::CancelRotation { .. }
@@ -251,11 +283,20 @@ impl<S> Plan<S> {
     }
 
     pub fn steps(&self) -> impl Iterator<Item = &S> {
-        self.phases.iter().flatten()
+        self.phases.iter().flatten().flat_map(|Task { step, then }| iter::once(step).chain(then))
+    }
+
+    pub(super) fn steps_mut(&mut self) -> impl Iterator<Item = &mut S> {
+        self.phases.iter_mut().flatten().flat_map(|Task { step, then }| iter::once(step).chain(then))
     }
 
     /// Drops empty phases.
-    pub(super) fn of(phases: impl IntoIterator<Item = Vec<S>>) -> Self {
+    pub(super) fn of(phases: impl IntoIterator<Item = Phase<S>>) -> Self {
         Self { phases: phases.into_iter().filter(|phase| !phase.is_empty()).collect() }
     }
+}
+
+/// Makes a phase of steps that nothing follows.
+pub(super) fn phase<S>(steps: impl IntoIterator<Item = S>) -> Phase<S> {
+    steps.into_iter().map(Task::from).collect()
 }

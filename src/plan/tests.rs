@@ -90,7 +90,11 @@ fn occasion(also_verify: &BTreeSet<ClientName>) -> Occasion<'_> {
 
 fn shown(desired: &Desired, observed: &Observed) -> String {
     let plan = plan(desired, observed, &occasion(&BTreeSet::new())).unwrap();
-    let phases = plan.phases.iter().map(|phase| phase.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"));
+    let task = |Task { step, then }: &Task| {
+        let followers = then.iter().map(|follower| format!("\n  {follower}"));
+        format!("{step}{}", followers.collect::<String>())
+    };
+    let phases = plan.phases.iter().map(|phase| phase.iter().map(task).collect::<Vec<_>>().join("\n"));
     phases.collect::<Vec<_>>().join("\n---\n")
 }
 
@@ -104,9 +108,8 @@ fn a_create_makes_everything_in_the_order_in_which_it_is_needed() {
     CreateResourceServer m2m-client: read write
     ---
     CreateUserPoolClient machine-to-machine-dev-client: m2m-client/read m2m-client/write (60 minutes)
-    ---
-    CreateSecret machine-to-machine-dev/machine-to-machine-dev-client
-    VerifyToken machine-to-machine-dev-client
+      CreateSecret machine-to-machine-dev/machine-to-machine-dev-client
+      VerifyToken machine-to-machine-dev-client
     ---
     UpdateUserPool machine-to-machine-dev: deletion protection on
     ");
@@ -136,14 +139,14 @@ fn an_update_widens_moves_and_narrows() {
     ---
     DeleteUserPoolDomain m2m-rubicon-dev, then CreateUserPoolDomain other-dev (managed login version 2)
     UpdateResourceServer api: +c
+    PutSecretValue machine-to-machine-dev/one: the next version, which nobody reads yet
     ---
     UpdateUserPoolClient one: +api/c, -api/a, access token validity 60 -> 5 minutes
+      UpdateSecret machine-to-machine-dev/one: tags +t, token_endpoint, scope
+      VerifyToken one
     CreateUserPoolClient three: api/b (60 minutes)
-    ---
-    UpdateSecret machine-to-machine-dev/one: tags +t, token_endpoint, scope
-    CreateSecret machine-to-machine-dev/three
-    VerifyToken one
-    VerifyToken three
+      CreateSecret machine-to-machine-dev/three
+      VerifyToken three
     ---
     DeleteSecret machine-to-machine-dev/two (recoverable for 7 days)
     ---
@@ -159,7 +162,7 @@ fn a_downgrade_gives_managed_login_up_first_also_with_a_new_prefix() {
     for prefix in ["m2m-rubicon", "other"] {
         let new = desired(&json!({ "UserPoolTier": "LITE", "ManagedLoginVersion": 1, "DomainPrefix": prefix }));
         let plan = plan(&new, &observed(&old), &occasion(&BTreeSet::new())).unwrap();
-        assert!(matches!(plan.phases[1][..], [Step::UpdateUserPool { .. }]), "{plan}");
+        assert!(matches!(plan.phases[1][..], [Task { step: Step::UpdateUserPool { .. }, .. }]), "{plan}");
     }
 }
 
@@ -168,10 +171,11 @@ fn a_switch_to_the_api_says_so_and_deletes_the_domain_last() {
     let (domain, api) =
         (desired(&json!({})), desired(&json!({ "TokenService": "API", "DeletionProtection": "ACTIVE" })));
     assert_snapshot!(shown(&api, &observed(&domain)), @r"
-    UpdateUserPoolClient machine-to-machine-dev-client: GetClientToken on
+    PutSecretValue machine-to-machine-dev/machine-to-machine-dev-client: the next version, which nobody reads yet
     ---
-    UpdateSecret machine-to-machine-dev/machine-to-machine-dev-client: token_service oauth2 -> GetClientToken (running consumers must change how they ask for tokens), token_endpoint
-    VerifyToken machine-to-machine-dev-client
+    UpdateUserPoolClient machine-to-machine-dev-client: GetClientToken on
+      UpdateSecret machine-to-machine-dev/machine-to-machine-dev-client: token_service oauth2 -> GetClientToken (running consumers must change how they ask for tokens), token_endpoint
+      VerifyToken machine-to-machine-dev-client
     ---
     DeleteUserPoolDomain m2m-rubicon-dev
     ---
@@ -184,6 +188,7 @@ fn a_switch_to_a_domain_creates_it_first_and_turns_the_api_off_last() {
     let (domain, api) = (desired(&json!({})), desired(&json!({ "TokenService": "API" })));
     assert_snapshot!(shown(&domain, &observed(&api)), @r"
     CreateUserPoolDomain m2m-rubicon-dev (managed login version 2)
+    PutSecretValue machine-to-machine-dev/machine-to-machine-dev-client: the next version, which nobody reads yet
     ---
     UpdateSecret machine-to-machine-dev/machine-to-machine-dev-client: token_service GetClientToken -> oauth2 (running consumers must change how they ask for tokens), token_endpoint
     VerifyToken machine-to-machine-dev-client
@@ -195,11 +200,11 @@ fn a_switch_to_a_domain_creates_it_first_and_turns_the_api_off_last() {
         json!({ "Clients": [{ "ClientName": "machine-to-machine-dev-client", "AccessTokenValidityMinutes": 5 }] });
     assert_snapshot!(shown(&desired(&shorter), &observed(&api)), @r"
     CreateUserPoolDomain m2m-rubicon-dev (managed login version 2)
+    PutSecretValue machine-to-machine-dev/machine-to-machine-dev-client: the next version, which nobody reads yet
     ---
     UpdateUserPoolClient machine-to-machine-dev-client: access token validity 60 -> 5 minutes
-    ---
-    UpdateSecret machine-to-machine-dev/machine-to-machine-dev-client: token_service GetClientToken -> oauth2 (running consumers must change how they ask for tokens), token_endpoint
-    VerifyToken machine-to-machine-dev-client
+      UpdateSecret machine-to-machine-dev/machine-to-machine-dev-client: token_service GetClientToken -> oauth2 (running consumers must change how they ask for tokens), token_endpoint
+      VerifyToken machine-to-machine-dev-client
     ---
     UpdateUserPoolClient machine-to-machine-dev-client: GetClientToken off (consumers that still use it get no more tokens)
     ");
@@ -213,10 +218,11 @@ fn a_switch_to_the_api_and_to_the_lesser_tier_gives_managed_login_up_first() {
     ---
     UpdateUserPool machine-to-machine-dev: tier ESSENTIALS -> LITE
     ---
-    UpdateUserPoolClient machine-to-machine-dev-client: GetClientToken on
+    PutSecretValue machine-to-machine-dev/machine-to-machine-dev-client: the next version, which nobody reads yet
     ---
-    UpdateSecret machine-to-machine-dev/machine-to-machine-dev-client: token_service oauth2 -> GetClientToken (running consumers must change how they ask for tokens), token_endpoint
-    VerifyToken machine-to-machine-dev-client
+    UpdateUserPoolClient machine-to-machine-dev-client: GetClientToken on
+      UpdateSecret machine-to-machine-dev/machine-to-machine-dev-client: token_service oauth2 -> GetClientToken (running consumers must change how they ask for tokens), token_endpoint
+      VerifyToken machine-to-machine-dev-client
     ---
     DeleteUserPoolDomain m2m-rubicon-dev
     ");
@@ -322,9 +328,13 @@ fn clients_are_sent_to_a_custom_domain_after_a_token_there_and_leave_it_before_i
     assert_snapshot!(shown(&used, &observed(&beside)), @r"
     VerifyToken machine-to-machine-dev-client: at auth.example.com, before anything changes
     ---
+    PutSecretValue machine-to-machine-dev/machine-to-machine-dev-client: the next version, which nobody reads yet
+    ---
     UpdateSecret machine-to-machine-dev/machine-to-machine-dev-client: token_endpoint
     ");
     assert_snapshot!(shown(&none, &observed(&used)), @r"
+    PutSecretValue machine-to-machine-dev/machine-to-machine-dev-client: the next version, which nobody reads yet
+    ---
     UpdateSecret machine-to-machine-dev/machine-to-machine-dev-client: token_endpoint
     ---
     DeleteUserPoolDomain auth.example.com
@@ -332,6 +342,8 @@ fn clients_are_sent_to_a_custom_domain_after_a_token_there_and_leave_it_before_i
     let moved = json!({ "DomainName": "id.example.com", "CertificateArn": certificate, "SecurityPolicy": "TLS_V1" });
     let moved = desired(&json!({ "CustomDomain": moved, "TokenEndpointDomain": "CUSTOM" }));
     assert_snapshot!(shown(&moved, &observed(&used)), @r"
+    PutSecretValue machine-to-machine-dev/machine-to-machine-dev-client: the next version, which nobody reads yet
+    ---
     DeleteUserPoolDomain auth.example.com, then CreateUserPoolDomain id.example.com (managed login version 2, arn:aws:acm:us-east-1:111122223333:certificate/1, TLS_V1)
     ---
     UpdateSecret machine-to-machine-dev/machine-to-machine-dev-client: token_endpoint
@@ -385,7 +397,10 @@ fn a_change_of_key_writes_the_secret_anew_until_it_is_finished() {
     }
     assert_snapshot!(shown(&desired, &cut_off), @"UpdateSecret machine-to-machine-dev/machine-to-machine-dev-client: key");
     let plan = plan(&desired, &cut_off, &occasion(&BTreeSet::new())).unwrap();
-    assert!(plan.steps().all(|step| matches!(step, Step::UpdateSecret { update, .. } if update.document)));
+    assert!(
+        plan.steps()
+            .all(|step| matches!(step, Step::UpdateSecret { update, .. } if update.document == DocumentUpdate::Write))
+    );
 }
 
 #[test]

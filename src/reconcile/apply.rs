@@ -11,7 +11,7 @@ use super::{
     Aws, Error, Reconciled, Verification,
     delete::perform_deletion,
     new_domain::may_be_new,
-    observe::Credentials,
+    observe::{Credentials, CurrentVersion},
     phases::{self, StepError},
     secret_versions::{copy_token, renamed_secrets, version_token},
 };
@@ -20,7 +20,7 @@ use crate::{
         Client, ClientId, ClientName, Desired, PoolId, SecretId, TokenSource, desired::SecretMetadata,
         observed::Observed,
     },
-    plan::{Deletion, Plan, SecretUpdate, Step},
+    plan::{Deletion, DocumentUpdate, Plan, SecretUpdate, Step},
     ports::{
         ADOPTED, ErrorKind, NewSecret, SecretChange, SecretDocument, SecretVersions, Secrets, Services, UNFINISHED,
         UserPools,
@@ -39,8 +39,7 @@ pub(super) struct Applying<'a, S: Services> {
     pub(super) desired: &'a Desired,
     /// Where the clients get their tokens.
     pub(super) tokens: TokenSource,
-    /// The ids of the observed AWSCURRENT versions.
-    pub(super) versions: HashMap<SecretId, String>,
+    pub(super) versions: HashMap<SecretId, CurrentVersion>,
     /// Maps the old name of each renamed secret to the new one.
     pub(super) renamed_secrets: HashMap<SecretId, SecretId>,
     /// The secrets that Secrets Manager may rotate at any moment.
@@ -197,6 +196,7 @@ impl<S: Services> Applying<'_, S> {
                 self.state().secret_arns.insert(client.clone(), arn);
             }
             Step::UpdateSecret { name, client, update, changes: _ } => self.update_secret(name, client, update).await?,
+            Step::PrepareSecret { name, client } => self.prepare(name, &self.document(name, client)?).await?,
             Step::RotateSecret { name, client, description } => {
                 self.wait_for_domain().await?;
                 self.rotate_secret(name, client, description).await?;
@@ -250,10 +250,13 @@ impl<S: Services> Applying<'_, S> {
         let secrets = &self.aws.services.secrets;
         let SecretUpdate { restore, untag, tag, kms_key_id, description, document } = update;
         // Made first, so that nothing begins that cannot be written.
-        let document = document.then(|| self.document(name, client)).transpose()?;
+        let new = match document {
+            DocumentUpdate::Keep => None,
+            DocumentUpdate::Write | DocumentUpdate::Release => Some(self.document(name, client)?),
+        };
         if *restore {
-            if let Some(document) = &document {
-                self.settle_old_secret(name, &document.metadata).await?;
+            if let Some(new) = &new {
+                self.settle_old_secret(name, &new.metadata).await?;
             }
             secrets.restore_secret(name).await?;
             // What it says of its last rotation is out of date.
@@ -272,10 +275,13 @@ impl<S: Services> Applying<'_, S> {
             let change = SecretChange { description: description.clone(), kms_key_id: kms_key_id.clone() };
             secrets.update_secret(name, &change).await?;
         }
-        if let Some(document) = document {
-            self.write_document(name, &document, *restore).await?;
+        if let Some(new) = new {
+            if *document == DocumentUpdate::Release {
+                return self.release(name, &new).await;
+            }
+            self.write_document(name, &new, *restore).await?;
             if kms_key_id.is_some() {
-                self.end_key_change(name, &document).await?;
+                self.end_key_change(name, &new).await?;
             }
         }
         Ok(())
@@ -293,7 +299,7 @@ impl<S: Services> Applying<'_, S> {
     }
 
     fn version_token(&self, name: &SecretId, metadata: &SecretMetadata) -> String {
-        version_token(name, self.versions.get(name).map(String::as_str), metadata)
+        version_token(name, self.versions.get(name).map(|current| current.version.id.as_str()), metadata)
     }
 
     pub(super) fn declared(&self, name: &ClientName) -> Result<&Client, StepError> {

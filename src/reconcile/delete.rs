@@ -201,13 +201,16 @@ async fn observe_deletion<S: Services>(
     target: &DeleteTarget<'_>,
     names: Option<PoolNames<'_>>,
 ) -> Result<(DeleteObservation, Vec<UserPoolDescription>), AwsError> {
-    let (pools, described) =
-        future::try_join(pools_to_delete(aws, target, names), described_secrets(aws, target)).await?;
-    let Some(pools) = pools else { return Ok((DeleteObservation::default(), Vec::new())) };
     let contents = async |pool: &UserPoolDescription| {
         future::try_join(resource_servers(aws, &pool.id), list_clients(aws, &pool.id)).await
     };
-    let contents = future::try_join_all(pools.iter().map(contents)).await?;
+    let pools_and_contents = async {
+        let Some(pools) = pools_to_delete(aws, target, names).await? else { return Ok(None) };
+        let contents = future::try_join_all(pools.iter().map(contents)).await?;
+        Ok(Some((pools, contents)))
+    };
+    let (found, described) = future::try_join(pools_and_contents, described_secrets(aws, target)).await?;
+    let Some((pools, contents)) = found else { return Ok((DeleteObservation::default(), Vec::new())) };
     let mut observation = DeleteObservation::default();
     let mut clients = Vec::new();
     for (pool, (resource_servers, listed)) in pools.iter().zip(contents) {

@@ -23,8 +23,8 @@ use crate::{
     },
     plan::scopes_to_remove,
     ports::{
-        AWSCURRENT, AwsError, DomainDescription, OLD_KEY, SecretDocument, SecretVersion, SecretVersions, Secrets,
-        Services, UserPoolDescription, UserPools, Version, all_pages,
+        AWSCURRENT, AWSPREVIOUS, AwsError, DomainDescription, OLD_KEY, SecretDocument, SecretVersion, SecretVersions,
+        Secrets, Services, UserPoolDescription, UserPools, Version, all_pages,
     },
     redact::Secret,
     rotation::versions::{labeled, read_listed},
@@ -42,8 +42,15 @@ pub(super) struct Credentials {
     /// another secret, or none.
     recorded: HashMap<ClientId, Secret<String>>,
     described: HashMap<ClientId, Secret<String>>,
-    /// The ids of the AWSCURRENT versions.
-    pub(super) versions: HashMap<SecretId, String>,
+    pub(super) versions: HashMap<SecretId, CurrentVersion>,
+}
+
+/// The AWSCURRENT version of a secret, as it was observed.
+#[derive(Debug)]
+pub(super) struct CurrentVersion {
+    pub(super) version: SecretVersion,
+    /// Whether no version was AWSCURRENT before it. That is so for as long as it is AWSCURRENT.
+    pub(super) is_first: bool,
 }
 
 impl Credentials {
@@ -514,7 +521,7 @@ pub(super) async fn describe_clients<S: Services>(
 pub(super) struct FoundSecrets {
     pub(super) found: BTreeMap<SecretId, ObservedSecret>,
     recorded: HashMap<ClientId, Secret<String>>,
-    versions: HashMap<SecretId, String>,
+    versions: HashMap<SecretId, CurrentVersion>,
 }
 
 impl FoundSecrets {
@@ -591,10 +598,13 @@ async fn read_secrets<S: Services>(
     for (name, mut described, ownership, version, policy) in read.into_iter().flatten() {
         let applied = Applied::take(&mut described.tags);
         let mut document = None;
-        if let Some(SecretVersion { id, created: _, document: found }) = version {
-            all.versions.insert(name.clone(), id);
-            document = found.as_ref().map(SecretDocument::observed);
-            all.recorded.extend(found.map(|found| (found.client_id, found.client_secret)));
+        if let Some(version) = version {
+            document = version.document.as_ref().map(SecretDocument::observed);
+            all.recorded.extend(version.document.clone().map(|document| (document.client_id, document.client_secret)));
+            // The description is older than the version that was read, and must be about the same one.
+            let is_first = labeled(&described.versions, AWSCURRENT) == Some(version.id.as_str())
+                && labeled(&described.versions, AWSPREVIOUS).is_none();
+            all.versions.insert(name.clone(), CurrentVersion { version, is_first });
         }
         let secret = ObservedSecret {
             arn: described.arn,

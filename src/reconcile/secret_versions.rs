@@ -3,9 +3,10 @@
 
 use std::collections::HashMap;
 
+use futures::future;
 use uuid::Uuid;
 
-use super::{apply::Applying, phases::StepError};
+use super::{Error, apply::Applying, observe::CurrentVersion, phases::StepError};
 use crate::{
     model::{
         Desired, PoolId, SecretId,
@@ -13,7 +14,7 @@ use crate::{
         observed::{Observed, ObservedSecret},
     },
     ports::{
-        ADOPTED, AWSCURRENT, AWSPREVIOUS, AwsError, ErrorKind, FORMER, OLD_KEY, SecretDocument, SecretVersion,
+        ADOPTED, AWSCURRENT, AWSPREVIOUS, AwsError, ErrorKind, FORMER, NEXT, OLD_KEY, SecretDocument, SecretVersion,
         SecretVersions, Services, UNFINISHED, UserPools, Version,
     },
     rotation::{
@@ -42,6 +43,29 @@ pub(super) fn version_token(name: &SecretId, current: Option<&str>, metadata: &S
     Uuid::new_v5(&Uuid::NAMESPACE_URL, parts.join("\n").as_bytes()).to_string()
 }
 
+/// Returns the id of the prepared version that follows `current`.
+///
+/// It covers all of the document. Its client secret is that of `current`, so no two runs have different values for one
+/// id. The label decides between them.
+fn prepared_token(name: &SecretId, current: &str, document: &SecretDocument) -> String {
+    let SecretDocument { client_id, client_secret: _, metadata, former: _ } = document;
+    let SecretMetadata { token_service, token_endpoint, scope, issuer, jwks_uri, user_pool_id, client_name } = metadata;
+    let parts = [
+        NEXT,
+        name.as_str(),
+        current,
+        client_id.as_str(),
+        token_service.as_str(),
+        token_endpoint,
+        scope,
+        issuer,
+        jwks_uri,
+        user_pool_id.as_str(),
+        client_name.as_str(),
+    ];
+    Uuid::new_v5(&Uuid::NAMESPACE_URL, parts.join("\n").as_bytes()).to_string()
+}
+
 /// Finds the secrets of declared clients under names that are no longer desired. Maps them to the new
 /// names.
 pub(super) fn renamed_secrets(desired: &Desired, observed: &Observed) -> HashMap<SecretId, SecretId> {
@@ -63,7 +87,8 @@ impl<S: Services> Applying<'_, S> {
         restored: bool,
     ) -> Result<(), StepError> {
         let secrets = &self.aws.services.secrets;
-        let current = self.read(name, Version::Stage(AWSCURRENT)).await?;
+        let read = |stage| self.read(name, Version::Stage(stage));
+        let (current, previous) = future::try_join(read(AWSCURRENT), read(AWSPREVIOUS)).await?;
         let written = current.as_ref().and_then(|version| version.document.as_ref());
         let by_another = if restored {
             // Its document could not be read while it was scheduled for deletion. Another delivery of
@@ -74,7 +99,7 @@ impl<S: Services> Applying<'_, S> {
             }
         } else {
             // What a rotation or another delivery wrote is newer than what this run knows.
-            current.as_ref().map(|version| &version.id) != self.versions.get(name)
+            current.as_ref().map(|version| &version.id) != self.versions.get(name).map(|current| &current.version.id)
         };
         if by_another {
             return Err(already_written(name));
@@ -83,7 +108,7 @@ impl<S: Services> Applying<'_, S> {
         let Some(current) = current else {
             return Ok(secrets.put_secret_value(name, document, &token, AWSCURRENT).await?);
         };
-        self.keep_former(name, &current, document).await?;
+        self.keep_former(name, &current, previous, document).await?;
         // Without a schedule, nobody else moves the label.
         if !self.scheduled.contains(name) {
             return Ok(secrets.put_secret_value(name, document, &token, AWSCURRENT).await?);
@@ -94,6 +119,39 @@ impl<S: Services> Applying<'_, S> {
             return Err(already_written(name));
         }
         Ok(replace_current(secrets, name, document, &token, &current.id).await?)
+    }
+
+    /// Writes the version that is to become AWSCURRENT, with a label that no consumer reads.
+    pub(super) async fn prepare(&self, name: &SecretId, document: &SecretDocument) -> Result<(), StepError> {
+        let current = self.observed_version(name)?;
+        let token = prepared_token(name, &current.version.id, document);
+        let write = self.aws.services.secrets.put_secret_value(name, document, &token, NEXT);
+        let keep = async {
+            // If AWSCURRENT has moved since it was observed, the release fails.
+            if current.is_first {
+                return Ok(());
+            }
+            let previous = self.read(name, Version::Stage(AWSPREVIOUS)).await?;
+            self.keep_former(name, &current.version, previous, document).await
+        };
+        let (written, kept) = future::join(write, keep).await;
+        Ok(written.and(kept)?)
+    }
+
+    /// Makes the prepared version AWSCURRENT, unless another writer has moved AWSCURRENT since it was observed.
+    ///
+    /// No read comes before, because Secrets Manager moves the label only from the version that was observed. If a
+    /// rotation, another delivery or a person has moved it, the call is refused, and this run observes again. So it
+    /// undoes nothing. A read would say less: between it and the write is always a moment.
+    pub(super) async fn release(&self, name: &SecretId, document: &SecretDocument) -> Result<(), StepError> {
+        let current = &self.observed_version(name)?.version.id;
+        let prepared = prepared_token(name, current, document);
+        let secrets = &self.aws.services.secrets;
+        Ok(secrets.update_secret_version_stage(name, AWSCURRENT, Some(current), Some(&prepared)).await?)
+    }
+
+    fn observed_version(&self, name: &SecretId) -> Result<&CurrentVersion, StepError> {
+        self.versions.get(name).ok_or(StepError::Other(Error::Internal("a step prepares a secret without a version")))
     }
 
     /// Tells whether a pool is the one of the document. Without a domain, another delivery may have created another
@@ -117,9 +175,10 @@ impl<S: Services> Applying<'_, S> {
         &self,
         name: &SecretId,
         current: &SecretVersion,
+        previous: Option<SecretVersion>,
         document: &SecretDocument,
     ) -> Result<(), AwsError> {
-        let Some(previous) = self.read(name, Version::Stage(AWSPREVIOUS)).await? else { return Ok(()) };
+        let Some(previous) = previous else { return Ok(()) };
         // If somebody has moved AWSCURRENT back by hand, AWSPREVIOUS holds the newer credentials.
         if !previous.document.as_ref().is_some_and(|previous| is_former(previous, document))
             || !is_older(&previous, current)

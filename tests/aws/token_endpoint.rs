@@ -109,6 +109,29 @@ async fn a_good_token_is_verified() {
 }
 
 #[tokio::test]
+async fn the_keys_are_fetched_once_for_many_tokens_and_again_for_a_new_key() {
+    let others =
+        ResponseTemplate::new(200).set_body_json(json!({ "keys": [with(KEY.jwk(), &json!({ "kid": "old" }))] }));
+    let server = token_server(granted(&KEY.sign(&claims())), others).await;
+    let (client, expected, secret) = (oauth(), expected_at(&server.uri(), &server.uri()), client_secret());
+    refusal(client.verify(&expected, &secret).await);
+    server.reset().await;
+
+    let keys = ResponseTemplate::new(200).set_body_json(key_set());
+    for (place, answer) in
+        [("GET", JWKS_PATH), ("POST", TOKEN_PATH)].into_iter().zip([keys, granted(&KEY.sign(&claims()))])
+    {
+        Mock::given(method(place.0)).and(path(place.1)).respond_with(answer).mount(&server).await;
+    }
+    assert_eq!(client.verify(&expected, &secret).await, Ok(()), "the new key is fetched");
+    let checks = futures::future::join_all((0..5).map(|_| client.verify(&expected, &secret))).await;
+    assert_eq!(checks, vec![Ok(()); 5]);
+    let requests = server.received_requests().await.unwrap();
+    let count = |wanted: &str| requests.iter().filter(|request| request.method.as_str() == wanted).count();
+    assert_eq!((count("POST"), count("GET")), (6, 1));
+}
+
+#[tokio::test]
 async fn a_token_is_asked_for_as_cognito_wants_and_the_keys_without_credentials() {
     let keys = ResponseTemplate::new(200).set_body_json(key_set());
     let server = token_server(granted(&KEY.sign(&claims())), keys).await;

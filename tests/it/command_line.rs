@@ -202,9 +202,8 @@ async fn a_plan_for_nothing_creates_everything_and_exits_with_2() {
       + CreateResourceServer m2m-client: read write
 
       + CreateUserPoolClient machine-to-machine-dev-client: m2m-client/read m2m-client/write (60 minutes)
-
-      + CreateSecret machine-to-machine-dev/machine-to-machine-dev-client
-      ? VerifyToken machine-to-machine-dev-client
+        + CreateSecret machine-to-machine-dev/machine-to-machine-dev-client
+        ? VerifyToken machine-to-machine-dev-client
 
     Plan: 5 to create, 0 to change, 0 to delete; 1 to verify, with a token each.
     ");
@@ -238,13 +237,13 @@ async fn a_plan_for_an_update_shows_what_the_update_then_does() {
     UpdateResourceServer orders: description of read, +cancel
     CreateResourceServer returns: read
     UpdateUserPoolClient web: +orders/cancel, -orders/write, access token validity 5 -> 10 minutes
-    UpdateUserPoolClient batch: +orders/cancel, +returns/read, -orders/write, -stock/read
-    CreateUserPoolClient new: returns/read (60 minutes)
     CreateSecret shop/secrets/web
-    CreateSecret shop/secrets/batch
-    CreateSecret shop/secrets/new
     VerifyToken web
+    UpdateUserPoolClient batch: +orders/cancel, +returns/read, -orders/write, -stock/read
+    CreateSecret shop/secrets/batch
     VerifyToken batch
+    CreateUserPoolClient new: returns/read (60 minutes)
+    CreateSecret shop/secrets/new
     VerifyToken new
     DeleteSecret machine-to-machine-prod/batch (recoverable for 7 days)
     DeleteSecret machine-to-machine-prod/billing (recoverable for 7 days)
@@ -270,20 +269,23 @@ async fn a_switch_to_the_api_is_planned_with_what_it_means_for_consumers_and_exa
     assert_snapshot!(plain(&outcome).replace(&pool, "POOL"), @r"
     User pool POOL (machine-to-machine-prod), resource M2M of arn:aws:cloudformation:us-east-1:111122223333:stack/one/0000
 
-      ~ UpdateUserPoolClient web: GetClientToken on
-      ~ UpdateUserPoolClient billing: GetClientToken on
-      ~ UpdateUserPoolClient batch: GetClientToken on
+      ~ PutSecretValue machine-to-machine-prod/web: the next version, which nobody reads yet
+      ~ PutSecretValue machine-to-machine-prod/billing: the next version, which nobody reads yet
+      ~ PutSecretValue machine-to-machine-prod/batch: the next version, which nobody reads yet
 
-      ~ UpdateSecret machine-to-machine-prod/web: token_service oauth2 -> GetClientToken (running consumers must change how they ask for tokens), token_endpoint
-      ~ UpdateSecret machine-to-machine-prod/billing: token_service oauth2 -> GetClientToken (running consumers must change how they ask for tokens), token_endpoint
-      ~ UpdateSecret machine-to-machine-prod/batch: token_service oauth2 -> GetClientToken (running consumers must change how they ask for tokens), token_endpoint
-      ? VerifyToken web
-      ? VerifyToken billing
-      ? VerifyToken batch
+      ~ UpdateUserPoolClient web: GetClientToken on
+        ~ UpdateSecret machine-to-machine-prod/web: token_service oauth2 -> GetClientToken (running consumers must change how they ask for tokens), token_endpoint
+        ? VerifyToken web
+      ~ UpdateUserPoolClient billing: GetClientToken on
+        ~ UpdateSecret machine-to-machine-prod/billing: token_service oauth2 -> GetClientToken (running consumers must change how they ask for tokens), token_endpoint
+        ? VerifyToken billing
+      ~ UpdateUserPoolClient batch: GetClientToken on
+        ~ UpdateSecret machine-to-machine-prod/batch: token_service oauth2 -> GetClientToken (running consumers must change how they ask for tokens), token_endpoint
+        ? VerifyToken batch
 
       - DeleteUserPoolDomain orders-prod
 
-    Plan: 0 to create, 6 to change, 1 to delete; 3 to verify, with a token each.
+    Plan: 0 to create, 9 to change, 1 to delete; 3 to verify, with a token each.
     ");
 
     stack.update(&pool, &large_by_api(), &large()).await.good();
@@ -565,7 +567,7 @@ async fn a_doctor_finds_what_somebody_has_changed_by_hand() {
         })
         .collect();
     assert_snapshot!(ageless(&findings.join("\n")).replace(&pool, "POOL"), @r"
-    warning user pool POOL: differs: UpdateUserPoolClient web: +orders/write; CreateSecret machine-to-machine-prod/batch; VerifyToken web
+    warning user pool POOL: differs: UpdateUserPoolClient web: +orders/write; VerifyToken web; CreateSecret machine-to-machine-prod/batch
     error secret machine-to-machine-prod/batch: does not exist
     warning secret machine-to-machine-prod/billing: is N days old and does not rotate
     error token of billing: HTTP 400 invalid_client

@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use crate::support::{
     CfnResponse, FakeAws, Fault, Stack, assert_is, assert_nothing_left,
     fixtures::{
-        ADOPTEE, INVENTED_ID, add_adoptee, large, large_by_api, member_client, member_server, others_in, platform, with,
+        ADOPTEE, INVENTED_ID, add_adoptee, large, large_by_api, large_changed, member_client, member_server, others_in,
+        platform, with,
     },
     in_another_process, new_stack,
 };
@@ -144,6 +145,38 @@ async fn the_same_create_starting_between_any_two_calls_of_the_other_makes_every
         }
     }
     println!("{combinations} interleavings of a Create with itself");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_update_starting_between_any_two_calls_of_the_other_changes_everything_once() {
+    let mut combinations = 0;
+    let account = || async {
+        let stack = new_stack();
+        let id = stack.create(&large()).await.good().physical_id().to_owned();
+        let event = stack.update_event(&id, &large_changed(), &large());
+        let scopes = stack.update_event(&id, &fewer_scopes(), &large());
+        (stack, [event, scopes])
+    };
+    for (which, properties) in [large_changed(), fewer_scopes()].into_iter().enumerate() {
+        let (stack, events) = account().await;
+        for k in 0..stack.count_calls(&events[which]).await {
+            let (stack, events) = account().await;
+            let (fault, others) = meanwhile(&stack, &events[which]);
+            let one = stack.send_with(&events[which], [(k, fault)]).await.good_at(format_args!("call {k}"));
+            let other = first(&others).good_at(format_args!("the other at call {k}"));
+            assert_eq!(one.data()["ClientIds"], other.data()["ClientIds"], "call {k}");
+            assert_is(&stack, &properties);
+            combinations += 1;
+        }
+    }
+    println!("{combinations} interleavings of an Update with itself");
+}
+
+/// [`large`] with a client that has fewer scopes, so that its secret gets a new version.
+fn fewer_scopes() -> Value {
+    let mut properties = large();
+    properties["Clients"][0]["AllowedOAuthScopes"] = json!(["orders/read"]);
+    properties
 }
 
 #[tokio::test(start_paused = true)]

@@ -12,6 +12,7 @@
 mod adoption;
 mod bad_input;
 mod bad_input_parts;
+mod chains;
 #[cfg(feature = "cli")]
 mod command_line;
 mod concurrency;

@@ -1,7 +1,10 @@
 //! Rotation by the four steps of Secrets Manager and by the provider itself, while consumers ask for
 //! tokens all the time.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use cognito_m2m::{
     clock::Deadline,
@@ -278,6 +281,48 @@ async fn a_rotation_that_ends_between_any_two_calls_of_an_update_is_not_written_
         assert_rotated(&stack, "web", &after);
     }
     assert!(given_up <= 2, "{given_up} rotations were given up");
+}
+
+/// Without a schedule, the version that an Update writes is prepared before its client changes. AWSCURRENT moves to it only
+/// from the version that the Update has seen.
+#[tokio::test(start_paused = true)]
+async fn a_rotation_without_a_schedule_between_any_two_calls_of_an_update_is_not_written_over() {
+    let account = || async {
+        let (stack, id) = made(&large()).await;
+        rotate(&stack, "web", "earlier").await;
+        let update = stack.update_event(&id, &large_changed_in_scopes(), &large());
+        (stack, update)
+    };
+    let (stack, update) = account().await;
+    let (calls, mut rotated) = (stack.count_calls(&update).await, 0);
+    for k in 0..calls {
+        let (stack, update) = account().await;
+        let before = document(&stack, "web");
+        let between: Arc<OnceLock<SecretDocument>> = Arc::default();
+        let (rotate_now, seen) = (stack.clone(), Arc::clone(&between));
+        let meanwhile = Fault::meanwhile(move || {
+            let (stack, seen) = (rotate_now.clone(), Arc::clone(&seen));
+            in_another_process(async move || {
+                begin(&stack, "web", "token");
+                all_steps(&stack, &Session::new(&stack.aws), "web", "token").await;
+                seen.set(document(&stack, "web")).unwrap();
+            });
+        });
+        stack.send_with(&update, [(k, meanwhile)]).await.good_at(format_args!("call {k}"));
+        assert_is(&stack, &large_changed_in_scopes());
+        let (between, after) = (between.get().unwrap(), document(&stack, "web"));
+        // A rotation whose test failed has not moved AWSCURRENT.
+        assert!(after.client_secret == between.client_secret, "call {k}: an older value was written back");
+        let complaints = std::mem::take(&mut stack.world().consumers.complaints);
+        assert!(complaints.iter().all(|complaint| !complaint.contains("AWSCURRENT")), "call {k}: {complaints:?}");
+        if after.client_secret != before.client_secret {
+            rotated += 1;
+            rotate(&stack, "web", "next").await;
+            assert_rotated(&stack, "web", &after);
+        }
+    }
+    println!("{calls} interleavings of an Update with a rotation, {rotated} of which moved AWSCURRENT");
+    assert!(rotated > calls / 2);
 }
 
 /// A fault that runs a whole rotation before the call goes on.

@@ -82,9 +82,8 @@ async fn a_plan_of_a_new_stack_goes_by_the_stacks_name() {
     Stack team-new does not exist: this is the plan of a new one
 
       + CreateUserPoolClient orders: stock/read (60 minutes)
-
-      + CreateSecret team-new/orders
-      ? VerifyToken orders
+        + CreateSecret team-new/orders
+        ? VerifyToken orders
 
     Plan: 2 to create, 0 to change, 0 to delete; 1 to verify, with a token each.
     ");
@@ -157,9 +156,8 @@ async fn a_plan_for_what_is_there_is_empty_and_a_change_of_each_type_is_shown() 
     User pool POOL, Custom::CognitoM2MClient M2M of arn:aws:cloudformation:us-east-1:111122223333:stack/team-a/0000
 
       ~ UpdateUserPoolClient shop: name orders @9eaddd310a715fc5 -> shop @9eaddd310a715fc5, +stock/write, -stock/read
-
-      + CreateSecret team-a/shop
-      ? VerifyToken shop
+        + CreateSecret team-a/shop
+        ? VerifyToken shop
 
       - DeleteSecret team-a/orders (recoverable for 7 days)
 
@@ -209,8 +207,7 @@ async fn an_adoption_is_planned_and_a_rule_that_is_broken_is_named() {
       ~ PutSecretValue team-new/orders: record of the client's former name Orders, old
 
       ~ UpdateUserPoolClient orders: name Orders, old -> orders @34f334075a195ba8, -stock/write, access token validity 30 -> 60 minutes, settings back to machine-to-machine only
-
-      ? VerifyToken orders
+        ? VerifyToken orders
 
     Plan: 1 to create, 2 to change, 0 to delete; 2 to verify, with a token each.
     ");

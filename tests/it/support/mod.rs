@@ -22,4 +22,4 @@ pub use cloudformation::{CfnResponse, Stack, assert_is, assert_no_complaints, as
 pub use cognito::{FakeClient, FakeClientSecret, FakeCustomDomain, FakePool};
 pub use fake_aws::{CANARY, FakeAws, Latency, TokenEndpointState, World};
 pub use faults::{Fault, Session, in_another_process};
-pub use secrets_manager::{FakeReplica, FakeVersion};
+pub use secrets_manager::{FakeReplica, FakeSecret, FakeVersion};
