@@ -54,6 +54,9 @@ const WHOLE_SHARE_AFTER: Duration = Duration::from_secs(50);
 /// Under that reading, pauses of ten seconds on average let fifty stacks make five calls a second.
 const MAX_WINDOW_OF_PAUSES: Duration = Duration::from_secs(20);
 
+/// The operation that waits for no other one: while a pool changes its domain, nobody gets a token.
+const IS_URGENT: &str = "CreateUserPoolDomain";
+
 /// Draws a pause evenly from the window, so that many callers do not try again in step.
 fn draw_pause(waited: Duration) -> Duration {
     let growth = waited.mul_f32(waited.div_duration_f32(WHOLE_SHARE_AFTER));
@@ -125,6 +128,8 @@ impl<'a, T> Retrying<'a, T> {
                 Err(error) => error,
             };
             let pause = match error.kind {
+                // Secrets Manager's quotas are so large that many stacks do not use them up.
+                ErrorKind::Throttled if !is_limited => backoff.pause(),
                 ErrorKind::Throttled => draw_pause(throttled_since.get_or_insert_with(now).elapsed()),
                 // The other change is over in a moment, whatever came before. Each attempt counts against the quota.
                 ErrorKind::Busy => draw_pause(Duration::ZERO),
@@ -140,7 +145,7 @@ impl<'a, T> Retrying<'a, T> {
                 return Err(error);
             }
             tracing::info!(operation = error.operation, code = error.code, "retrying after {} ms", pause.as_millis());
-            turn = (error.kind == ErrorKind::Throttled)
+            turn = (error.kind == ErrorKind::Throttled && is_limited && operation != IS_URGENT)
                 .then(|| turn.take().unwrap_or_else(|| Turn::new(&self.throttled, operation)));
             wait(pause).await;
             if let Some(turn) = &turn
@@ -262,7 +267,7 @@ impl Drop for Permit<'_> {
 
 /// A throttled call's place among the throttled calls of its run.
 ///
-/// They take turns in the order of their operations' names, which is the same in every run. Without turns, of many
+/// Only the throttled calls of the first operation by name are made again, so every run has the same order. Without turns, of many
 /// stacks in one pool one would get its resource servers and another its clients, and neither could go on.
 struct Turn<'a> {
     throttled: &'a watch::Sender<BTreeMap<&'static str, usize>>,

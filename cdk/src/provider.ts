@@ -1,4 +1,4 @@
-import { CfnResource, Lazy, Stack, Stage, Token, Validations } from 'aws-cdk-lib';
+import { Annotations, CfnResource, Lazy, Stack, Stage, Token, Validations } from 'aws-cdk-lib';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import * as kms from 'aws-cdk-lib/aws-kms';
 import * as lambda from 'aws-cdk-lib/aws-lambda';
@@ -144,7 +144,8 @@ export class CognitoM2MProvider extends Construct implements ICognitoM2MProvider
   public static getOrCreate(scope: Construct): CognitoM2MProvider {
     const stack = Stack.of(scope);
     const isProvider = (each: IConstruct): each is CognitoM2MProvider => each instanceof CognitoM2MProvider;
-    const all = (Stage.of(scope) ?? stack).node.findAll().filter(isProvider);
+    const stage = Stage.of(scope);
+    const all = (stage ?? stack).node.findAll().filter(isProvider).filter((each) => Stage.of(each) === stage);
     const inStack = all.find((provider) => Stack.of(provider) === stack);
     const sameEnvironment = (other: Stack) => other.account === stack.account && other.region === stack.region;
     const shared = all.find((provider) => provider.node.id !== SINGLETON && sameEnvironment(Stack.of(provider)));
@@ -161,6 +162,13 @@ export class CognitoM2MProvider extends Construct implements ICognitoM2MProvider
 
   constructor(scope: Construct, id: string, props: CognitoM2MProviderProps = {}) {
     super(scope, id);
+    const all = Stack.of(this).node.findAll();
+    const other = all.find((each) => each instanceof CognitoM2MProvider && each !== this && Stack.of(each) === Stack.of(this));
+    if (other !== undefined) {
+      throw new Error(
+        `${this.node.path}: the stack has a provider already, ${other.node.path}. Make this one before the resources.`,
+      );
+    }
     this.keys = [...(props.secretKmsKeys ?? [])];
     this.makesCustomDomains = props.customDomains ?? false;
     const architecture = props.architecture ?? defaultArchitecture();
@@ -178,11 +186,19 @@ export class CognitoM2MProvider extends Construct implements ICognitoM2MProvider
   }
 
   public allowKey(key: kms.IKey): void {
-    const ofAnotherStack = Token.isUnresolved(key.keyArn) && Stack.of(key) !== Stack.of(this);
-    // The provider's stack cannot refer to a stack that refers to the provider.
-    if (!ofAnotherStack && !this.keys.includes(key)) {
-      this.keys.push(key);
+    if (this.keys.includes(key)) {
+      return;
     }
+    // The provider's stack cannot refer to a stack that refers to the provider.
+    if (Token.isUnresolved(key.keyArn) && Stack.of(key) !== Stack.of(this)) {
+      Annotations.of(this).addWarningV2(
+        'cdk-cognito-m2m:keyOfAnotherStack',
+        `The functions may not use ${key.node.path}, which is a key of another stack. Move the key to the stack of the ` +
+          'provider, or to a third one and list it in secretKmsKeys.',
+      );
+      return;
+    }
+    this.keys.push(key);
   }
 
   public allowCustomDomains(): void {

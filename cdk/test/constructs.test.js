@@ -6,7 +6,7 @@ const fs = require('node:fs');
 const path = require('node:path');
 const { test } = require('node:test');
 const { App, Duration, Fn, Lazy, RemovalPolicy, SecretValue, Stack, Tags } = require('aws-cdk-lib');
-const { Match, Template } = require('aws-cdk-lib/assertions');
+const { Annotations, Match, Template } = require('aws-cdk-lib/assertions');
 const acm = require('aws-cdk-lib/aws-certificatemanager');
 const apigateway = require('aws-cdk-lib/aws-apigatewayv2');
 const cognito = require('aws-cdk-lib/aws-cognito');
@@ -233,6 +233,16 @@ test('both roles may use the keys of the resources, and no statement is left if 
   const about = (all) => all.filter(({ Sid }) => Sid === 'EncryptSecrets').map(({ Resource }) => Resource);
   assert.deepEqual(about(statements(true)), [[KEY_ARN], [KEY_ARN]]);
   assert.deepEqual(about(statements(false)), []);
+});
+
+test('a second provider in a stack is an error, and a key of another stack is warned about', () => {
+  const app = new App();
+  const stack = new Stack(app, 'Stack');
+  const provider = new CognitoM2MProvider(stack, 'Provider');
+  assert.throws(() => new CognitoM2MProvider(stack, 'Second'), /Stack\/Second: the stack has a provider already, Stack\/Provider/);
+  const other = new Stack(app, 'Other');
+  new CognitoM2M(other, 'Auth', { provider, secretKmsKey: new kms.Key(other, 'Key') });
+  Annotations.fromStack(stack).hasWarning('/Stack/Provider', Match.stringLikeRegexp('may not use Other/Key'));
 });
 
 test('an undeclared client is an error that names the declared ones', () => {
@@ -466,6 +476,10 @@ test('the check says everything at once, as the parser does', () => {
   const clients = ['aa', 'bb', 'aab'].map((name) => ({ ClientName: name }));
   const names = said({ SecretNamePrefix: 's'.repeat(510), Clients: clients });
   assert.deepEqual(names.map((each) => each.slice(-4)), [' 513', ' 514']);
+  // The default client's name contains the pool's name. If that is too long by itself, it says enough.
+  const paths = (properties) => said(properties).map((each) => each.split(':')[0]).sort();
+  assert.deepEqual(paths({ UserPoolNamePrefix: 'a b'.repeat(42) }), ['SecretNamePrefix', 'UserPoolNamePrefix']);
+  assert.deepEqual(paths({ UserPoolNamePrefix: 'a b' }), ['Clients', 'SecretNamePrefix']);
 });
 
 test('the check knows every keyword of the schemas', () => {
@@ -527,7 +541,8 @@ test("cdk-nag's pack AwsSolutions finds nothing that is not answered", () => {
   const stack = new Stack(app, 'Stack');
   const alarmTopic = sns.Topic.fromTopicArn(stack, 'Topic', 'arn:aws:sns:us-east-1:111122223333:alarms');
   for (const [id, props] of [['Full', { alarmTopic, secretsPrefix: 'acme/' }], ['Plain', {}]]) {
-    new CognitoM2M(new Stack(app, id), 'Auth', { provider: new CognitoM2MProvider(stack, id, props) });
+    const provider = new CognitoM2MProvider(new Stack(app, `${id}Provider`), 'Provider', props);
+    new CognitoM2M(new Stack(app, id), 'Auth', { provider });
   }
   const { violations } = new AwsSolutionsChecks(app).validateScope(app);
   assert.deepEqual(violations.map(({ ruleName, violatingResources: [{ constructPath }] }) => [ruleName, constructPath]), []);

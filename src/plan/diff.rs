@@ -741,7 +741,7 @@ fn plan_secret(desired: &Desired, observed: &Observed, client: &Client, descript
     let document_changes = document_changes(desired, observed, client, current.document.as_ref());
     // UpdateSecret can succeed without encrypting anything again; a new version fails if the key cannot be used.
     if changes_key || !document_changes.is_empty() {
-        let is_prepared = can_be_prepared(observed, client, current, &update);
+        let is_prepared = can_be_prepared(desired, observed, client, current, &update);
         update.document = if is_prepared { DocumentUpdate::Release } else { DocumentUpdate::Write };
     }
     changes.extend(document_changes);
@@ -751,12 +751,22 @@ fn plan_secret(desired: &Desired, observed: &Observed, client: &Client, descript
 /// Tells whether the next version of a secret can be written before the other steps of its client.
 ///
 /// The credentials must be those of AWSCURRENT, which no step of the plan changes then. The key must be the one that
-/// stays. And there must be no schedule: a new version may end a rotation that is under way, so with a schedule such a
+/// stays. The token endpoint must stay: the rotation function takes the age of a version that names a new domain for the
+/// age of the domain. And there must be no schedule: a new version may end a rotation that is under way, so with a schedule such a
 /// rotation is looked for right before the write.
-fn can_be_prepared(observed: &Observed, client: &Client, secret: &ObservedSecret, update: &SecretUpdate) -> bool {
-    let is_of_client =
-        |document: &ObservedDocument| observed.client(client).is_some_and(|client| client.id == document.client_id);
-    secret.document.as_ref().is_some_and(is_of_client)
+fn can_be_prepared(
+    desired: &Desired,
+    observed: &Observed,
+    client: &Client,
+    secret: &ObservedSecret,
+    update: &SecretUpdate,
+) -> bool {
+    let endpoint = desired.endpoints.token_endpoint(&desired.token_source(observed.pool.as_ref()));
+    let keeps_client_and_endpoint = |document: &ObservedDocument| {
+        observed.client(client).is_some_and(|client| client.id == document.client_id)
+            && document.metadata.token_endpoint == endpoint
+    };
+    secret.document.as_ref().is_some_and(keeps_client_and_endpoint)
         && !update.restore
         && update.kms_key_id.is_none()
         && secret.rotation.is_none()

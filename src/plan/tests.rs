@@ -139,7 +139,6 @@ fn an_update_widens_moves_and_narrows() {
     ---
     DeleteUserPoolDomain m2m-rubicon-dev, then CreateUserPoolDomain other-dev (managed login version 2)
     UpdateResourceServer api: +c
-    PutSecretValue machine-to-machine-dev/one: the next version, which nobody reads yet
     ---
     UpdateUserPoolClient one: +api/c, -api/a, access token validity 60 -> 5 minutes
       UpdateSecret machine-to-machine-dev/one: tags +t, token_endpoint, scope
@@ -171,8 +170,6 @@ fn a_switch_to_the_api_says_so_and_deletes_the_domain_last() {
     let (domain, api) =
         (desired(&json!({})), desired(&json!({ "TokenService": "API", "DeletionProtection": "ACTIVE" })));
     assert_snapshot!(shown(&api, &observed(&domain)), @r"
-    PutSecretValue machine-to-machine-dev/machine-to-machine-dev-client: the next version, which nobody reads yet
-    ---
     UpdateUserPoolClient machine-to-machine-dev-client: GetClientToken on
       UpdateSecret machine-to-machine-dev/machine-to-machine-dev-client: token_service oauth2 -> GetClientToken (running consumers must change how they ask for tokens), token_endpoint
       VerifyToken machine-to-machine-dev-client
@@ -188,7 +185,6 @@ fn a_switch_to_a_domain_creates_it_first_and_turns_the_api_off_last() {
     let (domain, api) = (desired(&json!({})), desired(&json!({ "TokenService": "API" })));
     assert_snapshot!(shown(&domain, &observed(&api)), @r"
     CreateUserPoolDomain m2m-rubicon-dev (managed login version 2)
-    PutSecretValue machine-to-machine-dev/machine-to-machine-dev-client: the next version, which nobody reads yet
     ---
     UpdateSecret machine-to-machine-dev/machine-to-machine-dev-client: token_service GetClientToken -> oauth2 (running consumers must change how they ask for tokens), token_endpoint
     VerifyToken machine-to-machine-dev-client
@@ -200,7 +196,6 @@ fn a_switch_to_a_domain_creates_it_first_and_turns_the_api_off_last() {
         json!({ "Clients": [{ "ClientName": "machine-to-machine-dev-client", "AccessTokenValidityMinutes": 5 }] });
     assert_snapshot!(shown(&desired(&shorter), &observed(&api)), @r"
     CreateUserPoolDomain m2m-rubicon-dev (managed login version 2)
-    PutSecretValue machine-to-machine-dev/machine-to-machine-dev-client: the next version, which nobody reads yet
     ---
     UpdateUserPoolClient machine-to-machine-dev-client: access token validity 60 -> 5 minutes
       UpdateSecret machine-to-machine-dev/machine-to-machine-dev-client: token_service GetClientToken -> oauth2 (running consumers must change how they ask for tokens), token_endpoint
@@ -217,8 +212,6 @@ fn a_switch_to_the_api_and_to_the_lesser_tier_gives_managed_login_up_first() {
     UpdateUserPoolDomain m2m-rubicon-dev: managed login version 1
     ---
     UpdateUserPool machine-to-machine-dev: tier ESSENTIALS -> LITE
-    ---
-    PutSecretValue machine-to-machine-dev/machine-to-machine-dev-client: the next version, which nobody reads yet
     ---
     UpdateUserPoolClient machine-to-machine-dev-client: GetClientToken on
       UpdateSecret machine-to-machine-dev/machine-to-machine-dev-client: token_service oauth2 -> GetClientToken (running consumers must change how they ask for tokens), token_endpoint
@@ -328,13 +321,9 @@ fn clients_are_sent_to_a_custom_domain_after_a_token_there_and_leave_it_before_i
     assert_snapshot!(shown(&used, &observed(&beside)), @r"
     VerifyToken machine-to-machine-dev-client: at auth.example.com, before anything changes
     ---
-    PutSecretValue machine-to-machine-dev/machine-to-machine-dev-client: the next version, which nobody reads yet
-    ---
     UpdateSecret machine-to-machine-dev/machine-to-machine-dev-client: token_endpoint
     ");
     assert_snapshot!(shown(&none, &observed(&used)), @r"
-    PutSecretValue machine-to-machine-dev/machine-to-machine-dev-client: the next version, which nobody reads yet
-    ---
     UpdateSecret machine-to-machine-dev/machine-to-machine-dev-client: token_endpoint
     ---
     DeleteUserPoolDomain auth.example.com
@@ -342,8 +331,6 @@ fn clients_are_sent_to_a_custom_domain_after_a_token_there_and_leave_it_before_i
     let moved = json!({ "DomainName": "id.example.com", "CertificateArn": certificate, "SecurityPolicy": "TLS_V1" });
     let moved = desired(&json!({ "CustomDomain": moved, "TokenEndpointDomain": "CUSTOM" }));
     assert_snapshot!(shown(&moved, &observed(&used)), @r"
-    PutSecretValue machine-to-machine-dev/machine-to-machine-dev-client: the next version, which nobody reads yet
-    ---
     DeleteUserPoolDomain auth.example.com, then CreateUserPoolDomain id.example.com (managed login version 2, arn:aws:acm:us-east-1:111122223333:certificate/1, TLS_V1)
     ---
     UpdateSecret machine-to-machine-dev/machine-to-machine-dev-client: token_endpoint

@@ -269,10 +269,6 @@ async fn a_switch_to_the_api_is_planned_with_what_it_means_for_consumers_and_exa
     assert_snapshot!(plain(&outcome).replace(&pool, "POOL"), @r"
     User pool POOL (machine-to-machine-prod), resource M2M of arn:aws:cloudformation:us-east-1:111122223333:stack/one/0000
 
-      ~ PutSecretValue machine-to-machine-prod/web: the next version, which nobody reads yet
-      ~ PutSecretValue machine-to-machine-prod/billing: the next version, which nobody reads yet
-      ~ PutSecretValue machine-to-machine-prod/batch: the next version, which nobody reads yet
-
       ~ UpdateUserPoolClient web: GetClientToken on
         ~ UpdateSecret machine-to-machine-prod/web: token_service oauth2 -> GetClientToken (running consumers must change how they ask for tokens), token_endpoint
         ? VerifyToken web
@@ -285,7 +281,7 @@ async fn a_switch_to_the_api_is_planned_with_what_it_means_for_consumers_and_exa
 
       - DeleteUserPoolDomain orders-prod
 
-    Plan: 0 to create, 9 to change, 1 to delete; 3 to verify, with a token each.
+    Plan: 0 to create, 6 to change, 1 to delete; 3 to verify, with a token each.
     ");
 
     stack.update(&pool, &large_by_api(), &large()).await.good();

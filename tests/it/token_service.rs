@@ -99,7 +99,7 @@ async fn a_switch_keeps_ids_and_secrets_and_cuts_the_old_way_off_last() {
         }
         let calls: Vec<_> = stack.world().calls.iter().map(|call| call.operation).collect();
         let verified = calls.iter().rposition(|call| *call == "VerifyToken").unwrap();
-        let written = calls.iter().rposition(|call| *call == "UpdateSecretVersionStage").unwrap();
+        let written = calls.iter().rposition(|call| *call == "PutSecretValue").unwrap();
         let cut_off = calls.len() - last.len();
         assert_eq!(calls[cut_off..], last, "the end of {calls:?}");
         assert!(verified < cut_off && written < cut_off);

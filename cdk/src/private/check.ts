@@ -219,9 +219,10 @@ class Checker {
         .filter((text) => !holds(rule.schema, text))
         .map((text) => ({ ...rule, text })),
     );
-    for (const { path, message, text } of broken) {
+    for (const { path, parts, message, text } of broken) {
       // The default client's name begins with the pool's. If that is too long by itself, it says enough.
-      const isSaidBy = (other: Schema) => other.path !== path && other.text !== text && text.startsWith(other.text);
+      const isSaidBy = (other: Schema) =>
+        other.path !== path && other.text !== text && parts.some((part: Schema) => part.property === other.path);
       if (!broken.some(isSaidBy)) {
         const words = fill(message, quoted(text)).replace('{length}', `${[...text].length}`);
         this.refuse(value.property(path).path, words);
