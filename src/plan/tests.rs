@@ -156,6 +156,33 @@ fn an_update_widens_moves_and_narrows() {
 }
 
 #[test]
+fn the_next_version_of_a_secret_is_prepared_if_nobody_rotates_it_and_its_endpoint_stays() {
+    let with = |scopes: &[&str], rotation_days: u16, prefix: &str| {
+        let scopes: Vec<_> = scopes.iter().map(|scope| json!({ "ScopeName": scope })).collect();
+        desired(&json!({
+            "ResourceServers": [{ "Identifier": "api", "Scopes": scopes }], "Clients": [{ "ClientName": "one" }],
+            "RotationDays": rotation_days, "DomainPrefix": prefix,
+        }))
+    };
+    let prepares = |new: &Desired, old: &Desired| {
+        let plan = plan(new, &observed(old), &occasion(&BTreeSet::new())).unwrap();
+        plan.steps().any(|step| matches!(step, Step::PrepareSecret { .. }))
+    };
+    let old = with(&["a"], 0, "same");
+    assert_snapshot!(shown(&with(&["a", "b"], 0, "same"), &observed(&old)), @r"
+    UpdateResourceServer api: +b
+    PutSecretValue machine-to-machine-dev/one: the next version, which nobody reads yet
+    ---
+    UpdateUserPoolClient one: +api/b
+      UpdateSecret machine-to-machine-dev/one: scope
+      VerifyToken one
+    ");
+    assert!(!prepares(&with(&["a", "b"], 0, "other"), &old), "the version would be older than the new domain");
+    assert!(!prepares(&with(&["a", "b"], 30, "same"), &with(&["a"], 30, "same")), "a rotation may be under way");
+    assert!(!prepares(&old, &old), "nothing changes");
+}
+
+#[test]
 fn a_downgrade_gives_managed_login_up_first_also_with_a_new_prefix() {
     let old = desired(&json!({}));
     for prefix in ["m2m-rubicon", "other"] {
