@@ -568,6 +568,11 @@ pub(super) async fn observe_secrets<S: Services>(
     Ok(all)
 }
 
+/// How many secrets are read concurrently. Secrets Manager answers 10,000 reads a second, so its quota is no limit. But
+/// each call in flight has a connection of its own, whose handshake costs processor time.
+/// <https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_limits.html>
+const MAX_CONCURRENT_READS: usize = 20;
+
 /// Reads secrets. `shared` are those with declared readers; without it, no resource policy is read.
 async fn read_secrets<S: Services>(
     aws: &Aws<'_, S>,
@@ -593,7 +598,8 @@ async fn read_secrets<S: Services>(
         let (version, policy) = future::try_join(version, policy).await?;
         Ok::<_, AwsError>(Some((name, described, ownership, version, policy)))
     };
-    let read: Vec<_> = stream::iter(names.into_iter().map(read)).buffer_unordered(MAX_CONCURRENT).try_collect().await?;
+    let read: Vec<_> =
+        stream::iter(names.into_iter().map(read)).buffer_unordered(MAX_CONCURRENT_READS).try_collect().await?;
     let mut all = FoundSecrets::default();
     for (name, mut described, ownership, version, policy) in read.into_iter().flatten() {
         let applied = Applied::take(&mut described.tags);
