@@ -354,6 +354,7 @@ class Run:
         self.deadline = time.time() + seconds
         self.result = None  # ("response" or "error", what the invocation ended with)
         self.asked = 0
+        self.known = threading.Event()  # the case knows the run, so a fault can end it
         self.idle = threading.Event()  # it asks for the next event: it has done all that it does
         self.closing = threading.Event()
         self.server = Server(self.handle)
@@ -374,6 +375,8 @@ class Run:
                 self.idle.set()
                 self.closing.wait(LAMBDA_TIMEOUT)
                 return handler.reset()
+            # A process can make its first call sooner than `start` returns.
+            self.known.wait(LAMBDA_TIMEOUT)
             headers = {
                 "Content-Type": "application/json",
                 "Lambda-Runtime-Aws-Request-Id": str(uuid.uuid4()),
@@ -488,8 +491,10 @@ class Wire:
 
     def start(self, event, seconds=LAMBDA_TIMEOUT):
         """Delivers an event to a new process and does not wait."""
-        self.runs.append(Run(self, event, seconds))
-        return self.runs[-1]
+        run = Run(self, event, seconds)
+        self.runs.append(run)
+        run.known.set()
+        return run
 
     def run(self, event, seconds=LAMBDA_TIMEOUT):
         return self.start(event, seconds).wait()
