@@ -55,7 +55,7 @@ const WHOLE_SHARE_AFTER: Duration = Duration::from_secs(50);
 const MAX_WINDOW_OF_PAUSES: Duration = Duration::from_secs(20);
 
 /// The operation that waits for no other one: while a pool changes its domain, nobody gets a token.
-const IS_URGENT: &str = "CreateUserPoolDomain";
+const URGENT: &str = "CreateUserPoolDomain";
 
 /// Draws a pause evenly from the window, so that many callers do not try again in step.
 fn draw_pause(waited: Duration) -> Duration {
@@ -145,7 +145,7 @@ impl<'a, T> Retrying<'a, T> {
                 return Err(error);
             }
             tracing::info!(operation = error.operation, code = error.code, "retrying after {} ms", pause.as_millis());
-            turn = (error.kind == ErrorKind::Throttled && is_limited && operation != IS_URGENT)
+            turn = (error.kind == ErrorKind::Throttled && is_limited && operation != URGENT)
                 .then(|| turn.take().unwrap_or_else(|| Turn::new(&self.throttled, operation)));
             wait(pause).await;
             if let Some(turn) = &turn
