@@ -95,10 +95,18 @@ pub(super) struct Note {
     pub(super) is_unfinished: bool,
 }
 
-/// Reads the note about the Updates of a resource server.
+/// Reads the note about the Updates of a resource server. Without the permission to read it, the Update goes on as if
+/// there were none: the note only helps to recognize a rollback.
 pub(super) async fn note_of_updates<S: Services>(aws: &Aws<'_, S>, owner: &Owner) -> Result<Note, AwsError> {
-    let Some(note) = aws.services.secrets.describe_secret(&note_name(owner)).await? else { return Ok(Note::default()) };
-    Ok(Note { applied: Applied::of(&note.tags), is_unfinished: !note.scheduled })
+    let note = match aws.services.secrets.describe_secret(&note_name(owner)).await {
+        Err(error) if error.kind == ErrorKind::Denied => {
+            tracing::warn!(%error, "a rollback of this Update will not be recognized");
+            None
+        }
+        read => read?,
+    };
+    Ok(note
+        .map_or_else(Note::default, |note| Note { applied: Applied::of(&note.tags), is_unfinished: !note.scheduled }))
 }
 
 /// Notes an Update of a resource server before it is carried out, so that its rollback is recognized.

@@ -170,15 +170,15 @@ fn statements(role: &str) -> Vec<&str> {
 }
 
 #[test]
-fn the_roles_touch_only_secrets_whose_names_begin_with_the_prefix() {
-    for (name, count) in [("ProviderRole", 4), ("RotationRole", 1)] {
+fn the_roles_touch_only_notes_and_secrets_whose_names_begin_with_the_prefix() {
+    let (secrets, notes) = (":secret:${SecretsPrefix}*", ":secret:cognito-m2m/deleted/*");
+    assert!(read("src/reconcile/notes.rs").contains("\"cognito-m2m/deleted/{}\""), "the name of a note");
+    for (name, count, notes_count) in [("ProviderRole", 4, 3), ("RotationRole", 1, 0)] {
         let role = role(name);
-        let resources: Vec<_> =
-            role.lines().filter(|line| line.contains("Resource:") && line.contains(":secret:")).collect();
-        assert_eq!(resources.len(), count, "{name}: {resources:?}");
-        for resource in resources {
-            assert!(resource.ends_with(":secret:${SecretsPrefix}*"), "{name}: {resource}");
-        }
+        let resources: Vec<_> = role.lines().filter(|line| line.contains(":secret:")).collect();
+        let ending = |end: &str| resources.iter().filter(|resource| resource.ends_with(end)).count();
+        assert_eq!((ending(secrets), ending(notes)), (count, notes_count), "{name}: {resources:?}");
+        assert_eq!(resources.len(), count + notes_count, "{name}: {resources:?}");
     }
 }
 

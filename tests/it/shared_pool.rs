@@ -1,5 +1,7 @@
 //! `Custom::CognitoM2MClient` and `Custom::CognitoM2MResourceServer`: a part of somebody else's pool.
 
+use std::time::Duration;
+
 use cognito_m2m::{
     model::{ClientId, Mark, PoolId, ResourceType, SecretId, Tags, ownership::SHARED_WITH_TAG},
     redact::Secret,
@@ -115,6 +117,19 @@ async fn a_server_is_created_changed_in_place_and_deleted_and_nothing_else_is_to
     stack.delete(&id, &changed).await.good();
     assert_nothing_left(&stack);
     assert_eq!(others_in(&[&stack], &pool), before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_needs_no_permission_for_its_notes() {
+    let (stack, pool) = server_stack();
+    let operations = ["DescribeSecret", "CreateSecret", "DeleteSecret"];
+    stack.world().behavior.denied_for.extend(operations.map(|operation| (operation, Duration::MAX)));
+    let (old, new) = (member_server(&pool, &["read"]), member_server(&pool, &["read", "pay"]));
+    let id = stack.create(&old).await.good().physical_id().to_owned();
+    stack.update(&id, &new, &old).await.good();
+    assert_is(&stack, &new);
+    stack.delete(&id, &new).await.good();
+    assert_nothing_left(&stack);
 }
 
 #[tokio::test(start_paused = true)]
