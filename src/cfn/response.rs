@@ -94,17 +94,32 @@ impl Response {
         };
         match outcome {
             Ok(data) => {
-                let mut values = data.values.clone();
+                let success = |left_out: &[&BTreeSet<String>]| {
+                    let mut values = data.values.clone();
+                    values.retain(|key, _| !left_out.iter().any(|group| group.contains(key)));
+                    body("SUCCESS", None, Some(&values).filter(|values| !values.is_empty()))
+                };
+                let mut left_out = Vec::new();
                 let mut groups = data.expendable.iter();
-                loop {
-                    let text = body("SUCCESS", None, Some(&values).filter(|values| !values.is_empty()));
-                    if text.len() <= MAX_BYTES {
-                        return text;
-                    }
-                    let Some(group) = groups.next() else { return text };
-                    tracing::warn!(?group, "left out, because the response may have at most {MAX_BYTES} bytes");
-                    values.retain(|key, _| !group.contains(key));
+                let mut text = success(&left_out);
+                while text.len() > MAX_BYTES
+                    && let Some(group) = groups.next()
+                {
+                    left_out.push(group);
+                    text = success(&left_out);
                 }
+                // A later group may have made room for an earlier one.
+                for group in left_out.clone() {
+                    let fewer: Vec<_> = left_out.iter().copied().filter(|other| *other != group).collect();
+                    let fuller = success(&fewer);
+                    if fuller.len() <= MAX_BYTES {
+                        (left_out, text) = (fewer, fuller);
+                    }
+                }
+                for group in left_out {
+                    tracing::warn!(?group, "left out, because the response may have at most {MAX_BYTES} bytes");
+                }
+                text
             }
             Err(reason) => {
                 let reason = reason.replace(char::is_control, " ");
@@ -191,6 +206,8 @@ mod tests {
         assert_eq!(of(10, 10)["Data"].as_object().unwrap().len(), 12);
         assert_eq!(of(200, 10)["Data"].as_object().unwrap().len(), 2);
         assert_eq!(of(200, 5000)["Data"], serde_json::json!({ "Base": "b" }));
+        // The first group was not enough, and the second one makes room for it.
+        assert_eq!(of(50, 5000)["Data"].as_object().unwrap().len(), 51);
     }
 
     #[test]

@@ -167,25 +167,26 @@ struct Switch<'a> {
     domain: String,
 }
 
-/// Returns the switch if an update sends clients from the prefix domain to the custom domain. A secret that names the
-/// prefix domain says so: it is written last, so a second delivery of the event sees the same switch until it is done.
+/// Returns the switch if an update sends clients from the prefix domain or the API to the custom domain. A secret that
+/// names one of these says so: it is written last, so a second delivery of the event sees the same switch until it is done.
 fn switch<'o>(desired: &Desired, observed: &'o Observed) -> Option<Switch<'o>> {
     let pool = observed.pool.as_ref()?;
     let source = desired.token_source(Some(pool));
     let TokenSource::CustomDomain { name, prefix } = &source else { return None };
     let endpoints = &desired.endpoints;
     let of = |prefix: &Domain| endpoints.token_endpoint(&TokenSource::PrefixDomain(prefix.clone()));
-    let prefixes: Vec<String> = prefix.iter().chain(&pool.domain).map(of).collect();
-    // Under a custom endpoint, all domains have the same token endpoint.
+    // Under a custom endpoint, all domains have the same token endpoint, and the API is at the same place.
+    let api = (!endpoints.is_custom()).then(|| endpoints.token_endpoint(&TokenSource::Api));
+    let others: Vec<String> = prefix.iter().chain(&pool.domain).map(of).chain(api).collect();
     let custom = endpoints.token_endpoint(&source);
-    let leaves_prefix = |endpoint: &String| prefixes.contains(endpoint) && *endpoint != custom;
+    let leaves_another = |endpoint: &String| others.contains(endpoint) && *endpoint != custom;
     let mut documents = desired
         .clients
         .iter()
         .filter_map(|client| secret_in_use(observed, client))
         .filter_map(|(_, secret)| secret.document.as_ref());
     documents
-        .any(|document| leaves_prefix(&document.metadata.token_endpoint))
+        .any(|document| leaves_another(&document.metadata.token_endpoint))
         .then(|| Switch { pool, domain: name.clone() })
 }
 

@@ -157,7 +157,7 @@ impl<S: Services> Applying<'_, S> {
         let Some(Pending { id, kind }) = pending(secrets, name, self.aws.services.deadline).await? else {
             return Ok(false);
         };
-        if kind == PendingKind::UnderWay {
+        if kind == PendingKind::UnderWay && self.is_of_our_client(name).await? {
             // The end of a rotation asks the token endpoint, whose domain this Update may have changed.
             self.wait_for_domain().await?;
             match self.rotation(name, &id, metadata).all().await {
@@ -168,6 +168,13 @@ impl<S: Services> Applying<'_, S> {
         }
         move_label(secrets, name, AWSPENDING, None).await?;
         Ok(false)
+    }
+
+    /// Tells whether AWSCURRENT has the credentials of one of the resource's clients. A secret that was restored may
+    /// have those of a client that is gone: no rotation of it can be finished.
+    async fn is_of_our_client(&self, name: &SecretId) -> Result<bool, AwsError> {
+        let current = self.read(name, Version::Stage(AWSCURRENT)).await?.and_then(|version| version.document);
+        Ok(current.is_some_and(|current| self.state().clients.values().any(|client| *client == current.client_id)))
     }
 
     /// Turns rotation on, or changes its schedule.

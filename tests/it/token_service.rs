@@ -12,7 +12,7 @@ use crate::{
     rotation::{STEPS, assert_rotated, begin, document, name, rotate, step},
     support::{
         Fault, Session, Stack, TokenEndpointState, assert_is, assert_no_complaints, assert_nothing_left,
-        fixtures::{DEFAULT_SECRET, LARGE_CLIENTS, domain, large, large_by_api, member_client, with},
+        fixtures::{DEFAULT_SECRET, LARGE_CLIENTS, custom_domain, domain, large, large_by_api, member_client, with},
         new_stack,
     },
 };
@@ -388,4 +388,22 @@ async fn a_member_of_a_pool_follows_when_the_pool_gets_a_domain() {
         .collect();
     assert_eq!(flows[&ClientId::from(created.physical_id())], AuthFlow::RefreshToken);
     assert_eq!(stack.world().writes().last(), Some(&"UpdateUserPoolClient"), "cut off last");
+}
+
+#[tokio::test(start_paused = true)]
+async fn clients_by_api_are_not_sent_to_a_custom_domain_before_it_is_there() {
+    let (stack, id) = made(&by_api()).await;
+    stack.world().allow_custom_domains();
+    let beside = json!({ "CustomDomain": custom_domain("auth.example.com") });
+    let in_use = with(beside.clone(), "TokenEndpointDomain", "CUSTOM");
+    let at_once = stack.update(&id, &in_use, &by_api()).await;
+    at_once.failed("Clients cannot use the custom domain auth.example.com yet: the pool does not have this domain");
+    assert_eq!(stack.world().writes(), Vec::<&str>::new());
+
+    stack.update(&id, &beside, &by_api()).await.good();
+    stack.world().add_alias_records();
+    tokio::time::advance(Duration::from_mins(10)).await;
+    stack.update(&id, &in_use, &beside).await.good();
+    assert_is(&stack, &in_use);
+    assert_no_complaints(&stack);
 }
