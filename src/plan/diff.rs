@@ -658,15 +658,24 @@ fn plan_adoption(desired: &Desired, observed: &Observed) -> Adoption {
 /// client that is new needs no rotation.
 ///
 /// The record follows the client. If the secret's name changes, the secret with the old name has the record,
-/// and it is the one that is rotated: it also has the versions that a rotation needs.
+/// and it is the one that is rotated: it also has the versions that a rotation needs. A secret that is restored continues
+/// its record, because its versions are there again.
 fn plan_rotation_record<'o>(
     desired: &Desired,
     observed: &'o Observed,
     client: &Client,
 ) -> (RotationRecord, Option<&'o SecretId>) {
     let value = desired.rotate_secrets.as_str();
-    match secret_in_use(observed, client).map(|(name, secret)| (name, RotationRecord::parse(&secret.description))) {
-        Some((name, Some(record))) => (record.then(value), record.asks_to_rotate(value).then_some(name)),
+    let restored = || {
+        let (name, secret) = observed.secrets.get_key_value(&client.secret_name)?;
+        (secret.ownership == Ownership::Ours && secret.scheduled).then_some((name, secret))
+    };
+    let recorded = secret_in_use(observed, client).or_else(restored);
+    match recorded.map(|(name, secret)| (name, RotationRecord::parse(&secret.description))) {
+        Some((name, Some(record))) => {
+            let rotates = record.asks_to_rotate(value) && observed.client(client).is_some();
+            (record.then(value), rotates.then_some(name))
+        }
         _ => (RotationRecord::new(value), None),
     }
 }

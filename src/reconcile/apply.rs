@@ -249,19 +249,23 @@ impl<S: Services> Applying<'_, S> {
     ) -> Result<(), StepError> {
         let secrets = &self.aws.services.secrets;
         let SecretUpdate { restore, untag, tag, kms_key_id, description, document } = update;
-        // Made first, so that nothing begins that cannot be written.
+        if *restore {
+            self.settle_old_secret(name, &self.metadata_of(name)?).await?;
+            secrets.restore_secret(name).await?;
+            match self.current_of_our_client(name).await? {
+                // Cognito shows the client's first secret only, but consumers hold this one.
+                Some(current) if self.old_name(name).is_none() => {
+                    self.state().credentials.insert(current.client_id, current.client_secret);
+                }
+                // What it says of its last rotation is out of date.
+                _ => move_label(secrets, name, UNFINISHED, None).await?,
+            }
+        }
+        // Made before the first change, so that nothing begins that cannot be written.
         let new = match document {
             DocumentUpdate::Keep => None,
             DocumentUpdate::Write | DocumentUpdate::Release => Some(self.document(name, client)?),
         };
-        if *restore {
-            if let Some(new) = &new {
-                self.settle_old_secret(name, &new.metadata).await?;
-            }
-            secrets.restore_secret(name).await?;
-            // What it says of its last rotation is out of date.
-            move_label(secrets, name, UNFINISHED, None).await?;
-        }
         if !untag.is_empty() {
             secrets.untag_resource(name, untag).await?;
         }

@@ -8,8 +8,8 @@ use super::{Error, apply::Applying, phases::StepError};
 use crate::{
     model::{ClientId, ClientName, Rotation, SecretId, desired::SecretMetadata},
     ports::{
-        AWSCURRENT, AWSPENDING, AWSPREVIOUS, AwsError, ErrorKind, FORMER, SecretChange, SecretVersion, SecretVersions,
-        Secrets, Services, UNFINISHED, Version,
+        AWSCURRENT, AWSPENDING, AWSPREVIOUS, AwsError, ErrorKind, FORMER, SecretChange, SecretDocument, SecretVersion,
+        SecretVersions, Secrets, Services, UNFINISHED, Version,
     },
     rotation::{
         steps::{Rotate, RotateError},
@@ -157,7 +157,8 @@ impl<S: Services> Applying<'_, S> {
         let Some(Pending { id, kind }) = pending(secrets, name, self.aws.services.deadline).await? else {
             return Ok(false);
         };
-        if kind == PendingKind::UnderWay && self.is_of_our_client(name).await? {
+        // Nobody can finish the rotation of a client that is gone.
+        if kind == PendingKind::UnderWay && self.current_of_our_client(name).await?.is_some() {
             // The end of a rotation asks the token endpoint, whose domain this Update may have changed.
             self.wait_for_domain().await?;
             match self.rotation(name, &id, metadata).all().await {
@@ -170,11 +171,11 @@ impl<S: Services> Applying<'_, S> {
         Ok(false)
     }
 
-    /// Tells whether AWSCURRENT has the credentials of one of the resource's clients. A secret that was restored may
-    /// have those of a client that is gone: no rotation of it can be finished.
-    async fn is_of_our_client(&self, name: &SecretId) -> Result<bool, AwsError> {
+    /// Returns AWSCURRENT if it has the credentials of one of the resource's clients. A secret that was restored may have
+    /// those of a client that is gone.
+    pub(super) async fn current_of_our_client(&self, name: &SecretId) -> Result<Option<SecretDocument>, AwsError> {
         let current = self.read(name, Version::Stage(AWSCURRENT)).await?.and_then(|version| version.document);
-        Ok(current.is_some_and(|current| self.state().clients.values().any(|client| *client == current.client_id)))
+        Ok(current.filter(|current| self.state().clients.values().any(|client| *client == current.client_id)))
     }
 
     /// Turns rotation on, or changes its schedule.
@@ -190,7 +191,7 @@ impl<S: Services> Applying<'_, S> {
         Ok(())
     }
 
-    fn metadata_of(&self, name: &SecretId) -> Result<SecretMetadata, StepError> {
+    pub(super) fn metadata_of(&self, name: &SecretId) -> Result<SecretMetadata, StepError> {
         let client = self.desired.clients.iter().find(|client| client.secret_name == *name);
         let client = client.ok_or(StepError::Other(Error::Internal("a step names a secret of no declared client")))?;
         Ok(self.desired.secret_metadata(client, &self.pool()?, &self.tokens))

@@ -286,6 +286,22 @@ async fn a_left_over_rotation_blocks_neither_an_update_nor_its_rollback_nor_a_ro
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_left_over_rotation_does_not_keep_a_stack_from_being_deployed_again() {
+    for left_over in LEFT_OVERS {
+        for properties in [scheduled(30), with(large(), "RotateSecrets", "now")] {
+            let (stack, id) = made(&properties).await;
+            leave(&stack, left_over, "left-over").await;
+            stack.world().consumers.at_work = false;
+            stack.delete(&id, &properties).await.good();
+            let again = Stack::new(&stack.aws, "one-again");
+            let context = format!("{left_over:?}");
+            again.create(&properties).await.good_at(&context);
+            println_on_failure(&context, || assert_is(&again, &properties));
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_update_over_a_left_over_rotation_survives_every_fault_at_every_call() {
     let mut combinations = 0;
     let (old, new) = (scheduled(30), with(scheduled(90), "RotateSecrets", "now"));
@@ -358,6 +374,31 @@ async fn the_pending_secret_of_a_rotation_that_was_given_up_is_taken_for_neither
         let before = document(&stack, "web");
         rotate(&stack, "web", "after").await;
         assert_rotated(&stack, "web", &before);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rotated_secret_that_was_deleted_by_hand_is_restored_with_its_present_value() {
+    for rotations in 0..=3 {
+        let (stack, id) = made(&rotating("0")).await;
+        for rotation in 1..=rotations {
+            let [old, new] = [rotation - 1, rotation].map(|value: u8| rotating(&value.to_string()));
+            stack.update(&id, &new, &old).await.good();
+        }
+        let present = rotating(&rotations.to_string());
+        let before = documents(&stack);
+        let delete_by_hand = || stack.world().secrets.get_mut(&name("web")).unwrap().scheduled = true;
+        delete_by_hand();
+        stack.update(&id, &present, &present).await.good_at(rotations);
+        assert_is(&stack, &present);
+        assert_eq!(documents(&stack), before, "{rotations} rotations");
+        // A rotation keeps the value, too. The second one is of a secret that the same Update restores.
+        stack.update(&id, &rotating("next"), &present).await.good_at(rotations);
+        assert_rotated_once(&stack, "", &before);
+        let before = documents(&stack);
+        delete_by_hand();
+        stack.update(&id, &rotating("last"), &rotating("next")).await.good_at(rotations);
+        assert_rotated_once(&stack, "", &before);
     }
 }
 
