@@ -152,9 +152,7 @@ impl<S: Services> Applying<'_, S> {
             Step::UpdateUserPool { pool, changes: _ } => pools.update_user_pool(&self.pool()?, pool).await?,
 
             Step::CreateUserPoolDomain { domain } => self.create_domain(&self.pool()?, domain).await?,
-            Step::UpdateUserPoolDomain { domain, changes: _ } => {
-                pools.update_user_pool_domain(&self.pool()?, domain).await?;
-            }
+            Step::UpdateUserPoolDomain { domain, changes: _ } => self.update_domain(domain).await?,
             Step::ReplaceUserPoolDomain { from, to } => self.replace_domain(from, to).await?,
 
             Step::CreateResourceServer { server } => pools.create_resource_server(&self.pool()?, server).await?,

@@ -11,6 +11,7 @@ use futures::{StreamExt, TryStreamExt, future, stream};
 use super::{
     Aws, Error,
     delete_part::observe_part,
+    domains::delete_domain,
     name_stacks,
     notes::note_name,
     observe::{
@@ -186,7 +187,7 @@ pub(super) async fn perform_deletion<S: Services>(aws: &Aws<'_, S>, deletion: &D
         Deletion::UserPoolClient { pool, id, name: _ } => pools.delete_user_pool_client(pool, id).await,
         Deletion::ReleaseUserPoolClient { pool, id, state } => pools.update_user_pool_client(pool, id, state).await,
         Deletion::ResourceServer { pool, identifier } => pools.delete_resource_server(pool, identifier).await,
-        Deletion::UserPoolDomain { pool, domain } => pools.delete_user_pool_domain(pool, domain).await,
+        Deletion::UserPoolDomain { pool, domain } => delete_domain(aws, pool, domain).await,
         Deletion::UserPool { id } => {
             pools.delete_user_pool(id).await?;
             aws.progress.pool_is_gone(id);

@@ -206,6 +206,34 @@ async fn the_old_domain_comes_back_if_the_new_one_cannot_be_made() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_domain_that_cognito_is_still_updating_is_waited_for() {
+    let mut renewed = beside();
+    renewed["CustomDomain"]["CertificateArn"] = json!(OTHER_CERTIFICATE);
+    let moved = json!({ "CustomDomain": custom_domain("id.example.com") });
+    for new in [renewed, moved, json!({})] {
+        for (seconds, ends) in [(20, true), (300, false)] {
+            let (stack, id) = made(&beside()).await;
+            stack.world().certificates.insert(OTHER_CERTIFICATE.to_owned());
+            stack.world().consumers.ask_for_tokens = false;
+            status(&stack, &id, "UPDATING");
+            let end_of_update = async {
+                tokio::time::sleep(Duration::from_secs(seconds)).await;
+                status(&stack, &id, "ACTIVE");
+            };
+            let event = stack.update_event(&id, &new, &beside());
+            let (answer, ()) = tokio::join!(stack.send(&event), end_of_update);
+            if ends {
+                answer.good();
+                assert_is(&stack, &new);
+            } else {
+                answer.failed("the status of the domain auth.example.com is UPDATING");
+                assert_is(&stack, &beside());
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_domain_that_is_no_longer_declared_goes_after_the_secrets_have_ceased_to_name_it() {
     for old in [beside(), in_use()] {
         let (stack, id) = made(&old).await;

@@ -362,6 +362,51 @@ async fn a_new_domain_that_is_lost_at_the_last_moment_gives_the_old_one_back_bef
     }
 }
 
+/// The positions of the calls that create a domain.
+fn creations_of_domains(stack: &Stack) -> Vec<usize> {
+    let world = stack.world();
+    let calls = world.calls.iter().enumerate();
+    calls.filter(|(_, call)| call.operation == "CreateUserPoolDomain").map(|(position, _)| position).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_old_domain_comes_back_whatever_its_return_meets_unless_somebody_else_has_it() {
+    let (old, new) = (json!({ "DomainPrefix": "first" }), json!({ "DomainPrefix": "second" }));
+    let account = || async {
+        let stack = new_stack();
+        let id = stack.create(&old).await.good().physical_id().to_owned();
+        let update = stack.update_event(&id, &new, &old);
+        stack.world().calls.clear();
+        (stack, update)
+    };
+    let takes = |stack: &Stack, domain: &'static str| {
+        let aws = stack.aws.clone();
+        Fault::meanwhile(move || {
+            aws.world().add_foreign_pool(domain, domain);
+        })
+    };
+    let (stack, update) = account().await;
+    stack.send(&update).await.good();
+    let to_new = creations_of_domains(&stack)[0];
+    let (stack, update) = account().await;
+    stack.send_with(&update, [(to_new, Fault::Before)]).await;
+    let back = creations_of_domains(&stack)[1];
+
+    for fault in [Fault::Before, Fault::Lost, Fault::Denied, Fault::Quota, Fault::Busy, Fault::Throttled, Fault::Hang] {
+        let (stack, update) = account().await;
+        let answer = stack.send_with(&update, [(to_new, Fault::Before), (back, fault)]).await;
+        answer.failed("the old domain first-dev is back");
+        assert_is(&stack, &old);
+    }
+    for new_is_taken in [true, false] {
+        let (stack, update) = account().await;
+        let fault = if new_is_taken { takes(&stack, "second-dev") } else { Fault::Before };
+        let old_is_taken = takes(&stack, "first-dev");
+        let answer = stack.send_with(&update, [(to_new, fault), (to_new + 1, old_is_taken)]).await;
+        answer.failed("the old domain first-dev could not be put back: CreateUserPoolDomain");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_domain_that_takes_its_time_to_go_is_waited_for() {
     let stack = new_stack();

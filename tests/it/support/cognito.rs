@@ -63,6 +63,14 @@ pub struct FakeCustomDomain {
 }
 
 impl FakeCustomDomain {
+    /// Nobody has published what AWS does while an update runs. This is the worse case.
+    fn check_no_update(&self) -> Result<(), Refusal> {
+        if self.status == "UPDATING" {
+            return Err(refused("InvalidParameterException", "The domain is not available"));
+        }
+        Ok(())
+    }
+
     fn is_deleting(&self) -> bool {
         self.gone_at.is_some()
     }
@@ -367,11 +375,15 @@ impl UserPools for FakeAws {
                 return Err(changed("InvalidParameterException", "Domain already associated with another user pool."));
             }
             let held = world.pool(pool)?;
-            let is_taken = match domain {
-                PoolDomain::Prefix(_) => held.domain.is_some(),
-                PoolDomain::Custom(_) => held.custom_domain.is_some(),
+            let held_until = match domain {
+                PoolDomain::Prefix(_) => held.domain.as_ref().map(|held| held.gone_at),
+                PoolDomain::Custom(_) => held.custom_domain.as_ref().map(|held| held.gone_at),
             };
-            if is_taken {
+            if held_until.flatten().is_some() {
+                // Nobody has published what AWS says.
+                return Err(refused("InvalidParameterException", "The domain is not available"));
+            }
+            if held_until.is_some() {
                 return Err(changed("InvalidParameterException", "User pool already has a domain configured"));
             }
             held.check_managed_login(domain)?;
@@ -399,7 +411,9 @@ impl UserPools for FakeAws {
                 }
                 PoolDomain::Custom(domain) => {
                     let held = pool.custom_domain.as_mut().filter(|held| held.domain.name == domain.name);
-                    held.ok_or_else(not_found)?.domain = after_write(domain);
+                    let held = held.ok_or_else(not_found)?;
+                    held.check_no_update()?;
+                    held.domain = after_write(domain);
                 }
             }
             Ok(())
@@ -415,6 +429,7 @@ impl UserPools for FakeAws {
                 held.gone_at.get_or_insert(gone_at);
             }
             if let Some(held) = pool.custom_domain.as_mut().filter(|held| held.domain.name == domain) {
+                held.check_no_update()?;
                 held.gone_at.get_or_insert(gone_at);
             }
             world.drop_gone_domains();
