@@ -72,7 +72,7 @@ fn plan_steps(
     let SharingSteps { readers, replicate, wait, remove } = sharing;
     let ResourceServerSteps { make_room, widen, narrow } = plan_resource_servers(servers, now);
     let Adoption { prove, record } = plan_adoption(desired, observed);
-    let DomainSteps { before_pool, prefix, custom, last, closed } = domains;
+    let DomainSteps { before_pool, prefix, custom, closed } = domains;
     // An adopted client's secret is recorded before anything about the client changes.
     let (secrets_before_clients, secrets) =
         if record.is_empty() { (Vec::new(), secrets) } else { (secrets, Vec::new()) };
@@ -108,7 +108,7 @@ fn plan_steps(
         phase(readers),
         phase(replicate),
         phase(wait),
-        phase(last.into_iter().chain(stale_secrets(desired, observed)).chain(remove)),
+        phase(stale_secrets(desired, observed).into_iter().chain(remove)),
         phase(stale_clients(desired, observed)),
         // Only now does no client hold these scopes any more.
         phase(narrow),

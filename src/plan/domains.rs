@@ -19,9 +19,9 @@ pub(super) struct DomainSteps {
     pub(super) prefix: Vec<Step>,
     /// The custom domain, before a secret names it.
     pub(super) custom: Vec<Step>,
-    /// The custom domain, when no secret names it any more.
-    pub(super) last: Vec<Step>,
-    /// The prefix domain of a pool whose clients get their tokens by API, when nobody needs it.
+    /// A domain that no secret names any more. It goes as late as possible: consumers may have read their secret before,
+    /// and if a step before it fails, nothing of it must be put back. A custom domain would come back under another
+    /// CloudFront name.
     pub(super) closed: Vec<Step>,
 }
 
@@ -81,12 +81,11 @@ pub(super) fn plan_domains(desired: &Desired, own: &OwnPool, now: Option<&Observ
         (Some(desired), Some(present), _) => {
             let step = Step::ReplaceUserPoolDomain { from: present.into(), to: desired.clone().into() };
             // If clients are about to use the new one, it must be there before their secrets say so.
-            if uses_custom { &mut steps.custom } else { &mut steps.last }.push(step);
+            if uses_custom { &mut steps.custom } else { &mut steps.closed }.push(step);
         }
         (None, Some(present), Some(pool)) if !kept => {
             let deletion = Deletion::UserPoolDomain { pool: pool.id.clone(), domain: present.name };
-            // Without any domain, its consumers are cut off as late as those of the prefix domain.
-            if own.domain.is_some() { &mut steps.last } else { &mut steps.closed }.push(Step::Delete(deletion));
+            steps.closed.push(Step::Delete(deletion));
         }
         (None, ..) => {}
     }

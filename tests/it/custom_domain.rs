@@ -234,11 +234,15 @@ async fn a_domain_that_cognito_is_still_updating_is_waited_for() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_domain_that_is_no_longer_declared_goes_after_the_secrets_have_ceased_to_name_it() {
+async fn a_domain_that_is_no_longer_declared_goes_after_everything_else() {
+    let client = "machine-to-machine-dev-client";
     for old in [beside(), in_use()] {
+        let old = with(old, "Clients", json!([{ "ClientName": client }, { "ClientName": "stale" }]));
         let (stack, id) = made(&old).await;
         let updated = stack.update(&id, &json!({}), &old).await.good();
         assert_is(&stack, &json!({}));
+        // If it went before a step that fails, it would come back under another CloudFront name.
+        assert_eq!(stack.world().writes().last(), Some(&"DeleteUserPoolDomain"));
         assert!(updated.data().get("CustomDomain").is_none());
         assert_eq!(updated.attribute("TokenEndpoint"), PREFIX_ENDPOINT);
         assert_no_complaints(&stack);
