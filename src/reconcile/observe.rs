@@ -500,7 +500,9 @@ pub(super) async fn list_clients<S: Services>(aws: &Aws<'_, S>, pool: &PoolId) -
 async fn own_clients<S: Services>(aws: &Aws<'_, S>, pool: &PoolId) -> Result<Clients, AwsError> {
     let (foreign, ours): (Vec<_>, Vec<_>) =
         list_clients(aws, pool).await?.into_iter().partition(|client| client.mark.is_some());
-    let ours = describe_clients(aws, pool, ours.into_iter().map(|client| client.id)).await?;
+    // A list need not show at once what this run has created, and the next round would create it again.
+    let ids: BTreeSet<_> = ours.into_iter().map(|client| client.id).chain(aws.progress.created_clients()).collect();
+    let ours = describe_clients(aws, pool, ids).await?;
     Ok(Clients { ours, foreign })
 }
 

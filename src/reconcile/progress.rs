@@ -14,7 +14,7 @@ struct State {
     created_pools: Vec<PoolId>,
     /// Whether the answer to a CreateUserPool was lost.
     may_have_created_pool: bool,
-    /// The clients that this run created in somebody else's pool, and whether an answer was lost.
+    /// The clients that this run created, and whether an answer was lost.
     created_clients: Vec<ClientId>,
     may_have_created_client: bool,
     /// What the client was that this run has adopted.

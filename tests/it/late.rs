@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::support::{
     Fault, Session, Stack, TokenEndpointState, assert_is, assert_nothing_left,
     cloudformation::{Bucket, RESPONSE_URL, assert_pool_is, provider},
-    fixtures::{DEFAULT_SECRET, INVENTED_ID, large, large_changed, with},
+    fixtures::{DEFAULT_SECRET, INVENTED_ID, LARGE_CLIENTS, large, large_changed, with},
     new_stack,
 };
 
@@ -172,6 +172,18 @@ async fn a_create_whose_pool_shows_up_late_goes_on_with_it() {
         }
     }
     println!("{calls} calls of a Create whose pool shows up late");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_a_list_shows_late_is_created_once() {
+    let stack = new_stack();
+    stack.world().behavior.client_listing_lags = Duration::from_mins(1);
+    // What the run creates after its clients meets a permission that is not known yet, so it observes again.
+    stack.world().behavior.denied_for.insert("CreateSecret", Duration::from_secs(2));
+    stack.create(&large()).await.good();
+    assert_is(&stack, &large());
+    let creations = stack.world().writes().into_iter().filter(|write| *write == "CreateUserPoolClient").count();
+    assert_eq!(creations, LARGE_CLIENTS.len());
 }
 
 #[tokio::test(start_paused = true)]

@@ -83,6 +83,7 @@ pub struct FakeClient {
     pub settings: ClientSettings,
     /// At most two, the oldest first. The token endpoint accepts all of them.
     pub secrets: Vec<FakeClientSecret>,
+    pub created_at: Instant,
     /// When the client was created or updated.
     pub changed_at: Instant,
     /// When the client got its authentication flow.
@@ -176,6 +177,7 @@ impl FakeClient {
             m2m_only: false,
             settings: machine_settings(),
             secrets: vec![secret],
+            created_at: now,
             changed_at: now,
             flow_since: now,
             deleted: Vec::new(),
@@ -478,8 +480,10 @@ impl UserPools for FakeAws {
     async fn list_user_pool_clients(&self, pool: &PoolId, next: Option<&str>) -> Result<Page<(ClientId, ClientName)>> {
         self.answer("ListUserPoolClients", |world| {
             let size = world.clients_per_page();
+            let lags = world.behavior.client_listing_lags;
             // The token names the last client of the page, so that a change in between hides no other client.
             let rest = world.pool(pool)?.clients.iter().filter(|(id, _)| next.is_none_or(|last| id.as_str() > last));
+            let rest = rest.filter(|(_, client)| client.created_at.elapsed() >= lags);
             let rest = rest.map(|(id, client)| (id.clone(), client.client.name.clone()));
             let Page { items, next } = page_of(size, rest, None);
             let last = items.last().map(|(id, _): &(ClientId, _)| id.to_string());
@@ -532,6 +536,7 @@ impl UserPools for FakeAws {
                 settings: machine_settings(),
                 secrets: vec![first],
                 deleted: Vec::new(),
+                created_at: Instant::now(),
                 changed_at: Instant::now(),
                 flow_since: Instant::now(),
             };

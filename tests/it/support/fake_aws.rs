@@ -55,6 +55,8 @@ pub struct Behavior {
     /// once what another call has made; Secrets Manager's page says that its own does not:
     /// <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_ListSecrets.html>
     pub pool_listing_lags: Duration,
+    /// How long ListUserPoolClients misses a new client.
+    pub client_listing_lags: Duration,
     /// How long DescribeUserPool shows a new pool without its tags. No page promises that they are seen
     /// at once.
     pub tags_lag: Duration,
