@@ -43,15 +43,17 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(15);
 const FIRST_BACKOFF: Duration = Duration::from_millis(250);
 const MAX_BACKOFF: Duration = Duration::from_secs(4);
 
-/// The window that a pause is drawn from while a quota is used up by others, or while another client is being changed.
-/// The quota allows a call every fifth of a second. So of many callers, some should try again within that time.
+/// A caller that is refused waits for a time between zero and this one, because others use up the quota or are changing
+/// another client. The quota allows a call every fifth of a second. So of many callers, some should try again within
+/// that time.
 const WINDOW_OF_PAUSES: Duration = Duration::from_millis(500);
-/// If a quota is used up, the window grows by a share of the time that the call has waited: by a fifth of it after 10 s,
-/// by two fifths after 20 s. In the first 10 s, which is what fifty stacks in one pool need, the window stays so short
-/// that the quota is never idle. It must grow in case refused calls count against the quota, which nobody has
-/// published: callers that did not slow down would then refuse each other for good. docs/performance.md compares others.
+/// If a quota is used up, the window grows by a share of the time that the call has waited: a fifth of it after 10 s,
+/// two fifths after 20 s, all of it after this time. Fifty stacks in one pool need 10 s, and until then the window is
+/// so short that the quota is never idle. It must grow, because refused calls may count against the quota. Nobody has
+/// published whether they do. If they do, callers that do not slow down refuse each other for good. docs/performance.md
+/// compares other times.
 const WHOLE_SHARE_AFTER: Duration = Duration::from_secs(50);
-/// Under that reading, pauses of ten seconds on average let fifty stacks make five calls a second.
+/// With pauses of ten seconds on average, fifty stacks make five calls a second, which the quota allows.
 const MAX_WINDOW_OF_PAUSES: Duration = Duration::from_secs(20);
 
 /// The operation that waits for no other one: while a pool changes its domain, nobody gets a token.
@@ -267,8 +269,9 @@ impl Drop for Permit<'_> {
 
 /// A throttled call's place among the throttled calls of its run.
 ///
-/// Only the throttled calls of the first operation by name are made again, so every run has the same order. Without turns, of many
-/// stacks in one pool one would get its resource servers and another its clients, and neither could go on.
+/// Only the throttled calls of the first operation by name are made again, so every run has the same order. Without
+/// turns, of many stacks in one pool one would get its resource servers and another its clients, and neither could go
+/// on.
 struct Turn<'a> {
     throttled: &'a watch::Sender<BTreeMap<&'static str, usize>>,
     operation: &'static str,

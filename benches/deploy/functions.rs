@@ -76,8 +76,8 @@ impl Bench {
     }
 }
 
-/// Runs so many rounds of programs that take turns, so that other work on the machine slows all of them alike. The first
-/// round only warms its caches, and does not count.
+/// Runs so many rounds of programs that take turns, so that other work on the machine slows all of them alike. The
+/// first round only warms its caches, and does not count.
 fn in_turns<const N: usize>(rounds: usize, round: impl Fn() -> Result<[Run; N]>) -> Result<[Vec<Run>; N]> {
     round()?;
     let mut all = std::array::from_fn(|_| Vec::new());

@@ -168,7 +168,7 @@ pub enum Request {
     },
 }
 
-/// Why an event is no request.
+/// What is wrong with an event.
 #[derive(Debug, thiserror::Error)]
 pub enum RequestError {
     #[error("RequestType must be Create, Update or Delete, but is {0:?}")]

@@ -79,7 +79,8 @@ pub async fn compute<S: Services, A: Account>(
     let config =
         ProviderConfig { endpoints: context.endpoints.clone(), rotation_function: Some(UNKNOWN_FUNCTION.to_owned()) };
     let desired_by = |owner: Owner| properties::parse(resource_type, &properties, owner, &config);
-    // The owner of a pool is known only after the pool is found. Until then, an owner that owns nothing takes its place.
+    // The owner of a pool is known only after the pool is found. Until then, an owner that owns nothing takes its
+    // place.
     let mut desired = desired_by(Owner { stack_id: String::new(), logical_id: logical_id.clone() })?;
 
     let progress = Progress::default();

@@ -126,7 +126,7 @@ impl EventStamp {
 /// The note.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Applied {
-    /// When the latest event was sent, in milliseconds since the Unix epoch.
+    /// When the latest event was sent, since the Unix epoch.
     pub at: Duration,
     /// The latest requests that wrote the note, newest first.
     requests: Vec<Digest>,

@@ -12,8 +12,8 @@ pub struct Endpoints {
 
 impl Endpoints {
     /// `cognito_endpoint` is the endpoint that the SDK's settings configure for Cognito, if any.
-    /// One under AWS's own domains (an interface VPC endpoint) serves the API alone, so the token
-    /// endpoint stays the domain's.
+    /// One under AWS's own domains (an interface VPC endpoint) serves the API and no token endpoint, which
+    /// stays the domain's.
     #[must_use]
     pub fn new(region: &str, cognito_endpoint: Option<&str>) -> Self {
         let custom = cognito_endpoint
@@ -69,7 +69,7 @@ impl Endpoints {
         self.custom.is_some()
     }
 
-    /// The domain's host. GovCloud serves FIPS endpoints alone.
+    /// The domain's host. In GovCloud, only FIPS endpoints exist.
     /// <https://docs.aws.amazon.com/govcloud-us/latest/UserGuide/govcloud-cog.html>
     #[must_use]
     pub fn host(&self, domain: &Domain) -> String {

@@ -657,9 +657,9 @@ fn plan_adoption(desired: &Desired, observed: &Observed) -> Adoption {
 /// Returns what the client's secret must record about `RotateSecrets`, and the secret to rotate now. A
 /// client that is new needs no rotation.
 ///
-/// The record follows the client. If the secret's name changes, the secret with the old name has the record,
-/// and it is the one that is rotated: it also has the versions that a rotation needs. A secret that is restored continues
-/// its record, because its versions are there again.
+/// The record follows the client. If the secret's name changes, the secret with the old name has the record, and it is
+/// the one that is rotated: it also has the versions that a rotation needs. A secret that is restored continues its
+/// record, because its versions are there again.
 fn plan_rotation_record<'o>(
     desired: &Desired,
     observed: &'o Observed,
@@ -760,9 +760,9 @@ fn plan_secret(desired: &Desired, observed: &Observed, client: &Client, descript
 /// Tells whether the next version of a secret can be written before the other steps of its client.
 ///
 /// The credentials must be those of AWSCURRENT, which no step of the plan changes then. The key must be the one that
-/// stays. The token endpoint must stay: the rotation function takes the age of a version that names a new domain for the
-/// age of the domain. And there must be no schedule: a new version may end a rotation that is under way, so with a schedule such a
-/// rotation is looked for right before the write.
+/// stays. The token endpoint must stay: the rotation function takes the age of a version that names a new domain for
+/// the age of the domain. And there must be no schedule: a new version may end a rotation that is under way. With a
+/// schedule, the run looks for such a rotation right before the write.
 fn can_be_prepared(
     desired: &Desired,
     observed: &Observed,
@@ -781,8 +781,8 @@ fn can_be_prepared(
         && secret.rotation.is_none()
 }
 
-/// Returns the secret's tags without the mark of its readers, if the mark must stay until our statement is gone. A secret
-/// with as many tags as AWS allows has no room for it, and needs none.
+/// Returns the secret's tags without the mark of its readers, if the mark must stay until our statement is gone. A
+/// secret with as many tags as AWS allows has no room for it, and needs none.
 fn comparable_tags(desired: &Desired, client: &Client, secret: &ObservedSecret) -> Tags {
     let has_statement = match &secret.policy {
         ObservedPolicy::NotRead => false,

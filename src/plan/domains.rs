@@ -1,7 +1,7 @@
 //! The steps of a pool's two domains.
 //!
-//! Clients that use a domain must be able to use it at every moment. So a custom domain is created before the secrets name
-//! it, and deleted after they have ceased to name it.
+//! Clients that use a domain must be able to use it at every moment. So a custom domain is created before the secrets
+//! name it, and deleted after they have ceased to name it.
 
 use super::{Changes, Deletion, Occasion, Refusal, Step, diff::secret_in_use};
 use crate::model::{
@@ -19,9 +19,9 @@ pub(super) struct DomainSteps {
     pub(super) prefix: Vec<Step>,
     /// The custom domain, before a secret names it.
     pub(super) custom: Vec<Step>,
-    /// A domain that no secret names any more. It goes as late as possible: consumers may have read their secret before,
-    /// and if a step before it fails, nothing of it must be put back. A custom domain would come back under another
-    /// CloudFront name.
+    /// A domain that no secret names any more. It goes as late as possible: consumers may have read their secret
+    /// before, and if a step before it fails, nothing of it must be put back. A custom domain would come back under
+    /// another CloudFront name.
     pub(super) closed: Vec<Step>,
 }
 
@@ -149,8 +149,8 @@ fn changes_of_custom_domain(desired: &CustomDomain, observed: &CustomDomain) -> 
     changes
 }
 
-/// Tells whether a custom domain stays although it is not declared: in a rollback, if others have added to the pool. They
-/// may have begun to use it.
+/// Tells whether a custom domain stays although it is not declared: in a rollback, if others have added to the pool.
+/// They may have begun to use it.
 #[must_use]
 pub fn keeps_custom_domain(desired: &Desired, observed: &Observed, is_rollback: bool) -> bool {
     let Some(pool) = &observed.pool else { return false };
@@ -167,7 +167,8 @@ struct Switch<'a> {
 }
 
 /// Returns the switch if an update sends clients from the prefix domain or the API to the custom domain. A secret that
-/// names one of these says so: it is written last, so a second delivery of the event sees the same switch until it is done.
+/// names one of these says so: it is written last, so a second delivery of the event sees the same switch until it is
+/// done.
 fn switch<'o>(desired: &Desired, observed: &'o Observed) -> Option<Switch<'o>> {
     let pool = observed.pool.as_ref()?;
     let source = desired.token_source(Some(pool));
@@ -189,8 +190,8 @@ fn switch<'o>(desired: &Desired, observed: &'o Observed) -> Option<Switch<'o>> {
         .then(|| Switch { pool, domain: name.clone() })
 }
 
-/// Returns why the clients cannot be sent to the custom domain yet. A host that cannot work is not looked up: a resolver
-/// remembers for up to 15 minutes that there is no such name.
+/// Returns why the clients cannot be sent to the custom domain yet. A host that cannot work is not looked up: a
+/// resolver remembers for up to 15 minutes that there is no such name.
 #[must_use]
 pub fn custom_domain_not_ready(desired: &Desired, observed: &Observed) -> Option<Refusal> {
     let Switch { pool, domain } = switch(desired, observed).filter(|_| desired.verify_token)?;

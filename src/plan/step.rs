@@ -34,8 +34,8 @@ impl<S> From<S> for Task<S> {
 /// leaves out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// Requests a token at the custom domain, before anything changes, with what a client has now. Nobody must be sent to
-    /// a host that gives no tokens.
+    /// Requests a token at the custom domain, before anything changes, with what a client has now. Nobody must be sent
+    /// to a host that gives no tokens.
     TryCustomDomain {
         client: ClientName,
         scopes: Vec<String>,
@@ -121,7 +121,8 @@ pub enum Step {
         update: SecretUpdate,
         changes: Changes,
     },
-    /// Writes the version that [`DocumentUpdate::Release`] makes AWSCURRENT in a later phase. Nobody reads it until then.
+    /// Writes the version that [`DocumentUpdate::Release`] makes AWSCURRENT in a later phase. Nobody reads it until
+    /// then.
     PrepareSecret {
         name: SecretId,
         client: ClientName,

@@ -1,9 +1,9 @@
 //! Builds [`Desired`] from a template's properties, and checks the rules that involve several of them.
 //!
 //! These rules are: the length of derived names, reserved words in the domain, `LITE` without managed login, defaults
-//! that are not valid, names that are declared twice, scopes that are not declared, a custom domain that clients use and
-//! that is not declared, its certificate's place, a rotation without its function, and a domain although tokens come
-//! from the API.
+//! that are not valid, names that are declared twice, scopes that are not declared, a custom domain that clients use
+//! and that is not declared, its certificate's place, a rotation without its function, and a domain although tokens
+//! come from the API.
 
 use std::collections::{BTreeSet, HashSet};
 

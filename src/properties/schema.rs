@@ -1,11 +1,11 @@
 //! The JSON Schema of the properties, for editors and for checks before a deployment.
 //!
-//! [`parse`](super::parse()) decides. The schema is built from the same table, refuses nothing that `parse` accepts, and
-//! lists the rules that it cannot state.
+//! [`parse`](super::parse()) decides. The schema is built from the same table, refuses nothing that `parse` accepts,
+//! and lists the rules that it cannot state.
 //!
-//! Keywords that begin with `x-` are for the rule of cfn-lint in `lint/`. Validators ignore them. They hold the parser's
-//! messages, with `{found}` in the place of what was found, and the rules that a schema cannot state but a program can
-//! check in a template:
+//! Keywords that begin with `x-` are for the rule of cfn-lint in `lint/`. Validators ignore them. They hold the
+//! parser's messages, with `{found}` in the place of what was found, and the rules that a schema cannot state but a
+//! program can check in a template:
 //!
 //! | keyword | contents |
 //! |---|---|

@@ -14,8 +14,8 @@ use crate::{
 const DOMAIN_GONE_WITHIN: Duration = Duration::from_mins(1);
 const ASK_AGAIN_AFTER: Duration = Duration::from_secs(2);
 
-/// Turns the refusal of a domain's change into one that passes, if Cognito is still at work on a domain of the pool. AWS does
-/// not document what it answers meanwhile. So the status decides, and not the text.
+/// Turns the refusal of a domain's change into one that passes, if Cognito is still at work on a domain of the pool.
+/// AWS does not document what it answers meanwhile. So the status decides, and not the text.
 async fn passes_if_under_way<S: Services>(aws: &Aws<'_, S>, pool: &PoolId, domain: &str, error: AwsError) -> AwsError {
     if error.kind != ErrorKind::Refused {
         return error;

@@ -94,7 +94,7 @@ pub enum Error {
 
 /// A principal in `SecretReaders` that IAM does not know.
 #[derive(Debug, thiserror::Error)]
-#[error("Secrets Manager does not accept a reader of secret {secret}, which must be one of {readers}")]
+#[error("Secrets Manager does not accept one of the readers {readers} of secret {secret}")]
 pub struct UnknownReader {
     pub secret: SecretId,
     pub readers: String,

@@ -3,7 +3,7 @@
 //! - [`reconcile`] serves a Create and an Update, [`delete`] a Delete; [`observe`] only reads.
 //! - `observe`: reads what AWS holds.
 //! - `apply`: carries out a plan; `phases` runs its steps; `verify` checks tokens; `secret_versions`
-//!   writes the versions of a secret; `domains` replaces a domain; `rotations` starts and ends rotations; `sharing` sets
+//!   writes the versions of a secret; `domains` changes domains; `rotations` starts and ends rotations; `sharing` sets
 //!   the readers and replicas of secrets; `new_domain` keeps the first look-up of a new domain waiting.
 //! - `shared_pool`: reads a client or a resource server in somebody else's pool.
 //! - `delete`: removes everything; `delete_part`: finds what is to be removed from somebody else's pool.

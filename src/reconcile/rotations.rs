@@ -171,8 +171,8 @@ impl<S: Services> Applying<'_, S> {
         Ok(false)
     }
 
-    /// Returns AWSCURRENT if it has the credentials of one of the resource's clients. A secret that was restored may have
-    /// those of a client that is gone.
+    /// Returns AWSCURRENT if it has the credentials of one of the resource's clients. A secret that was restored may
+    /// have those of a client that is gone.
     pub(super) async fn current_of_our_client(&self, name: &SecretId) -> Result<Option<SecretDocument>, AwsError> {
         let current = self.read(name, Version::Stage(AWSCURRENT)).await?.and_then(|version| version.document);
         Ok(current.filter(|current| self.state().clients.values().any(|client| *client == current.client_id)))

@@ -46,8 +46,8 @@ pub(super) fn version_token(name: &SecretId, current: Option<&str>, metadata: &S
 /// Returns the id of the prepared version that follows `current`.
 ///
 /// It covers all of the document. Its client secret is that of `current`, so no two runs have different values for one
-/// id. The label decides between them. Another version of this program may write the same document in other words, so the
-/// id covers that, too: AWS refuses another value for an id that is there.
+/// id. The label decides between them. Another version of this program may write the same document in other words, so
+/// the id covers that, too: AWS refuses another value for an id that is there.
 fn prepared_token(name: &SecretId, current: &str, document: &SecretDocument) -> String {
     let SecretDocument { client_id, client_secret: _, metadata, former: _ } = document;
     let SecretMetadata { token_service, token_endpoint, scope, issuer, jwks_uri, user_pool_id, client_name } = metadata;

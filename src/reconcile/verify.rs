@@ -25,10 +25,10 @@ const BEFORE_THE_DEADLINE: Duration = Duration::from_secs(2);
 /// The last attempt gets at least this long.
 const MIN_TOKEN_TIME: Duration = Duration::from_secs(1);
 
-/// How long the token at a custom domain is asked for before clients are sent there. The domain should work already, so
-/// this is only for a request that gets lost: one that hangs, and another one. A longer time would not help: a resolver that has heard that there is no such
-/// name repeats that for up to 15 minutes. It shares no time with the checks of the prefix domain, which would otherwise
-/// have less.
+/// How long the provider tries to get a token at a custom domain before it sends clients there. The domain should work
+/// already, so this is only for a request that gets lost: one that hangs, and another one. A longer time would not
+/// help: a resolver that has heard that there is no such name repeats that for up to 15 minutes. The checks at the
+/// prefix domain have a time of their own.
 const CUSTOM_DOMAIN_WORKS_WITHIN: Duration = Duration::from_secs(15);
 
 impl<S: Services> Applying<'_, S> {

@@ -61,12 +61,13 @@ pub enum RotateError {
         "the version {0} holds no client's document; put the JSON with its nine keys back, or deploy the stack again"
     )]
     NoDocument(String),
-    #[error("the pending version speaks of another client than AWSCURRENT; start a new rotation")]
+    #[error("the pending version names another client than AWSCURRENT; start a new rotation")]
     AnotherClient,
     #[error(
         "client {client} has two secrets ({}), and which of them is neither AWSCURRENT's nor AWSPENDING's cannot be told \
-         for certain: {why}. Nothing was changed. If the next try fails too, find out who added the other one; when nobody needs it, run: aws cognito-idp \
-         delete-user-pool-client-secret --user-pool-id {pool} --client-id {client} --client-secret-id ID",
+         for certain: {why}. Nothing was changed. If the next try fails too, find out who added the other one; when \
+         nobody needs it, run: aws cognito-idp delete-user-pool-client-secret --user-pool-id {pool} --client-id {client} \
+         --client-secret-id ID",
         list(secrets)
     )]
     UnknownSecret { pool: PoolId, client: ClientId, secrets: Vec<ClientSecretDescription>, why: &'static str },
@@ -403,8 +404,9 @@ impl<S: Services> Rotate<'_, S> {
         Ok(())
     }
 
-    /// Returns a document whose tokens are requested at the pool's prefix domain. The document may name the custom domain,
-    /// which depends on a DNS record that is nobody's business here. It is only for requests, and never written.
+    /// Returns a document whose tokens are requested at the pool's prefix domain. The document may name the custom
+    /// domain, which depends on a DNS record that is nobody's business here. It is only for requests, and never
+    /// written.
     async fn at_prefix_domain(&self, document: SecretDocument) -> Result<SecretDocument, RotateError> {
         let SecretMetadata { token_endpoint, user_pool_id, .. } = &document.metadata;
         if self.metadata.is_some() || !self.endpoints.is_of_custom_domain(token_endpoint) {

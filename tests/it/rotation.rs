@@ -283,8 +283,8 @@ async fn a_rotation_that_ends_between_any_two_calls_of_an_update_is_not_written_
     assert!(given_up <= 2, "{given_up} rotations were given up");
 }
 
-/// Without a schedule, the version that an Update writes is prepared before its client changes. AWSCURRENT moves to it only
-/// from the version that the Update has seen.
+/// Without a schedule, the version that an Update writes is prepared before its client changes. AWSCURRENT moves to it
+/// only from the version that the Update has seen.
 #[tokio::test(start_paused = true)]
 async fn a_rotation_without_a_schedule_between_any_two_calls_of_an_update_is_not_written_over() {
     let account = || async {
