@@ -273,8 +273,8 @@ pub struct NewSecret<'a> {
 pub struct SecretChange {
     /// `None` leaves the description as it is.
     pub description: Option<String>,
-    /// `None` leaves the key as it is; `Some(None)` is the AWS managed key.
-    pub kms_key_id: Option<Option<String>>,
+    /// `None` leaves the key as it is.
+    pub kms_key_id: Option<String>,
 }
 
 /// The versions of a secret: what a rotation needs from Secrets Manager.

@@ -32,7 +32,6 @@ use crate::{
 };
 
 const SECRETS_A_PAGE: i32 = 100;
-const AWS_MANAGED_KEY: &str = "alias/aws/secretsmanager";
 
 /// Calls Secrets Manager with the SDK.
 /// <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_Operations.html>
@@ -182,9 +181,12 @@ impl Secrets for SecretsManager {
 
     async fn update_secret(&self, name: &SecretId, change: &SecretChange) -> Result<()> {
         let SecretChange { description, kms_key_id } = change;
-        let key = kms_key_id.as_ref().map(|key| key.clone().unwrap_or_else(|| AWS_MANAGED_KEY.to_owned()));
-        let request =
-            self.sdk.update_secret().secret_id(name.as_str()).set_description(description.clone()).set_kms_key_id(key);
+        let request = self
+            .sdk
+            .update_secret()
+            .secret_id(name.as_str())
+            .set_description(description.clone())
+            .set_kms_key_id(kms_key_id.clone());
         request.send().await.map_err(|error| failed("UpdateSecret", subject(name), &error))?;
         Ok(())
     }

@@ -78,11 +78,14 @@ impl ClientId {
     }
 }
 
+/// The key that encrypts a secret if nobody chooses one.
+pub const AWS_MANAGED_KEY: &str = "alias/aws/secretsmanager";
+
 /// Returns what all spellings of a KMS key have in common: a key may be given as an id, an alias or an
 /// ARN. `None` is the AWS managed key.
 #[must_use]
 pub fn short_key_id(key: Option<&str>) -> &str {
-    let key = key.unwrap_or("alias/aws/secretsmanager");
+    let key = key.unwrap_or(AWS_MANAGED_KEY);
     let resource = if key.starts_with("arn:") { key.splitn(6, ':').last().unwrap_or(key) } else { key };
     resource.strip_prefix("key/").unwrap_or(resource)
 }

@@ -15,7 +15,7 @@ use crate::model::{
     AuthFlow, Client, ClientId, ClientName, Desired, DesiredPool, Mark, OwnPool, Owner, Ownership, PolicyChange,
     PoolId, ResourcePolicy, ResourceServer, RotationRecord, SecretId, Tags, TokenSource, UserPool, UserPoolClient,
     desired::{MAX_SCOPES_PER_SERVER, MAX_SERVERS, SecretMetadata},
-    ids::short_key_id,
+    ids::{AWS_MANAGED_KEY, short_key_id},
     observed::{
         DeleteObservation, Foreign, FormerClient, ListedClient, Observed, ObservedClient, ObservedDocument,
         ObservedPolicy, ObservedPool, ObservedSecret, RemainingClient, ScopeHolder,
@@ -741,7 +741,7 @@ fn plan_secret(desired: &Desired, observed: &Observed, client: &Client, descript
     let changes_key = current.key_change_unfinished || !same_key(kms_key_id.as_deref(), current.kms_key_id.as_deref());
     if changes_key {
         changes.push("key".to_owned());
-        update.kms_key_id = Some(kms_key_id);
+        update.kms_key_id = Some(kms_key_id.unwrap_or_else(|| AWS_MANAGED_KEY.to_owned()));
     }
     if let Some(description) = description.filter(|description| *description != current.description) {
         changes.push("description".to_owned());

@@ -211,8 +211,7 @@ pub struct SecretUpdate {
     /// Before `tag`, because AWS limits the number of tags.
     pub untag: Vec<String>,
     pub tag: Tags,
-    /// `Some(None)` is the AWS managed key.
-    pub kms_key_id: Option<Option<String>>,
+    pub kms_key_id: Option<String>,
     pub description: Option<String>,
     pub document: DocumentUpdate,
 }

@@ -14,7 +14,7 @@ use std::{
 };
 
 use cognito_m2m::{
-    model::{ClientId, Owner, PoolId, Principal, Region, ResourcePolicy, SecretId},
+    model::{ClientId, Owner, PoolId, Principal, Region, ResourcePolicy, SecretId, ids::AWS_MANAGED_KEY},
     ports::{AwsError, ErrorKind, Page, Result},
     redact::Secret,
 };
@@ -145,9 +145,6 @@ impl Behavior {
         self.is_disabled(key) || self.encrypt_denied.contains(key.unwrap_or(AWS_MANAGED_KEY))
     }
 }
-
-/// The key of a secret that names none.
-const AWS_MANAGED_KEY: &str = "alias/aws/secretsmanager";
 
 /// What the token endpoint says to a client with the right secret.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

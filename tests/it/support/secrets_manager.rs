@@ -8,6 +8,7 @@ use std::{
 use cognito_m2m::{
     model::{
         Owner, Region, Replicas, ResourcePolicy, Rotation, SecretId, Tags,
+        ids::AWS_MANAGED_KEY,
         ownership::MAX_TAGS,
         sharing::{MAX_POLICY, ObservedReplica, ReplicaStatus},
     },
@@ -324,9 +325,10 @@ impl Secrets for FakeAws {
                 secret.description.clone_from(description);
             }
             if let Some(key) = kms_key_id {
-                secret.kms_key_id.clone_from(key);
+                // DescribeSecret shows none for the AWS managed key.
+                secret.kms_key_id = Some(key.clone()).filter(|key| key != AWS_MANAGED_KEY);
                 // Without kms:Encrypt the call succeeds, and the versions keep the old key.
-                if !behavior.may_not_encrypt(key.as_deref()) {
+                if !behavior.may_not_encrypt(Some(key)) {
                     secret.encrypt_again();
                 }
             }
@@ -586,7 +588,7 @@ mod tests {
         let (aws, name) = one_secret().await;
         aws.put_secret_value(&name, &document("b"), "second", AWSCURRENT).await.unwrap();
         aws.put_secret_value(&name, &document("c"), "third", AWSCURRENT).await.unwrap();
-        let change = |key: &str| SecretChange { description: None, kms_key_id: Some(Some(key.to_owned())) };
+        let change = |key: &str| SecretChange { description: None, kms_key_id: Some(key.to_owned()) };
         aws.world().behavior.encrypt_denied.insert("denied".to_owned());
         aws.update_secret(&name, &change("denied")).await.unwrap();
         assert!(aws.put_secret_value(&name, &document("d"), "fourth", AWSCURRENT).await.is_err());
