@@ -90,9 +90,25 @@ pub fn short_key_id(key: Option<&str>) -> &str {
     resource.strip_prefix("key/").unwrap_or(resource)
 }
 
+/// Tells whether two spellings name the same key. DescribeSecret may show an ARN for a key that was given as an id or an
+/// alias. For the AWS managed key it shows nothing or the alias.
+#[must_use]
+pub fn same_key(one: Option<&str>, other: Option<&str>) -> bool {
+    short_key_id(one) == short_key_id(other)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_is_the_same_in_every_spelling() {
+        let arn = "arn:aws:kms:us-east-1:111122223333:key/1234";
+        assert!(same_key(Some("1234"), Some(arn)) && same_key(Some(arn), Some("1234")));
+        assert!(same_key(Some("alias/a"), Some("arn:aws:kms:us-east-1:111122223333:alias/a")));
+        assert!(same_key(None, None) && same_key(None, Some("alias/aws/secretsmanager")));
+        assert!(!same_key(None, Some("1234")) && !same_key(Some("alias/a"), Some("alias/b")));
+    }
 
     #[test]
     fn only_a_pool_id_parses_as_a_pool_id() {

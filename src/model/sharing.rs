@@ -11,7 +11,7 @@ use std::{
 
 use serde_json::{Map, Value, json};
 
-use super::{Principal, Region, Tags, ids::short_key_id, ownership::MAX_TAGS};
+use super::{Principal, Region, Tags, ids::same_key, ownership::MAX_TAGS};
 
 /// The replicas of a secret: each region with the key there. `None` is the AWS managed key of that region.
 pub type Replicas = BTreeMap<Region, Option<String>>;
@@ -212,7 +212,7 @@ impl ObservedReplica {
     /// Tells whether the replica has this key, in any spelling.
     #[must_use]
     pub fn has_key(&self, key: Option<&str>) -> bool {
-        short_key_id(self.kms_key_id.as_deref()) == short_key_id(key)
+        same_key(self.kms_key_id.as_deref(), key)
     }
 }
 

@@ -3,7 +3,7 @@
 //! Clients that use a domain must be able to use it at every moment. So a custom domain is created before the secrets
 //! name it, and deleted after they have ceased to name it.
 
-use super::{Changes, Deletion, Occasion, Refusal, Step, diff::secret_in_use};
+use super::{Changes, Deletion, Occasion, Refusal, Step, secrets::secret_in_use};
 use crate::model::{
     CustomDomain, Desired, Domain, OwnPool, PoolDomain, PoolId, Tier, TokenSource,
     observed::{Observed, ObservedCustomDomain, ObservedPool},

@@ -6,8 +6,9 @@
 //!
 //! - [`step`]: what a plan consists of.
 //! - [`diff`]: how a plan is made; [`plan`] decides the order of the steps.
+//! - `secrets`: the steps of the clients' secrets.
 //! - `domains`: the steps of a pool's domains, and the check before clients are sent to another one.
-//! - `sharing`: the part of it about readers and replicas of secrets.
+//! - `sharing`: the steps of the readers and replicas of secrets.
 //! - [`refusal`]: why there is no plan.
 //! - `note`: the note about the event, which a plan leaves.
 //! - `display`: how a plan is printed.
@@ -17,6 +18,7 @@ mod display;
 mod domains;
 mod note;
 pub mod refusal;
+mod secrets;
 mod sharing;
 pub mod step;
 #[cfg(test)]

@@ -1,9 +1,6 @@
 //! Adds the note about an event to a plan.
 
-use super::{
-    Phase, Plan, SecretUpdate, Step,
-    diff::{before_protection, secret_in_use},
-};
+use super::{Phase, Plan, SecretUpdate, Step, diff::before_protection, secrets::secret_in_use};
 use crate::model::{
     APPLIED_TAG, Applied, Client, Desired, DesiredPool, OwnPool,
     observed::{Observed, ObservedPool},

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use insta::assert_snapshot;
 use serde_json::{Value, json};
 
-use super::{diff::same_key, *};
+use super::*;
 use crate::model::{
     AuthFlow, Client, ClientId, ClientName, Desired, Digest, Endpoints, Mark, Owner, Ownership, PolicyChange, PoolId,
     ProviderConfig, Region, ResourcePolicy, ResourceType, RotationRecord,
@@ -296,15 +296,6 @@ fn second_clients_and_pools_of_one_name_go_and_the_secret_says_which() {
     ---
     DeleteUserPool us-east-1_Second
     ");
-}
-
-#[test]
-fn a_key_is_the_same_in_every_spelling() {
-    let arn = "arn:aws:kms:us-east-1:111122223333:key/1234";
-    assert!(same_key(Some("1234"), Some(arn)) && same_key(Some(arn), Some("1234")));
-    assert!(same_key(Some("alias/a"), Some("arn:aws:kms:us-east-1:111122223333:alias/a")));
-    assert!(same_key(None, None) && same_key(None, Some("alias/aws/secretsmanager")));
-    assert!(!same_key(None, Some("1234")) && !same_key(Some("alias/a"), Some("alias/b")));
 }
 
 #[test]

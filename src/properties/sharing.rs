@@ -8,7 +8,7 @@ use super::{
     rules::fill,
     table::{REPLICA_KMS_KEY_ID, REPLICA_REGION, SECRET_KMS_KEY_ID, SECRET_READERS, SECRET_REPLICAS},
 };
-use crate::model::{Endpoints, Owner, Principal, Region, Replicas, ids::short_key_id};
+use crate::model::{Endpoints, Owner, Principal, Region, Replicas, ids::same_key};
 
 /// What decides about the readers of a secret besides their own ARNs.
 pub(super) struct ReaderRules {
@@ -27,7 +27,7 @@ impl ReaderRules {
         endpoints: &Endpoints,
         key: Option<&str>,
     ) -> Self {
-        let is_own_key = short_key_id(key) != short_key_id(None);
+        let is_own_key = !same_key(key, None);
         Self {
             partition: owner.partition().unwrap_or(endpoints.partition()).to_owned(),
             account: owner.account().map(ToOwned::to_owned),
