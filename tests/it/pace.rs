@@ -4,7 +4,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 use cognito_m2m::{
     clock::Deadline,
-    ports::{AwsError, UserPools},
+    model::{PoolId, ResourceServer, SecretId},
+    ports::{AwsError, SecretVersions, UserPools},
     retry::Retrying,
 };
 use futures::future;
@@ -14,7 +15,7 @@ use tokio::time::Instant;
 
 use crate::support::{
     FakeAws, Fault, Latency, Session, World, assert_is,
-    fixtures::{large, platform},
+    fixtures::{domain, large, platform},
     new_stack,
 };
 
@@ -157,4 +158,60 @@ async fn calls_that_become_faster_all_at_once_are_refused_and_made_again() {
     let (made, ()) = future::join(calls_of_one_run(&aws, 25, []), become_fast).await;
     assert!(made.iter().all(Result::is_ok), "{made:?}");
     assert!(aws.world().calls.len() > 25, "no call was refused");
+}
+
+/// Uses up the quota of creating resource servers for ten seconds.
+async fn use_up(aws: &FakeAws, pool: &PoolId) {
+    let server = ResourceServer { identifier: "theirs".to_owned(), ..server() };
+    let started = Instant::now();
+    while started.elapsed() < Duration::from_secs(10) {
+        // All but the first are refused: the server is there, or too many calls come.
+        let calls = (0..5).map(|_| aws.create_resource_server(pool, &server));
+        future::join_all(calls).await;
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+fn server() -> ResourceServer {
+    ResourceServer { identifier: "billing".to_owned(), name: "Billing".to_owned(), mark: None, scopes: Vec::new() }
+}
+
+#[tokio::test(start_paused = true)]
+async fn throttled_calls_are_made_again_in_turn_but_the_creation_of_a_domain_waits_for_none() {
+    let aws = FakeAws::default();
+    let pool = platform(&aws, "team-");
+    aws.world().pools.get_mut(&pool).unwrap().domain = None;
+    aws.world().behavior.quotas = true;
+    // The first call of each operation is throttled.
+    let session = Session::with_faults(&aws, (0..3).map(|call| (call, Fault::Throttled)));
+    let run = Retrying::new(&session, Deadline::after(Duration::from_mins(15)));
+    let (started, new_domain, new_server) = (Instant::now(), domain("ours").into(), server());
+    let server = async {
+        run.create_resource_server(&pool, &new_server).await.unwrap();
+        started.elapsed()
+    };
+    let domain = async {
+        run.create_user_pool_domain(&pool, &new_domain).await.unwrap();
+        started.elapsed()
+    };
+    let list = async {
+        run.list_resource_servers(&pool, None).await.unwrap();
+        started.elapsed()
+    };
+    let (server, domain, list, ()) = future::join4(server, domain, list, use_up(&aws, &pool)).await;
+    assert!(server > Duration::from_secs(2), "it was kept waiting: {server:?}");
+    assert!(domain < Duration::from_secs(2), "{domain:?}");
+    assert!(list > server, "in the order of their names: {list:?}, {server:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_throttled_call_of_secrets_manager_waits_for_longer_each_time() {
+    let aws = FakeAws::default();
+    let session = Session::with_faults(&aws, (0..6).map(|call| (call, Fault::Throttled)));
+    let run = Retrying::new(&session, Deadline::after(Duration::from_mins(15)));
+    let started = Instant::now();
+    run.describe_secret(&SecretId::from("a")).await.unwrap();
+    // Between half of these pauses and the whole: 0.25, 0.5, 1, 2, 4 and 4 s.
+    let waited = started.elapsed().as_secs_f32();
+    assert!((5.875..=11.75).contains(&waited), "{waited} s");
 }
