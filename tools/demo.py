@@ -203,8 +203,9 @@ The local AWS is still running, with the stacks {", ".join(stacks)}. To use it:
     export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test SAM_CLI_TELEMETRY=0
     .tools/sam/bin/sam list stack-outputs --stack-name {PROVIDER_STACK}
     .tools/sam/bin/sam deploy --config-env local --parameter-overrides EnvironmentName={ENVIRONMENT} LocalCloud=true ProjectTag=mine
-    aws secretsmanager get-secret-value --secret-id {stack.outputs["ClientSecretArn"]}
-    curl --user "$CLIENT_ID:$CLIENT_SECRET" --data grant_type=client_credentials {stack.outputs["TokenEndpoint"]}
+    aws secretsmanager get-secret-value --secret-id {stack.outputs["ClientSecretArn"]} --query SecretString --output text |
+      jq -r '"user = \\"\\(.client_id):\\(.client_secret)\\"\\nurl = \\"\\(.token_endpoint)\\""' |
+      curl --silent --fail-with-body --config - --data grant_type=client_credentials
 
 Its log is {cloud.log.relative_to(ROOT)}. To stop it:
 
