@@ -7,5 +7,5 @@ pub mod request;
 pub mod response;
 
 pub use deliver::{Deliver, DeliveryError};
-pub use request::{Envelope, Event, Request, ResponseUrl};
+pub use request::{Envelope, Event, Request, RequestError, ResponseUrl};
 pub use response::{Data, Response};

@@ -9,7 +9,9 @@ use serde_json::Value;
 
 use self::attributes::attributes;
 use crate::{
-    cfn::{Data, Deliver, DeliveryError, Envelope, Event, Request, Response, ResponseUrl, deliver::deliver},
+    cfn::{
+        Data, Deliver, DeliveryError, Envelope, Event, Request, RequestError, Response, ResponseUrl, deliver::deliver,
+    },
     clock::{Deadline, millis, now, wall_clock},
     model::{
         Desired, Digest, EventStamp, OwnPool, Owner, PoolId, ProviderConfig, ResourceId, ResourceType, is_aws_host,
@@ -74,29 +76,32 @@ pub async fn handle<S: Services>(
 
     let progress = Progress::default();
     let work = async {
-        let request = Request::parse(&event, &envelope).map_err(|error| error.to_string())?;
+        let request = Request::parse(&event, &envelope).map_err(Failure::unreadable)?;
         let provider = provider().await;
         let aws = Aws::new(&provider.services, deadline, &progress, request_id);
         let stamp = stamp(request_digest(&envelope), started_at, url.signed_at());
-        perform(&aws, &provider.config, &envelope, request, &stamp).await.map_err(|error| error.report())
+        perform(&aws, &provider.config, &envelope, request, &stamp).await.map_err(Failure::of)
     };
     let outcome = match tokio::time::timeout_at(deadline.for_work(), AssertUnwindSafe(work).catch_unwind()).await {
         Ok(Ok(outcome)) => outcome,
         // The panic hook has logged the place. The message is left out: it may quote anything.
         Ok(Err(_panic)) => {
-            Err("Internal error: the provider panicked. The function's log shows where. Deploy again, and report this error"
-                .to_owned())
+            let reason = "Internal error: the provider panicked. The function's log shows where. Deploy again, and report this error";
+            Err(Failure { reason: reason.to_owned(), has_done_nothing: false })
         }
-        Err(_elapsed) => Err(Error::OutOfTime { steps: progress.in_flight() }.report()),
+        Err(_elapsed) => Err(Failure::of(Error::OutOfTime { steps: progress.in_flight() })),
     };
 
     let physical_resource_id = match &outcome {
         // An update or delete must echo the id it was given; a different id means replacement.
         _ if request_type != "Create" && !physical_resource_id.is_empty() => physical_resource_id.clone(),
         Ok(Success { id: Some(id), .. }) => id.to_string(),
-        _ => FailedId { request: request_digest(&envelope), pool: progress.pool() }.print(logical_resource_id),
+        Err(Failure { has_done_nothing: true, .. }) => {
+            FailedId::of(&envelope, Made::Nothing).print(logical_resource_id)
+        }
+        _ => FailedId::of(&envelope, Made::Perhaps(progress.pool())).print(logical_resource_id),
     };
-    let outcome = outcome.map(|success| success.data).map_err(|reason| redact::sanitize(&reason));
+    let outcome = outcome.map(|success| success.data).map_err(|failure| redact::sanitize(&failure.reason));
     let duration_ms = millis(started.elapsed());
     match &outcome {
         Ok(_) => tracing::info!(status = "SUCCESS", physical_resource_id, duration_ms, "answering"),
@@ -153,27 +158,45 @@ fn stamp(request: Digest, started_at: Duration, signed_at: Option<Duration>) -> 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct FailedId {
     request: Digest,
-    /// A new pool may not be listed yet.
-    pool: Option<PoolId>,
+    made: Made,
+}
+
+/// What a Create that failed has made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Made {
+    /// Its properties were refused, and every delivery of it refuses them.
+    Nothing,
+    /// Something, perhaps this pool, which may not be listed yet.
+    Perhaps(Option<PoolId>),
 }
 
 const FAILED_ID: &str = "cognito-m2m-failed-";
+const NOTHING: &str = "nothing";
 
 impl FailedId {
+    fn of(envelope: &Envelope, made: Made) -> Self {
+        Self { request: request_digest(envelope), made }
+    }
+
     fn print(&self, logical_id: &str) -> String {
-        let Self { request, pool } = self;
-        let pool = pool.as_ref().map(|pool| format!("-{pool}")).unwrap_or_default();
-        format!("{FAILED_ID}{logical_id}-{request}{pool}")
+        let Self { request, made } = self;
+        let made = match made {
+            Made::Nothing => format!("-{NOTHING}"),
+            Made::Perhaps(Some(pool)) => format!("-{pool}"),
+            Made::Perhaps(None) => String::new(),
+        };
+        format!("{FAILED_ID}{logical_id}-{request}{made}")
     }
 
     /// Returns `None` for another id, and for one that an older version printed.
     fn parse(physical_id: &str, logical_id: &str) -> Option<Self> {
         let rest = physical_id.strip_prefix(FAILED_ID)?.strip_prefix(logical_id)?.strip_prefix('-')?;
-        let (request, pool) = match rest.split_once('-') {
-            Some((request, pool)) => (request, Some(PoolId::parse(pool)?)),
-            None => (rest, None),
+        let (request, made) = match rest.split_once('-') {
+            Some((request, NOTHING)) => (request, Made::Nothing),
+            Some((request, pool)) => (request, Made::Perhaps(Some(PoolId::parse(pool)?))),
+            None => (rest, Made::Perhaps(None)),
         };
-        Some(Self { request: Digest::parse(request)?, pool })
+        Some(Self { request: Digest::parse(request)?, made })
     }
 }
 
@@ -191,6 +214,23 @@ struct Success {
     /// `None` after a Delete.
     id: Option<ResourceId>,
     data: Data,
+}
+
+/// Why an event fails, as CloudFormation is told.
+struct Failure {
+    reason: String,
+    /// Whether no delivery of the event can have called AWS.
+    has_done_nothing: bool,
+}
+
+impl Failure {
+    fn unreadable(error: RequestError) -> Self {
+        Self { reason: error.to_string(), has_done_nothing: true }
+    }
+
+    fn of(error: Error) -> Self {
+        Self { reason: error.report(), has_done_nothing: matches!(error, Error::Violations(_)) }
+    }
 }
 
 impl Success {
@@ -246,7 +286,7 @@ async fn perform<S: Services>(
             Ok(Success::of(&desired, &reconcile(aws, &deployment).await?))
         }
         Request::Delete { properties } => {
-            let scope = delete_scope(resource_type, envelope, stamp.at);
+            let Some(scope) = delete_scope(resource_type, envelope, stamp.at) else { return Ok(Success::default()) };
             let is_server = resource_type == ResourceType::CognitoM2MResourceServer;
             if is_server && was_deleted_before(aws, &owner, &stamp.request).await {
                 tracing::warn!("this Delete was carried out before; nothing to do");
@@ -265,16 +305,20 @@ async fn perform<S: Services>(
     }
 }
 
-/// Decides by the PhysicalResourceId what a Delete means.
-fn delete_scope(resource_type: ResourceType, envelope: &Envelope, sent_at: Duration) -> DeleteScope {
+/// Decides by the PhysicalResourceId what a Delete means. Returns `None` if there is nothing to delete.
+fn delete_scope(resource_type: ResourceType, envelope: &Envelope, sent_at: Duration) -> Option<DeleteScope> {
     let Envelope { physical_resource_id: id, logical_resource_id, .. } = envelope;
-    if let Some(FailedId { request, pool }) = FailedId::parse(id, logical_resource_id) {
-        return DeleteScope::FailedCreate { request, pool };
+    match FailedId::parse(id, logical_resource_id) {
+        Some(FailedId { made: Made::Nothing, .. }) => return None,
+        Some(FailedId { request, made: Made::Perhaps(pool) }) => {
+            return Some(DeleteScope::FailedCreate { request, pool });
+        }
+        None => {}
     }
-    match ResourceId::parse(resource_type, id) {
+    Some(match ResourceId::parse(resource_type, id) {
         Some(id) => DeleteScope::Resource(id),
         None => DeleteScope::SentAt(sent_at),
-    }
+    })
 }
 
 fn target<'a>(
@@ -310,8 +354,9 @@ mod tests {
     #[test]
     fn the_id_of_a_failed_create_is_read_again_and_no_other_is() {
         let request = Digest::of_request(&Owner { stack_id: "arn:stack".into(), logical_id: "m2m".into() }, "r");
-        for pool in [None, Some(PoolId::from("us-east-1_AbC123"))] {
-            let id = FailedId { request: request.clone(), pool };
+        let pool = Made::Perhaps(Some(PoolId::from("us-east-1_AbC123")));
+        for made in [Made::Nothing, Made::Perhaps(None), pool] {
+            let id = FailedId { request: request.clone(), made };
             let printed = id.print("m2m");
             assert_eq!(FailedId::parse(&printed, "m2m"), Some(id), "{printed}");
             assert_eq!(FailedId::parse(&printed, "other"), None, "{printed}");
