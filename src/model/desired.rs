@@ -349,6 +349,21 @@ impl Desired {
         }
     }
 
+    /// Returns the clients that get other tokens than under `former`, or get them elsewhere: all if it is not known.
+    #[must_use]
+    pub fn clients_changed_since(&self, former: Option<&Self>) -> BTreeSet<ClientName> {
+        let place = |desired: &Self| (desired.own_pool().map(|own| own.domain.clone()), desired.token_endpoint_domain);
+        let former = former.filter(|former| place(former) == place(self));
+        let is_changed = |client: &&Client| {
+            let before = former.and_then(|former| former.clients.iter().find(|before| client.is_named(&before.name)));
+            before.is_none_or(|before| {
+                let tokens = |client: &Client| (client.scopes.clone(), client.access_token_validity_minutes);
+                before.name != client.name || tokens(before) != tokens(client)
+            })
+        };
+        self.clients.iter().filter(is_changed).map(|client| client.name.clone()).collect()
+    }
+
     /// Tells whether nothing that the resource owns can hold a note: a resource server has no tags.
     #[must_use]
     pub fn keeps_no_note(&self) -> bool {

@@ -76,11 +76,11 @@ pub async fn handle<S: Services>(
 
     let progress = Progress::default();
     let work = async {
-        let request = Request::parse(&event, &envelope).map_err(Failure::unreadable)?;
+        let request = Request::parse(&event, &envelope)?;
         let provider = provider().await;
         let aws = Aws::new(&provider.services, deadline, &progress, request_id);
         let stamp = stamp(request_digest(&envelope), started_at, url.signed_at());
-        perform(&aws, &provider.config, &envelope, request, &stamp).await.map_err(Failure::of)
+        Ok::<_, Failure>(perform(&aws, &provider.config, &envelope, request, &stamp).await?)
     };
     let outcome = match tokio::time::timeout_at(deadline.for_work(), AssertUnwindSafe(work).catch_unwind()).await {
         Ok(Ok(outcome)) => outcome,
@@ -89,7 +89,7 @@ pub async fn handle<S: Services>(
             let reason = "Internal error: the provider panicked. The function's log shows where. Deploy again, and report this error";
             Err(Failure { reason: reason.to_owned(), has_done_nothing: false })
         }
-        Err(_elapsed) => Err(Failure::of(Error::OutOfTime { steps: progress.in_flight() })),
+        Err(_elapsed) => Err(Error::OutOfTime { steps: progress.in_flight() }.into()),
     };
 
     let physical_resource_id = match &outcome {
@@ -223,12 +223,14 @@ struct Failure {
     has_done_nothing: bool,
 }
 
-impl Failure {
-    fn unreadable(error: RequestError) -> Self {
+impl From<RequestError> for Failure {
+    fn from(error: RequestError) -> Self {
         Self { reason: error.to_string(), has_done_nothing: true }
     }
+}
 
-    fn of(error: Error) -> Self {
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
         Self { reason: error.report(), has_done_nothing: matches!(error, Error::Violations(_)) }
     }
 }

@@ -222,6 +222,10 @@ async fn reconcile_once<S: Services>(
         tracing::warn!(pool = %pool.id, "a newer event was applied; nothing to do");
         return Ok(late(desired, &observed, pool));
     }
+    if **target != Target::Create && applied.and_then(Applied::latest) == Some(&stamp.request) {
+        // An earlier delivery may have changed these clients, and not have come to check them.
+        verify.extend(desired.clients_changed_since(*former));
+    }
     let note = next_note(deployment, applied);
     // A rollback must restore the old state even if a client was broken before.
     let is_rollback = note.returned;

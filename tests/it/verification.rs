@@ -56,6 +56,36 @@ async fn a_client_that_the_token_service_learns_of_late_is_no_failure() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_second_delivery_checks_what_the_first_one_changed_and_did_not_check() {
+    let client = "machine-to-machine-dev-client";
+    let two = json!({ "Clients": [{ "ClientName": client }, { "ClientName": "new" }] });
+    let narrow = json!({ "Clients": [{ "ClientName": client, "AllowedOAuthScopes": ["m2m-client/read"] }] });
+    let moved = json!({ "DomainPrefix": "moved" });
+    for (new, tokens) in [(two, 1), (narrow, 1), (moved, 1), (json!({ "Tags": { "a": "b" } }), 0)] {
+        let made = async || {
+            let stack = new_stack();
+            let id = stack.create(&json!({})).await.good().physical_id().to_owned();
+            tokio::time::advance(Duration::from_mins(10)).await;
+            (stack.update_event(&id, &new, &json!({})), stack)
+        };
+        let (event, stack) = made().await;
+        let calls = stack.count_calls(&event).await;
+        for k in 0..calls {
+            let (event, stack) = made().await;
+            let granted = stack.world().tokens_granted;
+            stack.send_with(&event, [(k, Fault::CrashAfter)]).await.good_at(&new);
+            assert_is(&stack, &new);
+            assert!((stack.world().tokens_granted - granted).div_ceil(2) == tokens, "call {k} of {new}");
+
+            let (event, stack) = made().await;
+            stack.world().behavior.token_endpoint = TokenEndpointState::Refuses;
+            let answer = stack.send_with(&event, [(k, Fault::CrashAfter)]).await;
+            assert_eq!(answer.succeeded(), tokens == 0, "call {k} of {new}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_refusal_that_lasts_is_believed_after_a_quarter_of_a_minute() {
     let stack = new_stack();
     let created = stack.create(&json!({})).await.good();
