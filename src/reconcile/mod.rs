@@ -222,13 +222,14 @@ async fn reconcile_once<S: Services>(
         tracing::warn!(pool = %pool.id, "a newer event was applied; nothing to do");
         return Ok(late(desired, &observed, pool));
     }
-    if **target != Target::Create && applied.and_then(Applied::latest) == Some(&stamp.request) {
-        // An earlier delivery may have changed these clients, and not have come to check them.
-        verify.extend(desired.clients_changed_since(*former));
-    }
     let note = next_note(deployment, applied);
     // A rollback must restore the old state even if a client was broken before.
     let is_rollback = note.returned;
+    let was_begun = applied.and_then(Applied::latest) == Some(&stamp.request);
+    if was_begun && **target != Target::Create && !is_rollback {
+        // An earlier delivery may have changed these clients, and not have come to check them.
+        verify.extend(desired.clients_changed_since(*former));
+    }
     let occasion = Occasion { is_create: **target == Target::Create, is_rollback, also_verify: verify };
     let plan = match plan(desired, &observed, &occasion) {
         Ok(plan) => plan,
