@@ -174,8 +174,10 @@ impl Applied {
             return former.clone();
         }
         if former.state == *state {
-            // The rollback of an update that failed before it wrote its note, or a second rollback.
-            return Self::next(Some(former), event, state, former.before.clone(), true);
+            // After a failed update that was not rolled back, CloudFormation sends it again as another event. Otherwise this is
+            // the rollback of an update that failed before it wrote its note, or a second rollback.
+            let is_retry = !former.returned && old.is_some() && old == former.before.as_ref();
+            return Self::next(Some(former), event, state, former.before.clone(), !is_retry);
         }
         let returned = former.before.as_ref() == Some(state);
         // What a rollback leaves was never whole, so a return to it is no rollback.
@@ -299,6 +301,11 @@ mod tests {
         assert!(!update(&back, 3, "b").returned, "the next attempt");
         assert!(!update(&forward, 2, "c").returned);
         assert!(update(&created(), 1, "a").returned, "the update that failed has left no note");
+        let retry = Applied::by_update(Some(&forward), &event(2), &state("b"), Some(&state("a")));
+        assert!(!retry.returned, "a failed update that was not rolled back");
+        assert!(update(&retry, 3, "a").returned, "its rollback in the end");
+        let second = Applied::by_update(Some(&back), &event(3), &state("a"), Some(&state("b")));
+        assert!(second.returned, "a second rollback, which says what it is");
         let first = Applied::by_update(None, &event(1), &state("b"), Some(&state("a")));
         assert!(!first.returned && update(&first, 2, "a").returned, "a pool that had no note");
     }

@@ -225,9 +225,9 @@ async fn reconcile_once<S: Services>(
     let note = next_note(deployment, applied);
     // A rollback must restore the old state even if a client was broken before.
     let is_rollback = note.returned;
-    let was_begun = applied.and_then(Applied::latest) == Some(&stamp.request);
+    let was_begun = applied.is_some_and(|applied| applied.state == note.state);
     if was_begun && **target != Target::Create && !is_rollback {
-        // An earlier delivery may have changed these clients, and not have come to check them.
+        // An earlier delivery or an earlier try may have changed these clients, and not have found them good.
         verify.extend(desired.clients_changed_since(*former));
     }
     let occasion = Occasion { is_create: **target == Target::Create, is_rollback, also_verify: verify };

@@ -2,7 +2,13 @@
 
 use std::time::Duration;
 
-use cognito_m2m::{cfn::Event, clock::Deadline, model::PoolId, provider::handle, redact::Secret};
+use cognito_m2m::{
+    cfn::Event,
+    clock::Deadline,
+    model::{PoolId, Principal},
+    provider::handle,
+    redact::Secret,
+};
 use futures::future;
 use serde_json::{Value, json};
 
@@ -80,6 +86,31 @@ async fn a_failed_update_that_is_delivered_again_after_its_rollback_changes_noth
         changes_nothing(&stack, again, &id).await;
         assert_is(&stack, &large());
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_update_that_failed_and_is_tried_again_instead_of_rolled_back_fails_again() {
+    let stack = new_stack();
+    let id = stack.create(&large()).await.good().physical_id().to_owned();
+    stack.world().behavior.token_endpoint = TokenEndpointState::Refuses;
+    for _ in 0..2 {
+        stack.update(&id, &large_changed(), &large()).await.failed("invalid_client");
+    }
+    stack.world().behavior.token_endpoint = TokenEndpointState::Works;
+    let updated = stack.update(&id, &large_changed(), &large()).await.good();
+    assert_eq!(updated.attribute("TokenVerification"), "verified");
+    assert_is(&stack, &large_changed());
+
+    let role = "arn:aws:iam::444455556666:role/missing";
+    stack.world().behavior.unknown_principals.insert(Principal(role.to_owned()), Duration::from_hours(1));
+    // A reader in another account needs a key of one's own, as these properties have.
+    let mut read = large_changed();
+    read["Clients"][0]["SecretReaders"] = json!([role]);
+    for _ in 0..2 {
+        stack.update(&id, &read, &large_changed()).await.failed(role);
+    }
+    stack.update(&id, &large_changed(), &read).await.good_at("the rollback in the end");
+    assert_is(&stack, &large_changed());
 }
 
 #[tokio::test(start_paused = true)]
