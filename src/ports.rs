@@ -358,11 +358,10 @@ pub const DOMAIN_UNKNOWN_FOR: Duration = Duration::from_secs(20);
 /// [`ExpectedToken`] says which.
 /// <https://docs.aws.amazon.com/cognito/latest/developerguide/token-endpoint.html>
 pub trait TokenEndpoint {
-    /// Tells whether the endpoint grants a token for the credentials. A `false` says little: an OAuth endpoint
-    /// refuses a client for other reasons than its secret, too.
+    /// Tells whether the endpoint grants a token for the credentials.
     ///
     /// # Errors
-    /// There was no answer, or one that says nothing about the credentials.
+    /// There was no answer, or one that says nothing about the credentials, such as that the client's flow is off.
     async fn accepts(&self, expected: &ExpectedToken, secret: &Secret<String>) -> Result<bool, TokenError>;
     /// Requests one token and checks its signature and claims.
     async fn verify(&self, expected: &ExpectedToken, secret: &Secret<String>) -> Result<(), TokenError>;

@@ -30,6 +30,8 @@ const TOO_MANY_REQUESTS: u16 = 429;
 /// <https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_GetClientToken.html>
 const GET_CLIENT_TOKEN: &str = "GetClientToken";
 const TARGET: &str = "AWSCognitoIdentityProviderService.GetClientToken";
+/// What the token endpoint says if the secret is not one of the client's.
+const WRONG_CLIENT: &str = "invalid_client";
 /// What GetClientToken says if, and only if, the secret is not one of the client's.
 const WRONG_SECRET: &str = "invalid client or secret";
 
@@ -275,7 +277,9 @@ fn refusal_of_domain(url: &str, status: u16, body: &Secret<String>, secret: &Sec
         Ok(Denied { error, error_description }) if (400..500).contains(&status) && status != TOO_MANY_REQUESTS => {
             let said = error_description.map(|text| format!(": {text}")).unwrap_or_default();
             let said = redact::sanitize(&redact::without(&format!("{error}{said}"), secret.expose()));
-            NotGranted::Credentials(format!("{url} answers HTTP {status} {said}"))
+            let said = format!("{url} answers HTTP {status} {said}");
+            // Another error is about the client's flow or its scopes, and says nothing about the secret.
+            if error == WRONG_CLIENT { NotGranted::Credentials(said) } else { NotGranted::Refused(said) }
         }
         _ => NotGranted::Unreachable(about(url, &format!("it answers HTTP {status}"))),
     }
@@ -357,6 +361,8 @@ fn check(expected: &ExpectedToken, token: &Secret<String>, keys: &JwkSet) -> Res
     validation.set_issuer(&[&expected.metadata.issuer]);
     // A client's access token has no audience.
     validation.validate_aud = false;
+    // The token was made a moment ago, for minutes.
+    validation.leeway = 0;
     let all: Value = decode(token.expose(), &key, &validation)
         .map_err(|error| format!("the access token does not hold against {jwks_uri}: {error}"))?
         .claims;

@@ -294,8 +294,8 @@ async fn perform<S: Services>(
                 tracing::warn!("this Delete was carried out before; nothing to do");
                 return Ok(Success::default());
             }
-            // No Create has answered, so one may still run.
-            if matches!(scope, DeleteScope::SentAt(_)) {
+            // A Create may still run, or may be delivered once more.
+            if matches!(scope, DeleteScope::SentAt(_) | DeleteScope::FailedCreate { .. }) {
                 note_delete(aws, &owner, stamp.at).await;
             }
             delete(aws, &target(resource_type, &owner, scope, parse(&properties).ok().as_ref(), &properties)).await?;

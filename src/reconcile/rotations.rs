@@ -227,7 +227,10 @@ impl<S: Services> Applying<'_, S> {
 /// Logs that a rotation cannot be finished. Returns the error if another try may help.
 fn given_up(name: &SecretId, error: RotateError) -> Result<(), AwsError> {
     match error {
-        RotateError::Aws(error) if !matches!(error.kind, ErrorKind::Refused | ErrorKind::Quota) => Err(error),
+        // Without a permission, no later try finishes it.
+        RotateError::Aws(error) if !matches!(error.kind, ErrorKind::Refused | ErrorKind::Quota | ErrorKind::Denied) => {
+            Err(error)
+        }
         error => {
             tracing::warn!(secret = %name, %error, "a rotation under way could not be finished and is given up");
             Ok(())

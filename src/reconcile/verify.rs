@@ -133,21 +133,24 @@ impl<S: Services> Applying<'_, S> {
             return Err(TokenError::Unreachable("too little time is left to wait for the new domain".to_owned()));
         }
         let unreachable_at = *self.verify_until.get_or_init(|| (now() + REACHABLE_WITHIN).min(end));
-        // When a refusal is believed, once there was one.
-        let mut refused_at = None;
+        let mut until = unreachable_at;
+        // When a refusal is believed, once there was one, and the last one.
+        let (mut believed_at, mut refusal) = (None, None);
         loop {
-            let until = refused_at.unwrap_or(unreachable_at);
             let error = match self.request_token_once(expected, secret, until).await {
                 Ok(()) => return Ok(Verification::Verified),
                 Err(error) => error,
             };
             if matches!(error, TokenError::Refused(_)) {
-                refused_at.get_or_insert((now() + REFUSAL_PASSES_WITHIN).min(end));
+                until = *believed_at.get_or_insert_with(|| (now() + REFUSAL_PASSES_WITHIN).min(end));
+                refusal = Some(error.clone());
+            } else {
+                // Silence neither confirms a refusal nor takes it back.
+                until = unreachable_at;
             }
-            let until = refused_at.unwrap_or(unreachable_at);
             let left = until.saturating_duration_since(now());
             if left.is_zero() {
-                return Err(error);
+                return Err(refusal.unwrap_or(error));
             }
             // The last attempt is at the very end.
             wait(ASK_AGAIN_AFTER.min(left)).await;

@@ -233,6 +233,9 @@ impl<S: Services> Rotate<'_, S> {
     pub async fn finish_secret(&self) -> Result<(), RotateError> {
         let (_, pending) = self.pending().await?;
         let (current_version, current) = self.current().await?;
+        if pending.client_id != current.client_id {
+            return Err(RotateError::AnotherClient);
+        }
         let secrets = self.versions();
         let from = current_version.id.as_str();
         if current.client_secret != pending.client_secret {
@@ -491,7 +494,8 @@ fn age(secret: &ClientSecretDescription) -> (Duration, Option<u64>) {
 
 /// Returns how long the host name that a version names may still be unknown to DNS; `None` if it is known.
 fn unknown_for(current: &SecretVersion, now: Duration) -> Option<Duration> {
-    let age = now.checked_sub(current.created?)?;
+    // Secrets Manager's clock may be ahead of this one.
+    let age = now.saturating_sub(current.created?);
     DOMAIN_UNKNOWN_FOR.checked_sub(age).filter(|left| !left.is_zero())
 }
 

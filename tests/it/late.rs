@@ -5,7 +5,7 @@ use std::time::Duration;
 use cognito_m2m::{
     cfn::Event,
     clock::Deadline,
-    model::{PoolId, Principal},
+    model::{PoolId, Principal, ResourceType},
     provider::handle,
     redact::Secret,
 };
@@ -13,9 +13,9 @@ use futures::future;
 use serde_json::{Value, json};
 
 use crate::support::{
-    Fault, Session, Stack, TokenEndpointState, assert_is, assert_nothing_left,
+    FakeAws, Fault, Session, Stack, TokenEndpointState, assert_is, assert_nothing_left,
     cloudformation::{Bucket, RESPONSE_URL, assert_pool_is, provider},
-    fixtures::{DEFAULT_SECRET, INVENTED_ID, LARGE_CLIENTS, large, large_changed, with},
+    fixtures::{DEFAULT_SECRET, INVENTED_ID, LARGE_CLIENTS, large, large_changed, member_server, platform, with},
     new_stack,
 };
 
@@ -69,6 +69,23 @@ async fn an_update_that_is_first_delivered_after_a_newer_one_changes_nothing() {
     // CloudFormation's clock has whole seconds.
     stack.send(&at(3, stack.update_event(&id, &prefix("d"), &prefix("c")))).await.good();
     assert_is(&stack, &prefix("d"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_update_of_a_resource_server_that_comes_again_after_a_newer_one_changes_nothing() {
+    let aws = FakeAws::default();
+    let pool = platform(&aws, "team-");
+    let stack = Stack::of_type(ResourceType::CognitoM2MResourceServer, &aws, "team-a");
+    let [first, second, third] = [&["a"][..], &["a", "b"], &["a", "b", "c"]].map(|scopes| member_server(&pool, scopes));
+    let created = stack.send(&at(1, stack.create_event(&first))).await.good();
+    let id = created.physical_id();
+    let overtaken = at(2, stack.update_event(id, &second, &first));
+    stack.send(&overtaken).await.good();
+    stack.send(&at(3, stack.update_event(id, &third, &second))).await.good();
+    stack.world().calls.clear();
+    stack.send(&overtaken).await.good();
+    assert_eq!(stack.world().writes(), Vec::<&str>::new());
+    assert_is(&stack, &third);
 }
 
 #[tokio::test(start_paused = true)]
@@ -162,6 +179,27 @@ async fn a_delete_of_a_failed_create_that_comes_again_spares_the_resource_that_c
     assert_is(&stack, &large());
     stack.send(&at(4, stack.delete_event(created.physical_id(), &large()))).await.good();
     assert_nothing_left(&stack);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_create_that_comes_again_after_its_delete_leaves_nothing() {
+    for number_of_failures in [1, 2] {
+        let stack = new_stack();
+        let create = at(1, stack.create_event(&large()));
+        stack.world().behavior.token_endpoint = TokenEndpointState::Refuses;
+        let failed = stack.send(&create).await;
+        failed.failed("invalid_client");
+        if number_of_failures == 1 {
+            stack.world().behavior.token_endpoint = TokenEndpointState::Works;
+        }
+        stack.send(&at(2, stack.delete_event(failed.physical_id(), &large()))).await.good();
+        let again = stack.send(&create).await;
+        assert!(!again.succeeded());
+        assert_nothing_left(&stack);
+        stack.world().behavior.token_endpoint = TokenEndpointState::Works;
+        stack.send(&at(3, stack.create_event(&large()))).await.good_at("the next attempt");
+        assert_is(&stack, &large());
+    }
 }
 
 #[tokio::test(start_paused = true)]

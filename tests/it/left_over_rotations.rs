@@ -286,6 +286,22 @@ async fn a_left_over_rotation_blocks_neither_an_update_nor_its_rollback_nor_a_ro
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_rotation_that_the_role_may_not_finish_blocks_neither_an_update_nor_its_rollback() {
+    for left_over in LEFT_OVERS {
+        for (old, new) in blocked_changes().into_iter().filter(|(_, new)| new.get("RotateSecrets").is_none()) {
+            let context = format!("{left_over:?}, {} to {}", old["RotationDays"], new["RotationDays"]);
+            let (stack, id) = made(&old).await;
+            leave(&stack, left_over, "left-over").await;
+            stack.world().behavior.denied_for.insert("ListUserPoolClientSecrets", Duration::MAX);
+            stack.update(&id, &new, &old).await.good_at(&context);
+            println_on_failure(&context, || assert_is(&stack, &new));
+            stack.update(&id, &old, &new).await.good_at(&context);
+            println_on_failure(&context, || assert_is(&stack, &old));
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_left_over_rotation_does_not_keep_a_stack_from_being_deployed_again() {
     for left_over in LEFT_OVERS {
         for properties in [scheduled(30), with(large(), "RotateSecrets", "now")] {

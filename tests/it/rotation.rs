@@ -127,6 +127,45 @@ pub fn assert_rotated(stack: &Stack, client: &str, before: &SecretDocument) {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_last_step_never_moves_awscurrent_to_a_client_that_is_gone() {
+    let prepared = async || {
+        let (stack, _) = made(&large()).await;
+        stack.world().consumers.at_work = false;
+        begin(&stack, "web", "token");
+        good_steps(&stack, &Session::new(&stack.aws), &STEPS[..3]).await;
+        stack
+    };
+    let stack = prepared().await;
+    let session = Session::new(&stack.aws);
+    good_steps(&stack, &session, &STEPS[3..]).await;
+    for k in 0..session.calls_made() {
+        let stack = prepared().await;
+        let aws = stack.aws.clone();
+        let has_moved = Arc::new(OnceLock::new());
+        let moved = Arc::clone(&has_moved);
+        // An Update writes the client that it has made instead.
+        let meanwhile = Fault::meanwhile(move || {
+            let mut world = aws.world();
+            let secret = world.secrets.get_mut(&name("web")).unwrap();
+            let (id, current) = secret.staged(AWSCURRENT).map(|(id, current)| (id.clone(), current.clone())).unwrap();
+            if id == "token" {
+                moved.set(()).unwrap();
+                return;
+            }
+            secret.versions.get_mut(&id).unwrap().stages.remove(AWSCURRENT);
+            let mut new = current;
+            new.document.as_mut().unwrap().client_id = "another".into();
+            secret.versions.insert("new".to_owned(), new);
+        });
+        let session = Session::with_faults(&stack.aws, [(k, meanwhile)]);
+        step(&stack, &session, "web", "finishSecret", "token").await.unwrap().ok();
+        if has_moved.get().is_none() {
+            assert_eq!(document(&stack, "web").client_id, "another".into(), "call {k}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_rotation_gives_a_new_secret_and_cuts_nobody_off() {
     let (stack, id) = made(&large()).await;
     for round in 0..4 {

@@ -98,6 +98,32 @@ async fn a_refusal_that_lasts_is_believed_after_a_quarter_of_a_minute() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn silence_after_a_refusal_does_not_take_it_back() {
+    for (then, succeeds) in [(TokenEndpointState::Unreachable, false), (TokenEndpointState::Works, true)] {
+        let stack = new_stack();
+        let created = stack.create(&json!({})).await.good();
+        stack.world().behavior.token_endpoint = TokenEndpointState::Refuses;
+        let aws = stack.aws.clone();
+        let changes = async move {
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            aws.world().behavior.token_endpoint = TokenEndpointState::Unreachable;
+            tokio::time::sleep(Duration::from_secs(40)).await;
+            aws.world().behavior.token_endpoint = then;
+        };
+        let wider = json!({ "Clients": [{ "ClientName": "new" }] });
+        let event = stack.update_event(created.physical_id(), &wider, &json!({}));
+        let start = Instant::now();
+        let (updated, ()) = tokio::join!(stack.send(&event), changes);
+        if succeeds {
+            assert_eq!(updated.good().attribute("TokenVerification"), "verified");
+        } else {
+            updated.failed("invalid_client");
+            assert!((60..65).contains(&start.elapsed().as_secs()), "{:?}", start.elapsed());
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_refusal_after_a_minute_without_an_answer_is_still_asked_again() {
     let stack = new_stack();
     let created = stack.create(&json!({})).await.good();
