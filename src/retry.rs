@@ -47,12 +47,12 @@ const MAX_BACKOFF: Duration = Duration::from_secs(4);
 /// another client. The quota allows a call every fifth of a second. So of many callers, some should try again within
 /// that time.
 const WINDOW_OF_PAUSES: Duration = Duration::from_millis(500);
-/// If a quota is used up, the window grows by a share of the time that the call has waited: a fifth of it after 10 s,
-/// two fifths after 20 s, all of it after this time. Fifty stacks in one pool need 10 s, and until then the window is
-/// so short that the quota is never idle. It must grow, because refused calls may count against the quota. Nobody has
-/// published whether they do. If they do, callers that do not slow down refuse each other for good. docs/performance.md
-/// compares other times.
-const WHOLE_SHARE_AFTER: Duration = Duration::from_secs(50);
+/// If a quota is used up, the window does not grow at first, so that the quota is never idle. Then it must grow, because
+/// refused calls may count against the quota. Nobody has published whether they do. If they do, callers that do not slow
+/// down refuse each other for good. docs/performance.md compares other times.
+const EVEN_FOR: Duration = Duration::from_secs(5);
+/// The window grows with the square of the time after that: by 2.5 s in 10 s, by 10 s in 20 s, by this time in this time.
+const GROWTH_SCALE: Duration = Duration::from_secs(40);
 /// With pauses of ten seconds on average, fifty stacks make five calls a second, which the quota allows.
 const MAX_WINDOW_OF_PAUSES: Duration = Duration::from_secs(20);
 
@@ -61,7 +61,8 @@ const URGENT: &str = "CreateUserPoolDomain";
 
 /// Draws a pause evenly from the window, so that many callers do not try again in step.
 fn draw_pause(waited: Duration) -> Duration {
-    let growth = waited.mul_f32(waited.div_duration_f32(WHOLE_SHARE_AFTER));
+    let longer = waited.saturating_sub(EVEN_FOR);
+    let growth = longer.mul_f32(longer.div_duration_f32(GROWTH_SCALE));
     (WINDOW_OF_PAUSES + growth).min(MAX_WINDOW_OF_PAUSES).mul_f32(fastrand::f32())
 }
 
