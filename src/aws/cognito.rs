@@ -273,14 +273,18 @@ impl UserPools for Cognito {
 
     async fn update_user_pool_client(&self, pool: &PoolId, id: &ClientId, client: &UserPoolClient) -> Result<()> {
         let UserPoolClient { name, scopes, access_token_validity_minutes, auth_flow } = client;
+        // Cognito refuses the flow without a scope. A client whose scopes are all gone gets no token anyway.
+        let has_scopes = !scopes.is_empty();
         let request = self
             .sdk
             .update_user_pool_client()
             .user_pool_id(pool.as_str())
             .client_id(id.as_str())
             .client_name(name.as_str())
-            .allowed_o_auth_flows(OAuthFlowType::ClientCredentials)
-            .allowed_o_auth_flows_user_pool_client(true)
+            .set_allowed_o_auth_flows(Some(
+                has_scopes.then_some(OAuthFlowType::ClientCredentials).into_iter().collect(),
+            ))
+            .allowed_o_auth_flows_user_pool_client(has_scopes)
             .set_allowed_o_auth_scopes(Some(scopes.clone()))
             .explicit_auth_flows(explicit_auth_flow(*auth_flow))
             .prevent_user_existence_errors(PreventUserExistenceErrorTypes::Enabled)

@@ -298,7 +298,9 @@ async fn perform<S: Services>(
             if matches!(scope, DeleteScope::SentAt(_) | DeleteScope::FailedCreate { .. }) {
                 note_delete(aws, &owner, stamp.at).await;
             }
-            delete(aws, &target(resource_type, &owner, scope, parse(&properties).ok().as_ref(), &properties)).await?;
+            let desired = parse(&properties).ok();
+            let target = target(resource_type, &owner, scope, desired.as_ref(), &properties);
+            delete(aws, &DeleteTarget { sent_at: stamp.is_dated.then_some(stamp.at), ..target }).await?;
             if is_server {
                 note_deleted(aws, &owner, &stamp.request).await;
             }
@@ -345,6 +347,7 @@ fn target<'a>(
         },
         secrets: desired.map(Desired::secret_names).unwrap_or_default(),
         recovery_window_in_days: properties::secret_recovery_window_in_days(properties),
+        sent_at: None,
         lift_protection: false,
     }
 }

@@ -17,17 +17,18 @@ use super::{
 };
 use crate::{
     model::{
-        Client, ClientId, ClientName, Desired, PoolId, SecretId, TokenSource, desired::SecretMetadata,
-        observed::Observed,
+        Client, ClientId, ClientName, Desired, PoolId, SecretId, TokenSource,
+        desired::SecretMetadata,
+        observed::{FormerClient, Observed},
     },
     plan::{Deletion, DocumentUpdate, Plan, SecretUpdate, Step},
     ports::{
-        ADOPTED, ErrorKind, NewSecret, SecretChange, SecretDocument, SecretVersions, Secrets, Services, UNFINISHED,
-        UserPools,
+        ADOPTED, AWSCURRENT, ErrorKind, NewSecret, SecretChange, SecretDocument, SecretVersions, Secrets, Services,
+        UNFINISHED, UserPools, Version,
     },
     redact::Secret,
     retry::RetryingServices,
-    rotation::versions::move_label,
+    rotation::versions::{move_label, not_shown, read_written},
 };
 
 /// Every plan starts from a pool, or creates one before anything else.
@@ -60,6 +61,8 @@ pub(super) struct State {
     pub(super) clients: BTreeMap<ClientName, ClientId>,
     secret_arns: BTreeMap<ClientName, String>,
     pub(super) credentials: HashMap<ClientId, Secret<String>>,
+    /// The client that this run is to adopt. It has one secret, which Cognito shows.
+    adoptee: Option<ClientId>,
     pub(super) verified: Vec<Verification>,
     /// The CloudFront name of the custom domain.
     pub(super) custom_domain_target: Option<String>,
@@ -120,9 +123,12 @@ impl State {
         state.custom_domain_target = custom_domain.and_then(|custom| custom.target.clone());
         for client in &desired.clients {
             if let Some(current) = observed.client(client) {
-                if let Some(secret) = credentials.of(&current.id) {
+                let is_adoptee = client.mark.is_some() && current.mark.is_none();
+                let secret = if is_adoptee { credentials.shown_of(&current.id) } else { credentials.of(&current.id) };
+                if let Some(secret) = secret {
                     state.credentials.insert(current.id.clone(), secret.clone());
                 }
+                state.adoptee = is_adoptee.then(|| current.id.clone());
                 state.clients.insert(client.name.clone(), current.id.clone());
             }
             if let Some(secret) = observed.secrets.get(&client.secret_name) {
@@ -177,10 +183,7 @@ impl<S: Services> Applying<'_, S> {
             }
             Step::ProveSecret { client, scopes } => self.prove(client, scopes).await?,
             Step::RecordFormerClient { name, client, former } => {
-                let document = SecretDocument { former: Some(former.clone()), ..self.document(name, client)? };
-                let token = copy_token(name, ADOPTED, document.client_id.as_str());
-                secrets.put_secret_value(name, &document, &token, ADOPTED).await?;
-                self.aws.progress.adopts(former);
+                self.record_former_client(name, client, former).await?;
             }
 
             Step::CreateSecret { name, client, kms_key_id, tags, description } => {
@@ -239,6 +242,26 @@ impl<S: Services> Applying<'_, S> {
         }
     }
 
+    /// Records what a client was before its adoption. A secret that was restored may have the record of an earlier
+    /// adoption, so the id of the version also says which AWSCURRENT it belongs to: that is new after each restore.
+    async fn record_former_client(
+        &self,
+        name: &SecretId,
+        client: &ClientName,
+        former: &FormerClient,
+    ) -> Result<(), StepError> {
+        let document = SecretDocument { former: Some(former.clone()), ..self.document(name, client)? };
+        let secrets = &self.aws.services.secrets;
+        // This run may have written it just now.
+        let current = Version::Stage(AWSCURRENT);
+        let current = read_written(secrets, name, current, self.aws.services.deadline).await?;
+        let current = current.ok_or_else(|| not_shown(name, AWSCURRENT))?;
+        let token = copy_token(name, ADOPTED, &current.id);
+        secrets.put_secret_value(name, &document, &token, ADOPTED).await?;
+        self.aws.progress.adopts(former);
+        Ok(())
+    }
+
     async fn update_secret(
         &self,
         name: &SecretId,
@@ -250,13 +273,17 @@ impl<S: Services> Applying<'_, S> {
         if *restore {
             self.settle_old_secret(name, &self.metadata_of(name)?).await?;
             secrets.restore_secret(name).await?;
-            match self.current_of_our_client(name).await? {
+            let current = self.current_of_our_client(name).await?;
+            let is_in_use = |current: &SecretDocument| {
+                self.old_name(name).is_none() && self.state().adoptee.as_ref() != Some(&current.client_id)
+            };
+            match current.filter(is_in_use) {
                 // Cognito shows the client's first secret only, but consumers hold this one.
-                Some(current) if self.old_name(name).is_none() => {
+                Some(current) => {
                     self.state().credentials.insert(current.client_id, current.client_secret);
                 }
                 // What it says of its last rotation is out of date.
-                _ => move_label(secrets, name, UNFINISHED, None).await?,
+                None => move_label(secrets, name, UNFINISHED, None).await?,
             }
         }
         // Made before the first change, so that nothing begins that cannot be written.

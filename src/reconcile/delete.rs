@@ -38,12 +38,29 @@ use crate::{
 pub struct DeleteTarget<'a> {
     pub owner: &'a Owner,
     pub scope: DeleteScope,
+    /// When the event was sent, since the Unix epoch, if it says so.
+    pub sent_at: Option<Duration>,
     pub place: DeletePlace<'a>,
     /// The names that the properties declare. Their tags decide.
     pub secrets: BTreeSet<SecretId>,
     pub recovery_window_in_days: u8,
     /// Whether this run may turn deletion protection off, because it turned it on itself.
     pub lift_protection: bool,
+}
+
+impl DeleteTarget<'_> {
+    /// Tells whether the note among a thing's tags is of a newer event than this Delete.
+    pub(super) fn is_older_than(&self, tags: &Tags) -> bool {
+        let Some(note) = Applied::of(tags) else { return false };
+        let is_older = |sent_at: Duration| sent_at.as_millis() < note.at.as_millis();
+        match &self.scope {
+            // An adopted client keeps its id when it is declared again.
+            DeleteScope::Resource(ResourceId::Client(_)) => self.sent_at.is_some_and(is_older),
+            DeleteScope::Resource(_) => false,
+            DeleteScope::FailedCreate { request, .. } => note.latest() != Some(request),
+            DeleteScope::SentAt(sent_at) => is_older(*sent_at),
+        }
+    }
 }
 
 /// Where to look for it.
@@ -81,16 +98,6 @@ impl DeleteScope {
     /// Tells whether no Create has succeeded.
     pub(super) fn is_failed_create(&self) -> bool {
         matches!(self, Self::FailedCreate { .. } | Self::SentAt(_))
-    }
-
-    /// Tells whether the note among a thing's tags is of a newer event than this Delete.
-    pub(super) fn is_older_than(&self, tags: &Tags) -> bool {
-        let Some(note) = Applied::of(tags) else { return false };
-        match self {
-            Self::Resource(_) => false,
-            Self::FailedCreate { request, .. } => note.latest() != Some(request),
-            Self::SentAt(sent_at) => sent_at.as_millis() < note.at.as_millis(),
-        }
     }
 }
 
@@ -162,6 +169,14 @@ async fn delete_once<S: Services>(aws: &Aws<'_, S>, target: &DeleteTarget<'_>) -
         Ok(plan) => plan,
         Err(refusal) => return Err(name_stacks(aws, refusal).await.into()),
     };
+    let deleted = plan.steps().filter(|step| matches!(step, Deletion::ResourceServer { .. })).count();
+    if deleted < observation.resource_servers.len() {
+        let holders = &observation.scope_holders;
+        tracing::warn!(
+            ?holders,
+            "a resource server of the failed Create is kept, because these clients have its scopes"
+        );
+    }
     super::log_plan(&plan, Duration::ZERO);
     phases::run(aws, &plan, async |deletion| Ok(perform_deletion(aws, deletion).await?)).await
 }
@@ -262,7 +277,7 @@ async fn pools_to_delete<S: Services>(
     target: &DeleteTarget<'_>,
     names: Option<PoolNames<'_>>,
 ) -> Result<Option<Vec<UserPoolDescription>>, AwsError> {
-    let is_newer = |pool: &UserPoolDescription| target.scope.is_older_than(&pool.state.tags);
+    let is_newer = |pool: &UserPoolDescription| target.is_older_than(&pool.state.tags);
     let pools = match &target.scope {
         DeleteScope::Resource(ResourceId::Pool(id)) => match aws.services.pools.describe_user_pool(id).await? {
             Some(pool) if target.owner.owns(&pool.state.tags) => vec![pool],

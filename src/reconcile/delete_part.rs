@@ -52,7 +52,7 @@ async fn observe_client<S: Services>(
         described.iter().filter(is_ours).partition(|(_, secret)| secret.scheduled);
     let scheduled: Vec<_> = scheduled.into_iter().map(|(name, _)| name.clone()).collect();
     let ours: Vec<_> = live.into_iter().map(|(name, secret)| (name.clone(), secret.tags.clone())).collect();
-    if ours.iter().any(|(_, tags)| target.scope.is_older_than(tags)) {
+    if ours.iter().any(|(_, tags)| target.is_older_than(tags)) {
         tracing::warn!("a newer event was applied to the resource's client; nothing to do");
         return Ok(DeleteObservation::default());
     }

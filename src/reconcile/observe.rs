@@ -57,6 +57,11 @@ impl Credentials {
     pub(super) fn of(&self, client: &ClientId) -> Option<&Secret<String>> {
         self.recorded.get(client).or_else(|| self.described.get(client))
     }
+
+    /// Returns the secret that Cognito shows.
+    pub(super) fn shown_of(&self, client: &ClientId) -> Option<&Secret<String>> {
+        self.described.get(client)
+    }
 }
 
 /// A pool and what is in it, as the API shows it.

@@ -57,7 +57,16 @@ pub(super) async fn find<S: Services>(
     };
     let Some(described) = described else { return Err(Error::NoSuchPool(pool.clone())) };
     if let (Target::Update(ResourceId::Client(client)), []) = (target, &*ours) {
-        return Err(Error::ClientLost { client: client.clone(), pool: pool.clone() });
+        let documents = secrets.found.values().filter_map(|secret| secret.document.as_ref());
+        let moves = documents.filter(|document| document.client_id == *client).any(|document| {
+            // The client is where it was, and the properties name another pool.
+            document.metadata.user_pool_id != *pool
+        });
+        return Err(if moves {
+            Error::IdentityChanged { property: "UserPoolId" }
+        } else {
+            Error::ClientLost { client: client.clone(), pool: pool.clone() }
+        });
     }
     let mut clients = Clients { ours, foreign: Vec::new() };
     let recorded = recorded_clients(aws, desired, pool, &secrets, &clients.ours).await.map_err(Error::Observe)?;

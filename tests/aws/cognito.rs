@@ -101,6 +101,14 @@ async fn update_user_pool_client_sends_the_whole_client_and_empties_what_people_
         "ClientId": CLIENT_ID, "SupportedIdentityProviders": [], "CallbackURLs": [], "LogoutURLs": [],
     });
     aws.sent_cognito("UpdateUserPoolClient", with(client_settings(), &more)).await;
+    // Cognito refuses a flow without a scope.
+    let aws = Aws::answering(json!({})).await;
+    let without = cognito_m2m::model::UserPoolClient { scopes: Vec::new(), ..client() };
+    aws.pools.update_user_pool_client(&pool_id(), &client_id(), &without).await.unwrap();
+    let off = json!({
+        "AllowedOAuthFlows": [], "AllowedOAuthFlowsUserPoolClient": false, "AllowedOAuthScopes": [],
+    });
+    aws.sent_cognito("UpdateUserPoolClient", with(with(client_settings(), &more), &off)).await;
 }
 
 #[tokio::test]

@@ -6,9 +6,12 @@ use cognito_m2m::{
 };
 use serde_json::{Value, json};
 
-use crate::support::{
-    FakeAws, FakeClient, FakeClientSecret, Stack, TokenEndpointState, assert_is,
-    fixtures::{add_adoptee, member_client, platform, with},
+use crate::{
+    late::at,
+    support::{
+        FakeAws, FakeClient, FakeClientSecret, Fault, Session, Stack, TokenEndpointState, assert_is,
+        fixtures::{add_adoptee, member_client, platform, with},
+    },
 };
 
 const SECRET: &str = "team-a/orders";
@@ -221,4 +224,80 @@ async fn a_delete_without_the_record_still_takes_the_mark_away() {
     stack.world().secrets.remove(&SecretId::from(SECRET));
     stack.delete(id.as_str(), &json!({ "UserPoolId": pool.as_str() })).await.good();
     assert_eq!(client(&stack, &pool, &id).client.name.as_str(), "orders");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_was_given_back_is_adopted_again_and_given_back_as_it_was_then() {
+    let (stack, pool, id) = existing();
+    let mut properties = with(adopting(&pool, &id), "AccessTokenValidityMinutes", 30);
+    // The validity stays when the client is given back, so the second time it was another one.
+    for (validity, scopes) in [(30, "stock/read"), (20, "stock/write"), (30, "stock/read")] {
+        properties["AccessTokenValidityMinutes"] = json!(validity);
+        properties["AllowedOAuthScopes"] = json!([scopes]);
+        stack.create(&properties).await.good_at(validity);
+        assert_is(&stack, &properties);
+        stack.delete(id.as_str(), &properties).await.good_at(validity);
+        assert_given_back(&stack, &pool, &id);
+    }
+    // Somebody gives it another name, and the next adoption fails: its Delete gives that name back.
+    stack.world().pools.get_mut(&pool).unwrap().clients.get_mut(&id).unwrap().client.name = "Newer".into();
+    let before = client(&stack, &pool, &id).client;
+    properties["AccessTokenValidityMinutes"] = json!(10);
+    let event = stack.create_event(&properties);
+    let calls = stack.world().calls.len();
+    let session = Session::new(&stack.aws);
+    let created = stack.run(&session, &event).await.good();
+    let change = stack.world().calls[calls..].iter().position(|call| call.operation == "UpdateUserPoolClient").unwrap();
+    stack.delete(created.physical_id(), &properties).await.good();
+    assert_eq!(client(&stack, &pool, &id).client.name, before.name);
+    let before = client(&stack, &pool, &id).client;
+    let aws = stack.aws.clone();
+    let refuse = Fault::meanwhile(move || aws.world().behavior.token_endpoint = TokenEndpointState::Refuses);
+    properties["AccessTokenValidityMinutes"] = json!(15);
+    let failed = stack.send_with(&stack.create_event(&properties), [(change, refuse)]).await;
+    failed.failed("invalid_client");
+    stack.delete(failed.physical_id(), &properties).await.good();
+    assert_eq!(client(&stack, &pool, &id).client, before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_adoption_trusts_what_cognito_shows_and_not_what_an_earlier_one_left() {
+    let (stack, pool, id) = existing();
+    let properties = adopting(&pool, &id);
+    stack.create(&properties).await.good();
+    let rotated = with(properties.clone(), "RotateSecret", "now");
+    stack.update(id.as_str(), &rotated, &properties).await.good();
+    stack.delete(id.as_str(), &rotated).await.good();
+    // Its consumers use the first secret, so its owner deletes the one of the rotation.
+    stack.world().pools.get_mut(&pool).unwrap().clients.get_mut(&id).unwrap().secrets.truncate(1);
+    let created = stack.create(&properties).await.good();
+    assert_eq!(created.attribute("TokenVerification"), "verified");
+    assert_is(&stack, &properties);
+    let shown = stack.world().pools[&pool].clients[&id].secrets[0].value.clone();
+    assert!(stack.world().document(&SecretId::from(SECRET)).client_secret == shown);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_delete_that_comes_again_after_the_client_was_adopted_again_changes_nothing() {
+    let (stack, pool, id) = existing();
+    let properties = adopting(&pool, &id);
+    stack.send(&at(1, stack.create_event(&properties))).await.good();
+    let delete = at(2, stack.delete_event(id.as_str(), &properties));
+    stack.send(&delete).await.good();
+    stack.send(&at(3, stack.create_event(&properties))).await.good();
+    stack.world().calls.clear();
+    stack.send(&delete).await.good();
+    assert_eq!(stack.world().writes(), Vec::<&str>::new());
+    assert_is(&stack, &properties);
+    stack.send(&at(4, stack.delete_event(id.as_str(), &properties))).await.good();
+    assert_given_back(&stack, &pool, &id);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_whose_scopes_are_gone_is_given_back() {
+    let (stack, pool, id) = existing();
+    stack.create(&adopting(&pool, &id)).await.good();
+    stack.world().pools.get_mut(&pool).unwrap().servers.clear();
+    stack.delete(id.as_str(), &adopting(&pool, &id)).await.good();
+    assert_given_back(&stack, &pool, &id);
 }

@@ -20,7 +20,7 @@ use crate::support::{
 };
 
 /// The event as CloudFormation sends it in this minute of a day.
-fn at(minute: u32, mut event: Value) -> Value {
+pub fn at(minute: u32, mut event: Value) -> Value {
     event["ResponseURL"] = json!(format!("{RESPONSE_URL}&X-Amz-Date=20260102T03{minute:02}00Z"));
     event
 }

@@ -205,7 +205,8 @@ async fn pool_and_identifier_cannot_change_and_the_rollback_succeeds() {
     let old = member_client(&pool);
     let new = member_client(&other);
     let id = stack.create(&old).await.good().physical_id().to_owned();
-    refused(&stack, &stack.update_event(&id, &new, &old), "another logical id").await;
+    let reason = refused(&stack, &stack.update_event(&id, &new, &old), "another logical id").await;
+    assert!(reason.contains("UserPoolId cannot change"), "{reason}");
     stack.update(&id, &old, &new).await.good_at("the rollback");
     assert_is(&stack, &old);
 

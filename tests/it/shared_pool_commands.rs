@@ -398,6 +398,23 @@ fn pool_from_terraform(aws: &FakeAws) -> PoolId {
     pool
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_template_that_the_aws_cli_does_not_send_by_itself_gets_a_bucket() {
+    for (clients, needs_bucket) in [(10, false), (300, true)] {
+        let aws = FakeAws::default();
+        let pool = pool_from_terraform(&aws);
+        let stack = Stack::of_type(ResourceType::CognitoM2MClient, &aws, "orders-clients");
+        for number in 0..clients {
+            let name = format!("batch-{number}");
+            add(&stack, &pool, &format!("id{number}"), existing(&name, &["stock/read"], |_| {}));
+        }
+        let line = format!("adopt --user-pool-id {pool} --stack-prefix orders-");
+        let text = runs(&stack, FakeAccount::default(), &line, &[]).await;
+        assert_eq!(text.len() > 51_200, needs_bucket);
+        assert_eq!(text.contains("--stack-name orders-clients --s3-bucket BUCKET"), needs_bucket);
+    }
+}
+
 #[expect(clippy::too_many_lines, reason = "most of it is what is printed")]
 #[tokio::test(start_paused = true)]
 async fn the_template_takes_over_every_machine_client_and_says_why_not_of_the_others() {

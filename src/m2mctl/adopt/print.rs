@@ -20,6 +20,12 @@ const SERVICE_TIMEOUT: u32 = 1200;
 /// CloudFormation's quota.
 /// <https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html>
 const MAX_RESOURCES: usize = 500;
+/// The longest template that the AWS CLI sends without a bucket.
+/// <https://docs.aws.amazon.com/cli/latest/reference/cloudformation/deploy/>
+const MAX_BYTES_WITHOUT_BUCKET: usize = 51_200;
+
+/// The comments with the instructions are shorter than this.
+const INSTRUCTIONS_FIT_IN: usize = 2_000;
 
 /// Returns the template, with everything else in comments.
 pub(super) fn yaml(takeover: &Takeover, region: &str) -> String {
@@ -33,13 +39,15 @@ pub(super) fn yaml(takeover: &Takeover, region: &str) -> String {
             &mut text,
             "Each keeps its id and its secret. If you delete the stack, they stay and get their names back.",
         );
-        instructions(&mut text, takeover, region);
     }
-    left_out(&mut text, takeover);
+    let mut rest = String::new();
+    left_out(&mut rest, takeover);
     if !clients.is_empty() {
-        template_text(&mut text, takeover);
+        template_text(&mut rest, takeover);
+        let is_long = text.len() + rest.len() > MAX_BYTES_WITHOUT_BUCKET - INSTRUCTIONS_FIT_IN;
+        instructions(&mut text, takeover, region, is_long);
     }
-    text
+    text + &rest
 }
 
 /// Appends a comment. It stays one line, whatever is in it.
@@ -48,7 +56,8 @@ fn comment(text: &mut String, line: &str) {
     let _ = writeln!(text, "{}", line.trim_end());
 }
 
-fn instructions(text: &mut String, takeover: &Takeover, region: &str) {
+/// `is_long` says whether the template needs a bucket.
+fn instructions(text: &mut String, takeover: &Takeover, region: &str, is_long: bool) {
     let Consent { prefix, value, is_set } = &takeover.consent;
     let mut lines = vec![String::new()];
     if *is_set {
@@ -67,7 +76,13 @@ fn instructions(text: &mut String, takeover: &Takeover, region: &str) {
     );
     lines.push("   Otherwise its next run changes them back.".to_owned());
     lines.push("3. Deploy this template:".to_owned());
-    lines.push(format!("     {}", deploy_command(prefix, region)));
+    let bucket = if is_long { " --s3-bucket BUCKET" } else { "" };
+    lines.push(format!("     {}{bucket}", deploy_command(prefix, region)));
+    if is_long {
+        lines.push(
+            "   BUCKET is a bucket of yours: the AWS CLI does not send so long a template without one.".to_owned(),
+        );
+    }
     if takeover.clients.len() > MAX_RESOURCES {
         lines.push(format!(
             "A stack has at most {MAX_RESOURCES} resources, and these are {}: split them into several stacks.",
