@@ -174,8 +174,8 @@ impl Applied {
             return former.clone();
         }
         if former.state == *state {
-            // After a failed update that was not rolled back, CloudFormation sends it again as another event. Otherwise this is
-            // the rollback of an update that failed before it wrote its note, or a second rollback.
+            // After a failed update that was not rolled back, CloudFormation sends it again as another event. Otherwise
+            // this is the rollback of an update that failed before it wrote its note, or a second rollback.
             let is_retry = !former.returned && old.is_some() && old == former.before.as_ref();
             return Self::next(Some(former), event, state, former.before.clone(), !is_retry);
         }

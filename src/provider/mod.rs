@@ -86,7 +86,8 @@ pub async fn handle<S: Services>(
         Ok(Ok(outcome)) => outcome,
         // The panic hook has logged the place. The message is left out: it may quote anything.
         Ok(Err(_panic)) => {
-            let reason = "Internal error: the provider panicked. The function's log shows where. Deploy again, and report this error";
+            let reason = "Internal error: the provider panicked. The function's log shows where. Deploy again, and \
+                          report this error";
             Err(Failure { reason: reason.to_owned(), has_done_nothing: false })
         }
         Err(_elapsed) => Err(Error::OutOfTime { steps: progress.in_flight() }.into()),

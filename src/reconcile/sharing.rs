@@ -83,7 +83,13 @@ impl<S: Services> Applying<'_, S> {
         tracing::warn!(secret = %name, %error, "a reader is not known; a rollback goes on without it");
         match ResourcePolicy::with_readers(present, &known) {
             PolicyChange::Keep => Ok(()),
-            PolicyChange::Put(policy) => Ok(self.aws.services.secrets.put_resource_policy(name, &policy).await?),
+            PolicyChange::Put(policy) => match self.aws.services.secrets.put_resource_policy(name, &policy).await {
+                Err(error) if error.kind == ErrorKind::UnknownPrincipal => {
+                    tracing::warn!(secret = %name, %error, "another statement names an unknown principal; the policy stays");
+                    Ok(())
+                }
+                result => Ok(result?),
+            },
             PolicyChange::Delete => Ok(self.aws.services.secrets.delete_resource_policy(name).await?),
         }
     }

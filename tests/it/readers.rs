@@ -329,6 +329,23 @@ async fn a_rollback_goes_on_without_a_reader_that_is_gone() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_principal_that_is_gone_from_a_statement_of_others_fails_no_rollback() {
+    let stack = new_stack();
+    let (old, new) = (readers(&[role("a")]), readers(&[role("a"), role("b")]));
+    let created = stack.create(&old).await.good();
+    stack.update(created.physical_id(), &new, &old).await.good();
+    // AWS shows the id of a role that was deleted, and takes no policy with it.
+    let gone = "AROAEXAMPLEID";
+    let ours: Value = serde_json::from_str(&shown(&stack, NAME).unwrap()).unwrap();
+    let theirs = with(with(foreign(), "Effect", "Allow"), "Principal", json!({ "AWS": gone }));
+    set_policy(&stack, NAME, Some(policy(&json!([theirs, ours["Statement"][0]]))));
+    stack.world().behavior.unknown_principals.insert(Principal(gone.to_owned()), Duration::from_hours(1));
+    stack.update(created.physical_id(), &old, &new).await.good_at("the rollback");
+    assert!(shown(&stack, NAME).unwrap().contains(&role("b")), "the policy stays as it is");
+    stack.update(created.physical_id(), &with(old.clone(), "ProjectTag", "x"), &old).await.failed(NAME);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_crash_after_any_call_converges_and_the_mark_outlives_the_statement() {
     let (old, new) = (readers(&[role("a")]), readers(&[]));
     for k in 0..40 {
