@@ -1,11 +1,7 @@
 //! What CloudFormation sends: the envelope first, leniently, so that whatever else is wrong can be
 //! answered; then the request.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt,
-    time::Duration,
-};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 use aws_lambda_events::cloudformation::{
     CloudFormationCustomResourceRequest, CreateRequest, DeleteRequest, UpdateRequest,
@@ -81,8 +77,8 @@ fn parse_basic_date(text: &str) -> Option<Duration> {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Event {
     members: Map<String, Value>,
-    /// The names of the members that are nested too deep.
-    unreadable: BTreeSet<String>,
+    /// The members that cannot be read, and why.
+    unreadable: BTreeMap<String, String>,
 }
 
 impl Event {
@@ -95,8 +91,8 @@ impl Event {
                 Ok(value) => {
                     event.members.insert(name, value);
                 }
-                Err(_too_deep) => {
-                    event.unreadable.insert(name);
+                Err(error) => {
+                    event.unreadable.insert(name, error.to_string());
                 }
             }
         }
@@ -106,7 +102,7 @@ impl Event {
 
 impl From<&Value> for Event {
     fn from(event: &Value) -> Self {
-        Self { members: event.as_object().cloned().unwrap_or_default(), unreadable: BTreeSet::new() }
+        Self { members: event.as_object().cloned().unwrap_or_default(), unreadable: BTreeMap::new() }
     }
 }
 
@@ -215,8 +211,12 @@ impl Request {
         // An update must be able to get rid of properties that cannot be read.
         event.entry("OldResourceProperties").or_insert_with(|| Value::Object(Map::new()));
         if !event.contains_key(PROPERTIES) {
-            let is_too_deep = unreadable.contains(PROPERTIES);
-            return Err(if is_too_deep { RequestError::TooDeep(PROPERTIES) } else { RequestError::Lacks(PROPERTIES) });
+            return Err(match unreadable.get(PROPERTIES) {
+                // serde_json has no other name for it.
+                Some(why) if why.starts_with("recursion limit") => RequestError::TooDeep(PROPERTIES),
+                Some(why) => RequestError::Shape(format!("{PROPERTIES}: {why}")),
+                None => RequestError::Lacks(PROPERTIES),
+            });
         }
         event.retain(|name, _| name != "ServiceToken");
         match serde_json::from_value(Value::Object(event)).map_err(|error| RequestError::Shape(error.to_string()))? {
@@ -243,6 +243,24 @@ mod tests {
     use super::*;
 
     const URL: &str = "https://bucket.s3.amazonaws.com/key?X-Amz-Date=20260102T030405Z&X-Amz-Signature=canary";
+
+    #[test]
+    fn properties_that_cannot_be_read_are_refused_with_the_reason() {
+        let nested = "[".repeat(200) + &"]".repeat(200);
+        for (properties, reason) in [
+            (nested.as_str(), "nested too deep"),
+            (r#"{ "Tags": 1e999 }"#, "number out of range"),
+            (r#"{ "Tags": "\ud800" }"#, "escape"),
+        ] {
+            let text = format!(
+                r#"{{ "RequestType": "Create", "StackId": "s", "RequestId": "r", "LogicalResourceId": "l",
+                "ResourceProperties": {properties} }}"#
+            );
+            let event = Event::from_json(&text);
+            let error = Request::parse(&event, &Envelope::of(&event)).unwrap_err().to_string();
+            assert!(error.contains(reason), "{error}");
+        }
+    }
 
     #[test]
     fn a_response_url_is_https_or_loopback() {
