@@ -1,8 +1,16 @@
 //! What is known about a run from outside, even if it is cut off.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
-use crate::model::{ClientId, PoolId, observed::FormerClient};
+use tokio::time::Instant;
+
+use crate::{
+    clock::now,
+    model::{ClientId, PoolId, observed::FormerClient},
+};
 
 #[derive(Debug, Default)]
 pub struct Progress(Mutex<State>);
@@ -17,6 +25,8 @@ struct State {
     /// The clients that this run created, and whether an answer was lost.
     created_clients: Vec<ClientId>,
     may_have_created_client: bool,
+    /// Since when this run may not finish a rotation that it has met.
+    rotation_denied_since: Option<Instant>,
     /// What the client was that this run has adopted.
     former_client: Option<FormerClient>,
     in_flight: Vec<String>,
@@ -70,6 +80,11 @@ impl Progress {
 
     pub(super) fn may_have_created_client(&self) -> bool {
         self.state().may_have_created_client
+    }
+
+    /// Notes that a rotation cannot be finished for want of a permission. Returns for how long that has been so.
+    pub(super) fn rotation_was_denied(&self) -> Duration {
+        self.state().rotation_denied_since.get_or_insert_with(now).elapsed()
     }
 
     pub(super) fn adopts(&self, former: &FormerClient) {

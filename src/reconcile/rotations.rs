@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use uuid::Uuid;
 
-use super::{Error, apply::Applying, phases::StepError};
+use super::{Error, apply::Applying, phases::StepError, rounds::PERMISSION_IS_KNOWN_WITHIN};
 use crate::{
     model::{ClientId, ClientName, Rotation, SecretId, desired::SecretMetadata},
     ports::{
@@ -113,7 +113,7 @@ impl<S: Services> Applying<'_, S> {
             return Err(rotation_failed(name, error));
         }
         // AWSPENDING moves when the own version is written. Until then it says that a rotation has begun.
-        given_up(name, error)?;
+        self.give_up(name, error)?;
         move_label(secrets, name, &claim, None).await?;
         Ok(false)
     }
@@ -164,11 +164,27 @@ impl<S: Services> Applying<'_, S> {
             match self.rotation(name, &id, metadata).all().await {
                 Ok(()) => return Ok(true),
                 // It must not block every deployment.
-                Err(error) => given_up(name, error)?,
+                Err(error) => self.give_up(name, error)?,
             }
         }
         move_label(secrets, name, AWSPENDING, None).await?;
         Ok(false)
+    }
+
+    /// Logs that a rotation cannot be finished. Returns the error if another try may help: a permission may be new.
+    fn give_up(&self, name: &SecretId, error: RotateError) -> Result<(), AwsError> {
+        let may_pass = |error: &AwsError| match error.kind {
+            ErrorKind::Refused | ErrorKind::Quota => false,
+            ErrorKind::Denied => self.aws.progress.rotation_was_denied() < PERMISSION_IS_KNOWN_WITHIN,
+            _ => true,
+        };
+        match error {
+            RotateError::Aws(error) if may_pass(&error) => Err(error),
+            error => {
+                tracing::warn!(secret = %name, %error, "a rotation under way could not be finished and is given up");
+                Ok(())
+            }
+        }
     }
 
     /// Returns AWSCURRENT if it has the credentials of one of the resource's clients. A secret that was restored may
@@ -185,9 +201,14 @@ impl<S: Services> Applying<'_, S> {
     }
 
     /// Turns rotation off. CancelRotateSecret leaves AWSPENDING where it is.
+    ///
+    /// A rotation under way is ended first: once the schedule is gone, a later run would not come back for it. Another
+    /// one may begin before the schedule is gone.
     pub(super) async fn cancel_rotation(&self, name: &SecretId) -> Result<(), StepError> {
+        let metadata = self.metadata_of(name)?;
+        self.settle_pending(name, &metadata).await?;
         self.aws.services.secrets.cancel_rotate_secret(name).await?;
-        self.settle_pending(name, &self.metadata_of(name)?).await?;
+        self.settle_pending(name, &metadata).await?;
         Ok(())
     }
 
@@ -221,20 +242,6 @@ impl<S: Services> Applying<'_, S> {
         let token_endpoint = endpoints.token_endpoint(&self.tokens.to_verify_at());
         let to_verify = SecretMetadata { token_endpoint, ..metadata.clone() };
         Rotate { services: &self.aws.services, endpoints, secret, token, metadata: Some(to_verify) }
-    }
-}
-
-/// Logs that a rotation cannot be finished. Returns the error if another try may help.
-fn given_up(name: &SecretId, error: RotateError) -> Result<(), AwsError> {
-    match error {
-        // Without a permission, no later try finishes it.
-        RotateError::Aws(error) if !matches!(error.kind, ErrorKind::Refused | ErrorKind::Quota | ErrorKind::Denied) => {
-            Err(error)
-        }
-        error => {
-            tracing::warn!(secret = %name, %error, "a rotation under way could not be finished and is given up");
-            Ok(())
-        }
     }
 }
 

@@ -20,7 +20,7 @@ const MAX_PAUSE: Duration = Duration::from_secs(15);
 const MAX_ROUNDS_IF_DENIED: usize = 3;
 /// A Create and an Update wait this long for a permission: a role's new policy, a new function's
 /// permission and a key's policy take ten seconds and more to be known. AWS's CDK retries for 31 s.
-const PERMISSION_IS_KNOWN_WITHIN: Duration = Duration::from_secs(30);
+pub(super) const PERMISSION_IS_KNOWN_WITHIN: Duration = Duration::from_secs(30);
 /// A denied call is looked at again at least this often, because a permission usually comes early.
 const MAX_PAUSE_IF_DENIED: Duration = Duration::from_secs(5);
 

@@ -302,6 +302,19 @@ async fn a_rotation_that_the_role_may_not_finish_blocks_neither_an_update_nor_it
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_rotation_is_not_given_up_for_a_permission_that_is_only_new() {
+    let (old, new) = (scheduled(30), large());
+    for left_over in [LeftOver::Created, LeftOver::Set] {
+        let (stack, id) = made(&old).await;
+        leave(&stack, left_over, "left-over").await;
+        let before = document(&stack, "web");
+        stack.world().behavior.denied_for.insert("ListUserPoolClientSecrets", Duration::from_secs(20));
+        stack.update(&id, &new, &old).await.good_at(format!("{left_over:?}"));
+        assert_rotated(&stack, "web", &before);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_left_over_rotation_does_not_keep_a_stack_from_being_deployed_again() {
     for left_over in LEFT_OVERS {
         for properties in [scheduled(30), with(large(), "RotateSecrets", "now")] {
