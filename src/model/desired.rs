@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fmt};
 
 use super::{
     ClientId, ClientName, Endpoints, Mark, Owner, PoolId, Principal, Replicas, SecretId, Tags,
-    observed::ObservedPool,
+    observed::{ObservedClient, ObservedPool},
     ownership::MAX_TAGS,
     sharing::{READERS_TAG, READERS_TAG_VALUE},
 };
@@ -306,6 +306,12 @@ impl Client {
     pub fn is_named(&self, name: &ClientName) -> bool {
         self.mark.is_some() || self.name == *name
     }
+
+    /// Tells whether a client that exists is still to be taken over: it does not have the mark yet.
+    #[must_use]
+    pub fn is_to_adopt(&self, current: &ObservedClient) -> bool {
+        self.mark.is_some() && current.mark.is_none()
+    }
 }
 
 /// A client's whole state, as the API takes it. Every create and update sends all of it.
@@ -352,14 +358,24 @@ impl Desired {
     /// Returns the clients that get other tokens than under `former`, or get them elsewhere: all if it is not known.
     #[must_use]
     pub fn clients_changed_since(&self, former: Option<&Self>) -> BTreeSet<ClientName> {
-        let place = |desired: &Self| (desired.own_pool().map(|own| own.domain.clone()), desired.token_endpoint_domain);
-        let former = former.filter(|former| place(former) == place(self));
+        let domain = |desired: &Self| desired.own_pool().and_then(|own| own.domain.clone());
+        let former = former.filter(|former| domain(former) == domain(self));
         let is_changed = |client: &&Client| {
-            let before = former.and_then(|former| former.clients.iter().find(|before| client.is_named(&before.name)));
-            before.is_none_or(|before| {
-                let tokens = |client: &Client| (client.scopes.clone(), client.access_token_validity_minutes);
-                before.name != client.name || tokens(before) != tokens(client)
-            })
+            let Client {
+                name,
+                scopes,
+                access_token_validity_minutes,
+                mark: _,
+                adopt: _,
+                secret_name: _,
+                secret_readers: _,
+            } = *client;
+            let is_same = |before: &Client| {
+                before.name == *name
+                    && before.scopes == *scopes
+                    && before.access_token_validity_minutes == *access_token_validity_minutes
+            };
+            !former.is_some_and(|former| former.clients.iter().any(is_same))
         };
         self.clients.iter().filter(is_changed).map(|client| client.name.clone()).collect()
     }

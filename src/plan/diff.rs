@@ -594,7 +594,7 @@ struct Adoption {
 fn plan_adoption(desired: &Desired, observed: &Observed) -> Adoption {
     let adoptee = |client: &Client| {
         let current = observed.client(client)?;
-        (client.mark.is_some() && current.mark.is_none()).then(|| (client.clone(), current.clone()))
+        client.is_to_adopt(current).then(|| (client.clone(), current.clone()))
     };
     let Some((client, current)) = desired.clients.iter().find_map(adoptee) else { return Adoption::default() };
     let can_be_proved = match desired.token_source(observed.pool.as_ref()) {

@@ -123,7 +123,7 @@ impl State {
         state.custom_domain_target = custom_domain.and_then(|custom| custom.target.clone());
         for client in &desired.clients {
             if let Some(current) = observed.client(client) {
-                let is_adoptee = client.mark.is_some() && current.mark.is_none();
+                let is_adoptee = client.is_to_adopt(current);
                 let secret = if is_adoptee { credentials.shown_of(&current.id) } else { credentials.of(&current.id) };
                 if let Some(secret) = secret {
                     state.credentials.insert(current.id.clone(), secret.clone());

@@ -16,10 +16,16 @@ const ASK_AGAIN_AFTER: Duration = Duration::from_secs(2);
 
 /// Turns the refusal of a domain's change into one that passes, if Cognito is still at work on a domain of the pool.
 /// AWS does not document what it answers meanwhile. So the status decides, and not the text.
-async fn passes_if_under_way<S: Services>(aws: &Aws<'_, S>, pool: &PoolId, domain: &str, error: AwsError) -> AwsError {
-    if error.kind != ErrorKind::Refused {
-        return error;
-    }
+async fn or_under_way<S: Services, T>(
+    aws: &Aws<'_, S>,
+    pool: &PoolId,
+    domain: &str,
+    outcome: Result<T, AwsError>,
+) -> Result<T, AwsError> {
+    let error = match outcome {
+        Err(error) if error.kind == ErrorKind::Refused => error,
+        outcome => return outcome,
+    };
     let pools = &aws.services.pools;
     let shown = pools.describe_user_pool(pool).await.ok().flatten();
     let of_pool = shown.into_iter().flat_map(|shown| [shown.domain, shown.custom_domain]).flatten();
@@ -29,26 +35,22 @@ async fn passes_if_under_way<S: Services>(aws: &Aws<'_, S>, pool: &PoolId, domai
             && matches!(found.status.as_str(), "CREATING" | "UPDATING" | "DELETING")
         {
             let message = format!("{}; the status of the domain {name} is {}", error.message, found.status);
-            return AwsError { kind: ErrorKind::Changed, message, ..error };
+            return Err(AwsError { kind: ErrorKind::Changed, message, ..error });
         }
     }
-    error
+    Err(error)
 }
 
 pub(super) async fn delete_domain<S: Services>(aws: &Aws<'_, S>, pool: &PoolId, domain: &str) -> Result<(), AwsError> {
-    match aws.services.pools.delete_user_pool_domain(pool, domain).await {
-        Err(error) => Err(passes_if_under_way(aws, pool, domain, error).await),
-        deleted => deleted,
-    }
+    let deleted = aws.services.pools.delete_user_pool_domain(pool, domain).await;
+    or_under_way(aws, pool, domain, deleted).await
 }
 
 impl<S: Services> Applying<'_, S> {
     pub(super) async fn create_domain(&self, pool: &PoolId, domain: &PoolDomain) -> Result<(), AwsError> {
         let pools = &self.aws.services.pools;
-        let created = match pools.create_user_pool_domain(pool, domain).await {
-            Err(error) => Err(passes_if_under_way(self.aws, pool, domain.name(), error).await),
-            created => created,
-        };
+        let created = pools.create_user_pool_domain(pool, domain).await;
+        let created = or_under_way(self.aws, pool, domain.name(), created).await;
         let PoolDomain::Custom(_) = domain else {
             if self.desired.endpoints.are_under_the_domain() {
                 self.aws.first_look_up.domain_was_created();
@@ -66,8 +68,7 @@ impl<S: Services> Applying<'_, S> {
     pub(super) async fn update_domain(&self, domain: &PoolDomain) -> Result<(), StepError> {
         let pool = self.pool()?;
         let updated = self.aws.services.pools.update_user_pool_domain(&pool, domain).await;
-        let Err(error) = updated else { return Ok(()) };
-        Err(passes_if_under_way(self.aws, &pool, domain.name(), error).await.into())
+        Ok(or_under_way(self.aws, &pool, domain.name(), updated).await?)
     }
 
     /// Deletes the old domain and creates the new one. If that fails, creates the old one again.

@@ -57,12 +57,10 @@ pub(super) async fn find<S: Services>(
     };
     let Some(described) = described else { return Err(Error::NoSuchPool(pool.clone())) };
     if let (Target::Update(ResourceId::Client(client)), []) = (target, &*ours) {
-        let documents = secrets.found.values().filter_map(|secret| secret.document.as_ref());
-        let moves = documents.filter(|document| document.client_id == *client).any(|document| {
-            // The client is where it was, and the properties name another pool.
-            document.metadata.user_pool_id != *pool
-        });
-        return Err(if moves {
+        let mut documents = secrets.found.values().filter_map(|secret| secret.document.as_ref());
+        let is_elsewhere =
+            documents.any(|document| document.client_id == *client && document.metadata.user_pool_id != *pool);
+        return Err(if is_elsewhere {
             Error::IdentityChanged { property: "UserPoolId" }
         } else {
             Error::ClientLost { client: client.clone(), pool: pool.clone() }

@@ -24,11 +24,14 @@ const MAX_RESOURCES: usize = 500;
 /// <https://docs.aws.amazon.com/cli/latest/reference/cloudformation/deploy/>
 const MAX_BYTES_WITHOUT_BUCKET: usize = 51_200;
 
-/// The comments with the instructions are shorter than this.
-const INSTRUCTIONS_FIT_IN: usize = 2_000;
-
 /// Returns the template, with everything else in comments.
 pub(super) fn yaml(takeover: &Takeover, region: &str) -> String {
+    let text = yaml_for(takeover, region, "");
+    if text.len() <= MAX_BYTES_WITHOUT_BUCKET { text } else { yaml_for(takeover, region, " --s3-bucket BUCKET") }
+}
+
+/// `bucket` is the option of the deploy command that a long template needs.
+fn yaml_for(takeover: &Takeover, region: &str, bucket: &str) -> String {
     let mut text = String::new();
     let Takeover { pool, pool_name, clients, .. } = takeover;
     comment(&mut text, &format!("The machine clients of user pool {pool} ({pool_name})."));
@@ -39,15 +42,13 @@ pub(super) fn yaml(takeover: &Takeover, region: &str) -> String {
             &mut text,
             "Each keeps its id and its secret. If you delete the stack, they stay and get their names back.",
         );
+        instructions(&mut text, takeover, region, bucket);
     }
-    let mut rest = String::new();
-    left_out(&mut rest, takeover);
+    left_out(&mut text, takeover);
     if !clients.is_empty() {
-        template_text(&mut rest, takeover);
-        let is_long = text.len() + rest.len() > MAX_BYTES_WITHOUT_BUCKET - INSTRUCTIONS_FIT_IN;
-        instructions(&mut text, takeover, region, is_long);
+        template_text(&mut text, takeover);
     }
-    text + &rest
+    text
 }
 
 /// Appends a comment. It stays one line, whatever is in it.
@@ -56,8 +57,7 @@ fn comment(text: &mut String, line: &str) {
     let _ = writeln!(text, "{}", line.trim_end());
 }
 
-/// `is_long` says whether the template needs a bucket.
-fn instructions(text: &mut String, takeover: &Takeover, region: &str, is_long: bool) {
+fn instructions(text: &mut String, takeover: &Takeover, region: &str, bucket: &str) {
     let Consent { prefix, value, is_set } = &takeover.consent;
     let mut lines = vec![String::new()];
     if *is_set {
@@ -76,9 +76,8 @@ fn instructions(text: &mut String, takeover: &Takeover, region: &str, is_long: b
     );
     lines.push("   Otherwise its next run changes them back.".to_owned());
     lines.push("3. Deploy this template:".to_owned());
-    let bucket = if is_long { " --s3-bucket BUCKET" } else { "" };
     lines.push(format!("     {}{bucket}", deploy_command(prefix, region)));
-    if is_long {
+    if !bucket.is_empty() {
         lines.push(
             "   BUCKET is a bucket of yours: the AWS CLI does not send so long a template without one.".to_owned(),
         );
